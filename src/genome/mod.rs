@@ -1,0 +1,20 @@
+//! A point of the search space: one gene per dimension, and its translation into a [`Recipe`](crate::recipe::Recipe).
+//!
+//! The optimizer deals in [`Genotype`]s only; what a gene means is known here and in [`crate::space`].
+
+pub use crate::space::{Dimension, Domain};
+
+/// One gene's value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Gene {
+    /// Of a [`Domain::Continuous`].
+    Real(f64),
+    /// Of a [`Domain::Integer`].
+    Integer(i64),
+    /// Index into the choices of a [`Domain::Categorical`].
+    Category(usize),
+}
+
+/// One value per [`Dimension`], in the same order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Genotype(pub Vec<Gene>);

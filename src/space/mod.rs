@@ -1,0 +1,3 @@
+//! The search space.
+mod domain;
+pub use domain::{Dimension, Domain};
