@@ -1,1 +1,2 @@
-
+mod objective;
+mod record;
