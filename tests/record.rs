@@ -364,19 +364,25 @@ fn a_killed_writer_loses_only_what_was_in_flight() {
     }
 }
 
-/// A trial takes seconds to score; putting it on disk must not show. The bound is loose, the figure is printed.
+/// A trial takes seconds to score; putting it on disk must not show. The figures are printed, the bound is loose: the
+/// machine may be busy, and most of the time is the disk's.
 #[test]
 fn appending_is_cheap() {
     let tasks = ["arc", "boolq", "hellaswag"];
     let folder = tempfile::tempdir().unwrap();
     let mut writer = RunWriter::create(folder.path(), manifest(&tasks, 500)).unwrap();
-    let mut slowest = Duration::ZERO;
-    for number in 0..30 {
-        let trial = trial(number, 1, scored(&tasks, 500, number));
-        let start = Instant::now();
-        writer.append(&trial).unwrap();
-        slowest = slowest.max(start.elapsed());
-    }
-    println!("slowest of 30 appends of 1500 items: {slowest:?}");
-    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    let mut times: Vec<Duration> = (0..30)
+        .map(|number| {
+            let trial = trial(number, 1, scored(&tasks, 500, number));
+            let start = Instant::now();
+            writer.append(&trial).unwrap();
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    println!(
+        "30 appends of 1500 items: median {:?}, slowest {:?}",
+        times[15], times[29]
+    );
+    assert!(times[15] < Duration::from_millis(200), "{times:?}");
 }
