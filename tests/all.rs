@@ -1,1 +1,3 @@
-
+mod objective;
+mod record;
+mod record_damage;

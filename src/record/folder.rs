@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::atomic::{entries, is_temporary};
-use super::items::ItemReader;
 use super::part::{Part, TRIALS};
-use super::rows::read_trials;
+use super::rows::read_part;
 use super::table::Table;
 use super::{RecordError, RunManifest, Trial};
 
@@ -94,9 +93,7 @@ impl RunFolder {
     }
 
     pub(super) fn part(&self, part: Part) -> Result<Vec<Trial>, RecordError> {
-        let trials = Table::read(&part.trials(&self.path))?;
-        let items = Table::read(&part.items(&self.path))?;
-        read_trials(&trials, &mut ItemReader::new(&items)?, &self.manifest)
+        read_part(part, &self.path, &self.manifest)
     }
 
     pub(super) fn has(&self, part: Part) -> bool {

@@ -1,4 +1,4 @@
-//! The outcome of every document of every trial of a part: the rows of `items/`.
+//! The outcome of every document of one trial: a file of `items/`.
 
 use polars::prelude::*;
 
@@ -7,35 +7,31 @@ use super::{RecordError, RunManifest, Trial};
 use crate::outcome::{ItemScore, TaskScore};
 use crate::units::Split;
 
-/// Columns `trial, split, task, doc, correct, chosen, margin`, ordered by trial as in `trials/`, then task, then doc (its
-/// position among the scored documents of the split).
-pub(super) fn item_columns(trials: &[&Trial]) -> Vec<Column> {
+/// Columns `trial, split, task, doc, correct, chosen, margin`, ordered by task, then doc (its position among the scored
+/// documents of the split). No rows for an infeasible trial.
+pub(super) fn item_columns(trial: &Trial) -> Vec<Column> {
     vec![
-        column("trial", trials, |item| item.trial.trial),
-        column("split", trials, |item| item.trial.split.as_str()),
-        column("task", trials, |item| item.task),
-        column("doc", trials, |item| item.doc),
-        column("correct", trials, |item| item.score.correct),
-        column("chosen", trials, |item| item.score.chosen),
-        column("margin", trials, |item| item.score.margin),
+        column("trial", trial, |_| trial.trial),
+        column("split", trial, |_| trial.split.as_str()),
+        column("task", trial, |item| item.task),
+        column("doc", trial, |item| item.doc),
+        column("correct", trial, |item| item.score.correct),
+        column("chosen", trial, |item| item.score.chosen),
+        column("margin", trial, |item| item.score.margin),
     ]
 }
 
 struct Item<'a> {
-    trial: &'a Trial,
     task: &'a str,
     doc: u32,
     score: ItemScore,
 }
 
-fn column<'a, T>(name: &str, trials: &[&'a Trial], value: impl Fn(Item<'a>) -> T) -> Column
+fn column<'a, T>(name: &str, trial: &'a Trial, value: impl Fn(Item<'a>) -> T) -> Column
 where
     Series: NamedFrom<Vec<T>, [T]>,
 {
-    let values: Vec<T> = (trials.iter())
-        .flat_map(|trial| items_of(trial))
-        .map(value)
-        .collect();
+    let values: Vec<T> = items_of(trial).map(value).collect();
     Column::new(name.into(), values)
 }
 
@@ -43,7 +39,6 @@ fn items_of(trial: &Trial) -> impl Iterator<Item = Item<'_>> {
     let tasks = (trial.outcome.evaluation().into_iter()).flat_map(|evaluation| &evaluation.tasks);
     tasks.flat_map(move |scored| {
         (0u32..).zip(&scored.items).map(move |(doc, score)| Item {
-            trial,
             task: &scored.task,
             doc,
             score: *score,
@@ -51,9 +46,37 @@ fn items_of(trial: &Trial) -> impl Iterator<Item = Item<'_>> {
     })
 }
 
-/// Walks through an items file beside its trials file. Rows after the last trial's belong to a trial whose row was not
-/// written any more, and are left out.
-pub(super) struct ItemReader<'a> {
+/// Reads the documents of `trial` on `split` back, by task.
+///
+/// # Errors
+/// When they are not exactly the `count` rows that the trial's own row announces.
+pub(super) fn read_items(
+    table: &Table,
+    trial: u64,
+    split: Split,
+    count: u64,
+    manifest: &RunManifest,
+) -> Result<Vec<TaskScore>, RecordError> {
+    let mut rows = Rows::new(table)?;
+    let tasks = (manifest.task_names())
+        .map(|task| {
+            Ok(TaskScore {
+                task: task.to_owned(),
+                items: rows.take(trial, split, task)?,
+            })
+        })
+        .collect::<Result<Vec<_>, RecordError>>()?;
+    if rows.next == table.height() && count == rows.next as u64 {
+        return Ok(tasks);
+    }
+    Err(RecordError::MissingItems {
+        path: table.path.clone(),
+        trial,
+        split,
+    })
+}
+
+struct Rows<'a> {
     table: &'a Table,
     trial: &'a UInt64Chunked,
     split: &'a StringChunked,
@@ -65,9 +88,9 @@ pub(super) struct ItemReader<'a> {
     next: usize,
 }
 
-impl<'a> ItemReader<'a> {
-    pub(super) fn new(table: &'a Table) -> Result<Self, RecordError> {
-        Ok(ItemReader {
+impl<'a> Rows<'a> {
+    fn new(table: &'a Table) -> Result<Self, RecordError> {
+        Ok(Rows {
             table,
             trial: table.u64("trial")?,
             split: table.str("split")?,
@@ -80,42 +103,15 @@ impl<'a> ItemReader<'a> {
         })
     }
 
-    /// The next `count` rows, which must be those of `trial` on `split`, by task.
-    pub(super) fn take(
-        &mut self,
-        trial: u64,
-        split: Split,
-        count: u64,
-        manifest: &RunManifest,
-    ) -> Result<Vec<TaskScore>, RecordError> {
-        let end = self.next.saturating_add(count as usize);
-        let tasks = (manifest.task_names())
-            .map(|task| {
-                Ok(TaskScore {
-                    task: task.to_owned(),
-                    items: self.take_task(trial, split, task, end)?,
-                })
-            })
-            .collect::<Result<Vec<_>, RecordError>>()?;
-        if self.next == end {
-            return Ok(tasks);
-        }
-        Err(RecordError::MissingItems {
-            path: self.table.path.clone(),
-            trial,
-            split,
-        })
-    }
-
-    fn take_task(
+    /// The rows from here on that are the next documents of `task`.
+    fn take(
         &mut self,
         trial: u64,
         split: Split,
         task: &str,
-        end: usize,
     ) -> Result<Vec<ItemScore>, RecordError> {
         let mut items = Vec::new();
-        while self.next < end.min(self.table.height())
+        while self.next < self.table.height()
             && self.trial.get(self.next) == Some(trial)
             && self.split.get(self.next) == Some(split.as_str())
             && self.task.get(self.next) == Some(task)

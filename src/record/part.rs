@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::{Trial, TrialKind};
 use crate::units::Split;
 
-/// One parquet file of `trials/` and its namesake in `items/`, in the order a run writes them.
+/// One parquet file of `trials/`, in the order a run writes them. Each of its rows has a file in `items/`: were those one
+/// file too, every trial would write the items of all before it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     /// Rows of one generation on the search split; baselines are generation 0.
@@ -33,19 +34,21 @@ impl Part {
         stem.strip_prefix("final-")?.parse().ok().map(Part::Final)
     }
 
-    fn file_name(self) -> String {
+    fn stem(self) -> String {
         match self {
-            Part::Generation(number) => format!("generation-{number:05}.parquet"),
-            Part::Final(split) => format!("final-{split}.parquet"),
+            Part::Generation(number) => format!("generation-{number:05}"),
+            Part::Final(split) => format!("final-{split}"),
         }
     }
 
     pub(super) fn trials(self, run: &Path) -> PathBuf {
-        run.join(TRIALS).join(self.file_name())
+        run.join(TRIALS).join(format!("{}.parquet", self.stem()))
     }
 
-    pub(super) fn items(self, run: &Path) -> PathBuf {
-        run.join(ITEMS).join(self.file_name())
+    /// The items of the row numbered `row` (from 0) of this part.
+    pub(super) fn items(self, run: &Path, row: usize) -> PathBuf {
+        run.join(ITEMS)
+            .join(format!("{}-{row:05}.parquet", self.stem()))
     }
 }
 

@@ -1,24 +1,28 @@
 //! Columns back to trials, bit for bit.
 
+use std::path::Path;
+
 use super::columns::{FEASIBLE, INFEASIBLE, accuracy_column, gene_column};
-use super::items::ItemReader;
+use super::items::read_items;
+use super::part::Part;
 use super::table::Table;
 use super::{GeneColumn, RecordError, RunManifest, Trial, TrialKind};
 use crate::genome::{Domain, Gene, Genotype};
-use crate::outcome::{Evaluation, GeometricMean, Outcome};
+use crate::outcome::{Evaluation, GeometricMean, Outcome, TaskScore};
 use crate::units::{Bytes, Seconds, Seed, Split};
 
-/// All rows of one part; `items` is at its beginning.
-pub(super) fn read_trials(
-    table: &Table,
-    items: &mut ItemReader,
+/// All rows of one part, each with its items.
+pub(super) fn read_part(
+    part: Part,
+    run: &Path,
     manifest: &RunManifest,
 ) -> Result<Vec<Trial>, RecordError> {
+    let table = &Table::read(&part.trials(run))?;
     for task in manifest.task_names() {
         table.f64(&accuracy_column(task))?;
     }
     (0..table.height())
-        .map(|index| Row { table, index }.trial(items, manifest))
+        .map(|index| Row { table, index }.trial(&part.items(run, index), manifest))
         .collect()
 }
 
@@ -28,7 +32,7 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn trial(&self, items: &mut ItemReader, manifest: &RunManifest) -> Result<Trial, RecordError> {
+    fn trial(&self, items: &Path, manifest: &RunManifest) -> Result<Trial, RecordError> {
         let trial = self.u64("trial")?;
         let split = self.split()?;
         Ok(Trial {
@@ -52,7 +56,7 @@ impl<'a> Row<'a> {
         &self,
         trial: u64,
         split: Split,
-        items: &mut ItemReader,
+        items: &Path,
         manifest: &RunManifest,
     ) -> Result<Outcome, RecordError> {
         match self.str("outcome")? {
@@ -60,7 +64,7 @@ impl<'a> Row<'a> {
                 reason: self.str("reason")?.to_owned(),
             }),
             FEASIBLE => Ok(Outcome::Feasible(Evaluation {
-                tasks: items.take(trial, split, self.u64("items")?, manifest)?,
+                tasks: self.tasks(trial, split, items, manifest)?,
                 merge_seconds: self.seconds("merge_seconds")?,
                 score_seconds: self.seconds("score_seconds")?,
                 seconds_per_item: self.seconds("seconds_per_item")?,
@@ -69,6 +73,29 @@ impl<'a> Row<'a> {
             })),
             _ => Err(self.invalid("outcome")),
         }
+    }
+
+    fn tasks(
+        &self,
+        trial: u64,
+        split: Split,
+        items: &Path,
+        manifest: &RunManifest,
+    ) -> Result<Vec<TaskScore>, RecordError> {
+        if !items.exists() {
+            return Err(RecordError::MissingItems {
+                path: items.to_owned(),
+                trial,
+                split,
+            });
+        }
+        read_items(
+            &Table::read(items)?,
+            trial,
+            split,
+            self.u64("items")?,
+            manifest,
+        )
     }
 
     fn geometric_mean(&self) -> Result<Option<GeometricMean>, RecordError> {

@@ -91,8 +91,9 @@ impl RunWriter {
             _ if self.folder.has(part) => self.folder.part(part)?,
             _ => Vec::new(),
         };
+        let items = part.items(&self.folder.path, trials.len());
         trials.push(trial.clone());
-        let written = self.write(part, &trials);
+        let written = self.write(part, &trials, &items);
         if written.is_err() {
             trials.pop();
         }
@@ -100,10 +101,12 @@ impl RunWriter {
         written
     }
 
-    fn write(&self, part: Part, trials: &[Trial]) -> Result<(), RecordError> {
-        let trials: Vec<&Trial> = trials.iter().collect();
-        let columns = trial_columns(&trials, &self.folder.manifest)?;
-        write_table(&part.items(&self.folder.path), item_columns(&trials))?;
+    fn write(&self, part: Part, trials: &[Trial], items: &Path) -> Result<(), RecordError> {
+        let all: Vec<&Trial> = trials.iter().collect();
+        let columns = trial_columns(&all, &self.folder.manifest)?;
+        if let Some(last) = trials.last() {
+            write_table(items, item_columns(last))?;
+        }
         write_table(&part.trials(&self.folder.path), columns)
     }
 
