@@ -1,0 +1,1 @@
+//! The merge column against mergekit.
