@@ -3,8 +3,17 @@
 //! [`Evaluator`] is the seam between the search, which knows recipes and outcomes, and everything that knows tensors.
 //! The local pool of [`Workers`] stands on this side of it.
 
+mod candle_evaluator;
+mod memory;
+mod pack;
+mod scoring;
+mod tokenize;
 mod workers;
 
+pub use candle_evaluator::{CandleEvaluator, OpenError, open_checkpoint};
+pub use pack::Pack;
+pub use scoring::{ScoreError, ScoringSet};
+pub use tokenize::TokenizeError;
 pub use workers::Workers;
 
 use crate::outcome::Outcome;
