@@ -226,6 +226,15 @@ fn check_names(tasks: &[Task]) -> Result<(), OpenError> {
 }
 
 fn load_base(checkpoint: &Checkpoint, config: &LlamaConfig) -> Result<Llama, OpenError> {
+    let folder = checkpoint.dir().to_owned();
+    load_checkpoint(checkpoint, config).map_err(|reason| OpenError::Base { folder, reason })
+}
+
+/// A checkpoint as it is, ready to score.
+pub(super) fn load_checkpoint(
+    checkpoint: &Checkpoint,
+    config: &LlamaConfig,
+) -> Result<Llama, String> {
     let tensors: Result<Vec<MergedTensor>, CheckpointError> = checkpoint
         .tensors()
         .map(|(name, shape)| {
@@ -236,8 +245,7 @@ fn load_base(checkpoint: &Checkpoint, config: &LlamaConfig) -> Result<Llama, Ope
             })
         })
         .collect();
-    let folder = checkpoint.dir().to_owned();
-    load(config, tensors?).map_err(|reason| OpenError::Base { folder, reason })
+    load(config, tensors.map_err(|error| error.to_string())?)
 }
 
 fn load(config: &LlamaConfig, tensors: Vec<MergedTensor>) -> Result<Llama, String> {

@@ -8,12 +8,14 @@ mod memory;
 mod pack;
 mod scoring;
 mod tokenize;
+mod verify;
 mod workers;
 
 pub use candle_evaluator::{CandleEvaluator, OpenError, open_checkpoint};
 pub use pack::Pack;
 pub use scoring::{ScoreError, ScoringSet};
 pub use tokenize::TokenizeError;
+pub use verify::{VerifyError, verify_export};
 pub use workers::Workers;
 
 use crate::outcome::Outcome;
