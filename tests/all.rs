@@ -1,3 +1,4 @@
+mod analysis;
 mod objective;
 mod record;
 mod record_damage;

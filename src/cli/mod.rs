@@ -1,6 +1,6 @@
 //! The command line: one file per command. What is printed, asked of the environment or turned into an exit code is here.
 
-//ANALYZE mod analyze;
+mod analyze;
 mod export;
 mod failure;
 mod merge;
@@ -32,7 +32,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Plan(plan::Args),
-//ANALYZE     Analyze(analyze::Args),
+    Analyze(analyze::Args),
     Export(export::Args),
     Merge(merge::Args),
 }
@@ -43,7 +43,7 @@ pub fn main() -> ExitCode {
     let done = match &cli.command {
         None => search::run(&cli.search),
         Some(Command::Plan(args)) => plan::run(args),
-//ANALYZE         Some(Command::Analyze(args)) => analyze::run(args),
+        Some(Command::Analyze(args)) => analyze::run(args),
         Some(Command::Export(args)) => export::run(args),
         Some(Command::Merge(args)) => merge::run(args),
     };

@@ -71,8 +71,14 @@ pub enum RecordError {
         /// Digest when the run began.
         recorded: String,
     },
-    /// A parquet file is truncated, corrupt, or cannot be encoded.
-    #[error("{} is not a readable parquet file", path.display())]
+    /// A parquet file is truncated or changed, or another program's.
+    #[error("{} is damaged, or was not written by merge-search", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// polars cannot encode or decode a whole file.
+    #[error("{} cannot be encoded or decoded as parquet", path.display())]
     Parquet {
         /// The file.
         path: PathBuf,

@@ -200,8 +200,9 @@ fn parse(text: &str, path: &Path) -> Result<RunManifest, RecordError> {
     Ok(manifest)
 }
 
-fn sha256(text: &str) -> String {
-    Sha256::digest(text)
+/// Lower-case hexadecimal.
+pub(super) fn sha256(content: impl AsRef<[u8]>) -> String {
+    Sha256::digest(content)
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()

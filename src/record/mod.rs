@@ -15,7 +15,7 @@
 //!
 //! **Versions.** [`SCHEMA_VERSION`] is in the manifest and in every parquet file's key-value metadata. A reader takes its
 //! own schema version only. A key or column may be added within a version, so readers ignore those they do not know;
-//! whatever a reader could misunderstand raises the version.
+//! whatever a reader could misunderstand raises the version. Each parquet file also holds its own SHA-256 (`seal.rs`).
 mod atomic;
 mod columns;
 mod error;
@@ -24,6 +24,7 @@ mod items;
 mod manifest;
 mod part;
 mod rows;
+mod seal;
 mod table;
 mod trial;
 mod writer;

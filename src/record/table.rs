@@ -1,11 +1,13 @@
 //! A parquet file as a table: written whole with its schema version, read with errors that name the file.
 
-use std::fs::File;
+use std::fs;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::*;
 
 use super::atomic::{io_error, replace};
+use super::seal::{SEAL_KEY, is_whole, seal, unsealed};
 use super::{RecordError, SCHEMA_VERSION};
 
 const VERSION_KEY: &str = "merge-search.schema_version";
@@ -17,6 +19,7 @@ pub(super) fn write_table(path: &Path, columns: Vec<Column>) -> Result<(), Recor
     DataFrame::new_infer_height(columns)
         .and_then(|mut frame| encode(&mut frame, &mut encoded))
         .map_err(parquet_error(path))?;
+    seal(&mut encoded);
     replace(path, &encoded)
 }
 
@@ -24,6 +27,7 @@ fn encode(frame: &mut DataFrame, encoded: &mut Vec<u8>) -> PolarsResult<u64> {
     let version = KeyValueMetadata::from_static(vec![
         (VERSION_KEY.to_owned(), SCHEMA_VERSION.to_string()),
         (WRITER_KEY.to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        (SEAL_KEY.to_owned(), unsealed()),
     ]);
     ParquetWriter::new(encoded)
         .with_key_value_metadata(Some(version))
@@ -44,8 +48,13 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn read(path: &Path) -> Result<Table, RecordError> {
-        let file = File::open(path).map_err(io_error("read", path))?;
-        let mut reader = ParquetReader::new(file);
+        let file = fs::read(path).map_err(io_error("read", path))?;
+        if !is_whole(file.clone()) {
+            return Err(RecordError::Damaged {
+                path: path.to_owned(),
+            });
+        }
+        let mut reader = ParquetReader::new(Cursor::new(file));
         let metadata = reader.get_metadata().map_err(parquet_error(path))?;
         check_version(metadata, path)?;
         Ok(Table {
