@@ -4,7 +4,7 @@ use tokenizers::Tokenizer;
 
 use super::pack::{Pack, pack};
 use super::tokenize::{Encoder, TokenizeError};
-use crate::model::{Llama, LlamaConfig, Sequence};
+use crate::model::{Llama, LlamaConfig, Scratch, Sequence};
 use crate::outcome::{ItemScore, TaskScore};
 use crate::task::{Doc, Metric, Task};
 use crate::units::Split;
@@ -111,8 +111,9 @@ impl ScoringSet {
     /// Log-likelihood in nats of each choice: task, document, choice.
     pub fn log_likelihoods(&self, model: &Llama) -> Result<Vec<Vec<Vec<f32>>>, ScoreError> {
         let mut flat = vec![0f32; self.packs.iter().map(|pack| pack.places.len()).sum()];
+        let mut scratch = Scratch::new()?;
         for pack in &self.packs {
-            let scores = model.log_probabilities(&pack.forest)?;
+            let scores = model.log_probabilities(&pack.forest, &mut scratch)?;
             for (&place, span) in pack.places.iter().zip(&pack.forest.spans) {
                 flat[place] = scores[span.clone()]
                     .iter()

@@ -7,7 +7,7 @@ use candle_core::{Device, Error, Result, Tensor};
 
 use super::config::LlamaConfig;
 use super::forest::{Prediction, TokenForest};
-use super::layers::{RmsNorm, Rotary, SwiGlu, TreeAttention, log_likelihoods};
+use super::layers::{Buffer, Linear, RmsNorm, Rotary, SwiGlu, TreeAttention, log_likelihoods};
 
 /// Why a model could not be built from tensors.
 #[derive(Debug, thiserror::Error)]
@@ -33,12 +33,29 @@ pub enum LoadError {
     Candle(#[from] Error),
 }
 
-/// A weight matrix `[out, in]`.
-struct Linear(Tensor);
+/// Activations of a batch. Reuse one for all batches that a thread scores.
+pub struct Scratch {
+    normed: Buffer,
+    joined: Buffer,
+    queries: Buffer,
+    attended: Buffer,
+    gate_up: Buffer,
+    gated: Buffer,
+    logits: Buffer,
+}
 
-impl Linear {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.matmul(&self.0.t()?)
+impl Scratch {
+    /// Takes no memory before the first batch.
+    pub fn new() -> Result<Self> {
+        Ok(Scratch {
+            normed: Buffer::new()?,
+            joined: Buffer::new()?,
+            queries: Buffer::new()?,
+            attended: Buffer::new()?,
+            gate_up: Buffer::new()?,
+            gated: Buffer::new()?,
+            logits: Buffer::new()?,
+        })
     }
 }
 
@@ -61,33 +78,68 @@ struct Attention {
 }
 
 impl Attention {
-    /// `x`: `[tokens, hidden]` to the same shape.
-    fn forward(&self, x: &Tensor, batch: &Batch) -> Result<Tensor> {
-        let joined = self.query_key_value.forward(x)?;
-        let width = self.heads * self.head_dim;
-        let queries = joined.narrow(1, 0, width)?;
-        let keys_values = joined.narrow(1, width, 2 * self.kv_heads * self.head_dim)?;
-        self.attend(&queries, &keys_values, &batch.every_token, batch)
+    /// Adds to `x`, `[tokens, hidden]`, what attention makes of `normed`, the same shape.
+    fn add_into(
+        &self,
+        x: &Tensor,
+        normed: &Tensor,
+        batch: &Batch,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let (width, kv_width) = self.widths();
+        let joined = scratch.joined.matrix(normed.dim(0)?, width + kv_width)?;
+        self.query_key_value.forward_into(&joined, normed)?;
+        let (queries, keys_values) = (
+            joined.narrow(1, 0, width)?,
+            joined.narrow(1, width, kv_width)?,
+        );
+        self.attend(
+            x,
+            &queries,
+            &keys_values,
+            &batch.every_token,
+            batch,
+            scratch,
+        )
     }
 
-    /// `x`: `[tokens, hidden]` to `[predicted rows, hidden]`.
-    fn forward_at_rows(&self, x: &Tensor, batch: &Batch) -> Result<Tensor> {
-        let width = self.heads * self.head_dim;
-        let weight = &self.query_key_value.0;
-        let queries =
-            Linear(weight.narrow(0, 0, width)?).forward(&x.index_select(&batch.rows, 0)?)?;
-        let keys_values =
-            Linear(weight.narrow(0, width, 2 * self.kv_heads * self.head_dim)?).forward(x)?;
-        self.attend(&queries, &keys_values, &batch.forest.rows, batch)
+    /// The same with queries at the predicted rows only; `x`: `[predicted rows, hidden]`, `normed`: `[tokens, hidden]`.
+    fn add_into_rows(
+        &self,
+        x: &Tensor,
+        normed: &Tensor,
+        batch: &Batch,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let (width, kv_width) = self.widths();
+        let keys_values = scratch.joined.matrix(normed.dim(0)?, kv_width)?;
+        self.query_key_value
+            .outputs(width, kv_width)?
+            .forward_into(&keys_values, normed)?;
+        let queries = scratch.queries.matrix(batch.forest.rows.len(), width)?;
+        let normed = normed.index_select(&batch.rows, 0)?;
+        self.query_key_value
+            .outputs(0, width)?
+            .forward_into(&queries, &normed)?;
+        self.attend(
+            x,
+            &queries,
+            &keys_values,
+            &batch.forest.rows,
+            batch,
+            scratch,
+        )
     }
 
     fn attend(
         &self,
+        x: &Tensor,
         queries: &Tensor,
         keys_values: &Tensor,
         rows: &[usize],
         batch: &Batch,
-    ) -> Result<Tensor> {
+        scratch: &mut Scratch,
+    ) -> Result<()> {
         let attention = TreeAttention {
             depths: &batch.forest.depths,
             rows,
@@ -95,8 +147,17 @@ impl Attention {
             kv_heads: self.kv_heads,
             head_dim: self.head_dim,
         };
-        self.output
-            .forward(&queries.apply_op2_no_bwd(keys_values, &attention)?)
+        let attended = scratch.attended.matrix(rows.len(), self.widths().0)?;
+        attended.inplace_op3(queries, keys_values, &attention)?;
+        self.output.add_into(x, &attended)
+    }
+
+    /// Of the queries, and of keys and values together.
+    fn widths(&self) -> (usize, usize) {
+        (
+            self.heads * self.head_dim,
+            2 * self.kv_heads * self.head_dim,
+        )
     }
 }
 
@@ -104,12 +165,18 @@ impl Attention {
 struct Mlp {
     gate_up: Linear,
     down: Linear,
+    intermediate: usize,
 }
 
 impl Mlp {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.down
-            .forward(&self.gate_up.forward(x)?.apply_op1_no_bwd(&SwiGlu)?)
+    /// Adds to `x`, `[rows, hidden]`, what the network makes of `normed`, the same shape.
+    fn add_into(&self, x: &Tensor, normed: &Tensor, scratch: &mut Scratch) -> Result<()> {
+        let rows = normed.dim(0)?;
+        let gate_up = scratch.gate_up.matrix(rows, 2 * self.intermediate)?;
+        let gated = scratch.gated.matrix(rows, self.intermediate)?;
+        self.gate_up.forward_into(&gate_up, normed)?;
+        gated.inplace_op2(&gate_up, &SwiGlu)?;
+        self.down.add_into(x, &gated)
     }
 }
 
@@ -121,19 +188,25 @@ struct Layer {
 }
 
 impl Layer {
-    fn forward(&self, x: &Tensor, batch: &Batch) -> Result<Tensor> {
-        let x = (x + self
-            .attention
-            .forward(&self.input_norm.forward(x)?, batch)?)?;
-        &x + self.mlp.forward(&self.post_attention_norm.forward(&x)?)?
+    /// Changes `x`, `[tokens, hidden]`, in place.
+    fn forward(&self, x: &Tensor, batch: &Batch, scratch: &mut Scratch) -> Result<()> {
+        let normed = scratch.normed.matrix(x.dim(0)?, x.dim(1)?)?;
+        self.input_norm.forward_into(&normed, x)?;
+        self.attention.add_into(x, &normed, batch, scratch)?;
+        self.post_attention_norm.forward_into(&normed, x)?;
+        self.mlp.add_into(x, &normed, scratch)
     }
 
-    fn forward_at_rows(&self, x: &Tensor, batch: &Batch) -> Result<Tensor> {
-        let attended = self
-            .attention
-            .forward_at_rows(&self.input_norm.forward(x)?, batch)?;
-        let x = (x.index_select(&batch.rows, 0)? + attended)?;
-        &x + self.mlp.forward(&self.post_attention_norm.forward(&x)?)?
+    /// `x`: `[tokens, hidden]` to `[predicted rows, hidden]`.
+    fn forward_to_rows(&self, x: &Tensor, batch: &Batch, scratch: &mut Scratch) -> Result<Tensor> {
+        let normed = scratch.normed.matrix(x.dim(0)?, x.dim(1)?)?;
+        self.input_norm.forward_into(&normed, x)?;
+        let x = x.index_select(&batch.rows, 0)?;
+        self.attention.add_into_rows(&x, &normed, batch, scratch)?;
+        let normed = scratch.normed.matrix(x.dim(0)?, x.dim(1)?)?;
+        self.post_attention_norm.forward_into(&normed, &x)?;
+        self.mlp.add_into(&x, &normed, scratch)?;
+        Ok(x)
     }
 }
 
@@ -181,24 +254,30 @@ impl Llama {
         &self.config
     }
 
-    /// Log-probability, in nats, of each of the forest's predictions, in their order. Runs on the calling thread, except
-    /// that large matrix products may use rayon's pool (see `gemm::set_threading_threshold`).
+    /// Log-probability, in nats, of each of the forest's predictions, in their order. Runs on the calling thread.
     ///
     /// Errors are candle's, and none is expected as long as all tokens are below `vocab_size`.
-    pub fn log_probabilities(&self, forest: &TokenForest) -> Result<Vec<f32>> {
-        let hidden = self.hidden_at_rows(forest)?;
+    pub fn log_probabilities(
+        &self,
+        forest: &TokenForest,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<f32>> {
+        let hidden = self.hidden_at_rows(forest, scratch)?;
         let mut order: Vec<usize> = (0..forest.predictions.len()).collect();
         order.sort_by_key(|&i| forest.predictions[i].row);
         let asked: Vec<Prediction> = order.iter().map(|&i| forest.predictions[i]).collect();
         let mut scores = vec![0f32; asked.len()];
-        for (place, score) in order.into_iter().zip(self.predict(&hidden, &asked)?) {
+        for (place, score) in order
+            .into_iter()
+            .zip(self.predict(&hidden, &asked, scratch)?)
+        {
             scores[place] = score;
         }
         Ok(scores)
     }
 
     /// Output of the last layer, normalised, `[predicted rows, hidden]`.
-    fn hidden_at_rows(&self, forest: &TokenForest) -> Result<Tensor> {
+    fn hidden_at_rows(&self, forest: &TokenForest, scratch: &mut Scratch) -> Result<Tensor> {
         let batch = Batch {
             forest,
             rotary: Rotary::new(
@@ -209,28 +288,39 @@ impl Llama {
             rows: Tensor::from_iter(forest.rows.iter().map(|&row| row as u32), &Device::Cpu)?,
             every_token: (0..forest.tokens.len()).collect(),
         };
-        let mut x = self
-            .embedding
-            .index_select(&Tensor::new(forest.tokens.as_slice(), &Device::Cpu)?, 0)?;
+        let tokens = Tensor::new(forest.tokens.as_slice(), &Device::Cpu)?;
+        let x = self.embedding.index_select(&tokens, 0)?;
         let Some((last, others)) = self.layers.split_last() else {
             candle_core::bail!("a decoder needs at least one layer");
         };
         for layer in others {
-            x = layer.forward(&x, &batch)?;
+            layer.forward(&x, &batch, scratch)?;
         }
-        self.norm.forward(&last.forward_at_rows(&x, &batch)?)
+        let x = last.forward_to_rows(&x, &batch, scratch)?;
+        let normed = scratch
+            .normed
+            .matrix(forest.rows.len(), self.config.hidden_size)?;
+        self.norm.forward_into(&normed, &x)?;
+        Ok(normed)
     }
 
     /// Head and log-softmax, some rows at a time so that the logits stay small. `asked` is sorted by row.
-    fn predict(&self, hidden: &Tensor, mut asked: &[Prediction]) -> Result<Vec<f32>> {
-        const LOGITS: usize = 1 << 20;
+    fn predict(
+        &self,
+        hidden: &Tensor,
+        mut asked: &[Prediction],
+        scratch: &mut Scratch,
+    ) -> Result<Vec<f32>> {
+        const LOGITS: usize = 1 << 18;
         const FEWEST_ROWS: usize = 64;
         let rows = hidden.dim(0)?;
         let step = (LOGITS / self.config.vocab_size).max(FEWEST_ROWS);
         let mut scores = Vec::with_capacity(asked.len());
         for first in (0..rows).step_by(step) {
             let count = step.min(rows - first);
-            let logits = self.head.forward(&hidden.narrow(0, first, count)?)?;
+            let logits = scratch.logits.matrix(count, self.config.vocab_size)?;
+            self.head
+                .forward_into(&logits, &hidden.narrow(0, first, count)?)?;
             let (now, later) = asked.split_at(asked.partition_point(|p| p.row < first + count));
             scores.extend(log_likelihoods(&logits, first, now)?);
             asked = later;
@@ -352,6 +442,7 @@ impl<F: FnMut(&str) -> Option<(Vec<usize>, Vec<f32>)>> Weights<'_, F> {
         Ok(Mlp {
             gate_up,
             down: Linear(self.matrix(&name("mlp.down_proj"), hidden_size, intermediate_size)?),
+            intermediate: intermediate_size,
         })
     }
 }

@@ -12,4 +12,4 @@ pub mod reference;
 
 pub use config::{ConfigError, LlamaConfig};
 pub use forest::{Prediction, Sequence, TokenForest, common_prefix};
-pub use llama::{Llama, LoadError};
+pub use llama::{Llama, LoadError, Scratch};

@@ -1,4 +1,5 @@
-//! Lets `argmin::core::Executor` drive any [`Optimizer`], so that argmin's observers, limits and timers apply.
+//! Lets `argmin::core::Executor` drive any [`Optimizer`], so that argmin's observers, limits and
+//! timers apply.
 
 use argmin::core::{
     CostFunction, Error, KV, PopulationState, Problem, Solver, State, TerminationReason,
@@ -7,15 +8,18 @@ use argmin::core::{
 use super::Optimizer;
 use crate::genome::Genotype;
 
-/// An [`Optimizer`] as an argmin solver; one `next_iter` is one generation, evaluated by one `bulk_cost`.
+/// An [`Optimizer`] as an argmin solver; one `next_iter` is one generation, evaluated by one
+/// `bulk_cost`.
 ///
-/// The problem returns `None` for a candidate it did not evaluate because the budget ended. Such a generation is not told
-/// and the run stops with [`TerminationReason::SolverExit`]: part of a generation would rank the others last unseen.
+/// The problem returns `None` for a candidate it did not evaluate because the budget ended. Such a
+/// generation is not told and the run stops with [`TerminationReason::SolverExit`]: part of a
+/// generation would rank the others last unseen.
 ///
-/// The state is a [`PopulationState`], the only one of argmin's that holds a whole population and asks nothing of the
-/// parameter but `Clone`. Its `individual` and `cost` are the best of the current generation, its `best_individual` and
-/// `best_cost` the best ever observed; under noise that is a lucky draw, so report [`Optimizer::recommend`] or measure
-/// again instead. Infeasible is infinite there, never NaN.
+/// The state is a [`PopulationState`], the only one of argmin's that holds a whole population and
+/// asks nothing of the parameter but `Clone`. Its `individual` and `cost` are the best of the
+/// current generation, its `best_individual` and `best_cost` the best ever observed; under noise
+/// that is a lucky draw, so report [`Optimizer::recommend`] or measure again instead. Infeasible is
+/// infinite there, never NaN.
 ///
 /// ```
 /// use argmin::core::{CostFunction, Error, Executor, State};
@@ -39,7 +43,9 @@ use crate::genome::Genotype;
 ///     initial: None,
 /// };
 /// let optimizer = build(OptimizerKind::CatCma, &[weight], Seed(1), &Settings::default())?;
-/// let result = Executor::new(Distance, ArgminSolver(optimizer)).configure(|state| state.max_iters(50)).run()?;
+/// let result = Executor::new(Distance, ArgminSolver(optimizer))
+///     .configure(|state| state.max_iters(50))
+///     .run()?;
 /// assert!(result.state().get_best_cost() < 1e-6);
 /// let optimizer = result.solver.0;
 /// assert_eq!(optimizer.generation(), 50);

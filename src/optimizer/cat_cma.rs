@@ -1,9 +1,9 @@
 //! CatCMA: evolution strategy for continuous, integer and categorical genes together.
 //!
-//! Hamano, Saito, Nomura, Uchida, Shirakawa, "CatCMA: Stochastic Optimization for Mixed-Category Problems",
-//! arXiv:2405.09962, with integer genes treated as in its successor (arXiv:2504.07884) by a margin on the Gaussian.
-//! A candidate is drawn from a Gaussian and independent categorical distributions; both are moved towards the better half
-//! of the generation with the same weights.
+//! Hamano, Saito, Nomura, Uchida, Shirakawa, "CatCMA: Stochastic Optimization for Mixed-Category
+//! Problems", arXiv:2405.09962, with integer genes treated as in its successor (arXiv:2504.07884)
+//! by a margin on the Gaussian. A candidate is drawn from a Gaussian and independent categorical
+//! distributions; both are moved towards the better half of the generation with the same weights.
 
 use nalgebra::DVector;
 
@@ -28,7 +28,8 @@ pub struct CatCma {
     pub(super) categorical: Option<Categorical>,
 }
 
-/// One sample: coordinates of the Gaussian (empty without one) and one category per categorical gene.
+/// One sample: coordinates of the Gaussian (empty without one) and one category per categorical
+/// gene.
 struct Candidate {
     v: DVector<f64>,
     c: Vec<usize>,
@@ -113,8 +114,9 @@ impl Optimizer for CatCma {
             .collect()
     }
 
-    /// A genotype has lost where in its cell an integer gene's coordinate lay, so the samples are drawn again (they are a
-    /// function of the state) and matched with what is told. A generation whose costs are all equal teaches nothing.
+    /// A genotype has lost where in its cell an integer gene's coordinate lay, so the samples are
+    /// drawn again (they are a function of the state) and matched with what is told. A generation
+    /// whose costs are all equal teaches nothing.
     fn tell(&mut self, told: &[(Genotype, f64)]) {
         let candidates = self.candidates();
         let asked: Vec<Genotype> = candidates
@@ -154,8 +156,9 @@ impl Optimizer for CatCma {
     }
 }
 
-/// The cost of each candidate asked for, infinite where it was not told. Equal candidates that were told several costs get
-/// one each, in ascending order, so that the order of telling does not matter.
+/// The cost of each candidate asked for, infinite where it was not told. Equal candidates that were
+/// told several costs get one each, in ascending order, so that the order of telling does not
+/// matter.
 fn costs_of(asked: &[Genotype], told: &[(Genotype, f64)]) -> Vec<f64> {
     let mut told: Vec<&(Genotype, f64)> = told.iter().collect();
     told.sort_by(|a, b| a.1.total_cmp(&b.1));

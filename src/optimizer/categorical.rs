@@ -1,11 +1,12 @@
-//! The categorical half of the search distribution: one distribution per gene, moved along the natural gradient.
+//! The categorical half of the search distribution: one distribution per gene, moved along the
+//! natural gradient.
 //!
-//! CatCMA (Hamano et al., arXiv:2405.09962, sec. 3 and 4), whose learning rate is that of ASNG (Akimoto et al. 2019, PMLR 97).
-//! Rows have their own number of categories K_n.
+//! CatCMA (Hamano et al., arXiv:2405.09962), with the learning rate of ASNG (Akimoto et al. 2019,
+//! PMLR 97). Rows have their own number of categories K_n.
 
 use rand::{Rng, RngExt};
 
-/// Threshold on ‖s‖² above which a direction counts as consistent (ASNG, sec. 4).
+/// Threshold on ‖s‖² above which a direction counts as consistent (ASNG).
 const ALPHA: f64 = 1.5;
 
 /// Product of categorical distributions q_n over K_n categories.
@@ -18,13 +19,14 @@ pub(super) struct Categorical {
     /// Accumulated direction, in Fisher coordinates; Σ (K_n − 1) entries.
     s: Vec<f64>,
     gamma: f64,
-    /// Length of the next step, in Fisher coordinates: 1/Δ of one generation ago, as in the authors' code.
+    /// Length of the next step, in Fisher coordinates: 1/Δ of one generation ago, as in the
+    /// authors' code.
     delta: f64,
     pub(super) Delta: f64,
 }
 
 impl Categorical {
-    /// Starts uniform over `categories`; the margin is `alpha` / (K_n − 1) (arXiv:2405.09962, sec. 4.2).
+    /// Starts uniform over `categories`; the margin is `alpha` / (K_n − 1) (arXiv:2405.09962).
     pub(super) fn new(categories: &[usize], alpha: f64) -> Self {
         Self {
             q: categories
@@ -79,7 +81,8 @@ impl Categorical {
         gradient
     }
 
-    /// F^(1/2) times the gradient, row by row (ASNG, appendix B); the last category is the dependent one.
+    /// F^(1/2) times the gradient, row by row (ASNG, appendix B); the last category is the
+    /// dependent one.
     fn in_fisher_coordinates(&self, gradient: &[Vec<f64>]) -> Vec<f64> {
         let row = |(q, g): (&Vec<f64>, &Vec<f64>)| {
             let last = q.len() - 1;
@@ -97,8 +100,8 @@ impl Categorical {
         }
     }
 
-    /// ASNG, algorithm 1: Δ grows (the step δ = 1/Δ shrinks) while directions look random, and shrinks while they agree.
-    /// β is kept within (0, 1], where the accumulation is an average.
+    /// ASNG: Δ grows, and the step shrinks, while directions look random; the other way
+    /// round while they agree. β is kept within (0, 1], where the accumulation is an average.
     fn adapt_rate(&mut self, direction: &[f64], norm: f64) {
         self.delta = 1.0 / self.Delta;
         let beta = (self.delta / (self.s.len() as f64).sqrt()).min(1.0);
@@ -111,7 +114,8 @@ impl Categorical {
         self.Delta *= (beta * (self.gamma - length_squared / ALPHA)).exp();
     }
 
-    /// Raises every probability to its least and takes the surplus from those above it, in proportion.
+    /// Raises every probability to its least and takes the surplus from those above it, in
+    /// proportion.
     fn apply_margin(&mut self) {
         for (q, &q_min) in self.q.iter_mut().zip(&self.q_min) {
             q.iter_mut().for_each(|q| *q = q.max(q_min));

@@ -1,8 +1,9 @@
 //! From genes to the optimizer's own coordinates and back.
 //!
-//! A continuous gene is one coordinate with its range mapped to [0, 1]. An integer gene with n values is one coordinate
-//! whose unit interval is cut into n equal cells; what lies outside belongs to the outermost cells. A categorical gene is one
-//! distribution. A gene whose domain has a single value takes part in nothing.
+//! A continuous gene is one coordinate with its range mapped to [0, 1]. An integer gene with n
+//! values is one coordinate whose unit interval is cut into n equal cells; what lies outside
+//! belongs to the outermost cells. A categorical gene is one distribution. A gene whose domain has
+//! a single value takes part in nothing.
 
 use super::OptimizerError;
 use crate::genome::{Dimension, Domain, Gene, Genotype};
@@ -146,7 +147,8 @@ impl Encoding {
         self.coordinates.len() - 1
     }
 
-    /// The genotype at coordinates `v` (one per entry of `coordinates`) and categories `c` (one per entry of `categories`).
+    /// The genotype at coordinates `v` (one per entry of `coordinates`) and categories `c` (one per
+    /// entry of `categories`).
     pub(super) fn decode(&self, v: &[f64], c: &[usize]) -> Genotype {
         Genotype(self.slots.iter().map(|slot| slot.gene(v, c)).collect())
     }

@@ -1,8 +1,9 @@
 //! The Gaussian half of the search distribution: CMA-ES on continuous and integer coordinates.
 //!
-//! Symbols and equations are those of Hansen, "The CMA Evolution Strategy: A Tutorial", arXiv:1604.00772, with positive
-//! weights only. Samples are v = m + σ A y with y ~ N(0, C); the diagonal A, identity on continuous coordinates, is
-//! that of CMA-ES with margin (Hamano et al., arXiv:2205.13482, sec. 4).
+//! Symbols and equations are those of Hansen, "The CMA Evolution Strategy: A Tutorial",
+//! arXiv:1604.00772, with positive weights only. Samples are v = m + σ A y with y ~ N(0, C); the
+//! diagonal A, identity on continuous coordinates, is that of CMA-ES with margin (Hamano et al.,
+//! arXiv:2205.13482).
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use rand::Rng;
@@ -13,7 +14,7 @@ use super::margin;
 
 /// Draws per candidate before its coordinates are reflected into bounds.
 const MOST_DRAWS: usize = 100;
-/// Least variance in any direction, in squared fractions of the range (Hamano et al., arXiv:2405.09962, sec. 4.3).
+/// Least variance in any direction, in squared fractions of the range (CatCMA, arXiv:2405.09962).
 const LEAST_VARIANCE: f64 = 1e-30;
 /// Largest ratio of eigenvalues of C.
 const MOST_CONDITION: f64 = 1e14;
@@ -31,7 +32,8 @@ struct Rates {
 }
 
 impl Rates {
-    /// Table 1 of the tutorial (2016), with α_cov = 2.
+    /// Table 1 of the tutorial (2016), with α_cov = 2; c_1 and c_mu depend on continuous and
+    /// integer coordinates only, as in CatCMA.
     fn new(n: f64, mu_eff: f64) -> Self {
         let c_1 = 2.0 / ((n + 1.3).powi(2) + mu_eff);
         let c_mu =
@@ -136,9 +138,10 @@ impl Gaussian {
             .iter()
             .zip(weights)
             .fold(DVector::zeros(self.m.len()), |sum, (y, &w)| sum + y * w);
-        // Eq. 9, c_m = 1.
+        // Eqs. 41 and 42, c_m = 1.
         self.m += self.A.component_mul(&y_w) * self.sigma;
-        // Under random ranking y_w ~ N(0, Σ w² C); ties and infeasible candidates make 1/Σ w² differ from μ_eff.
+        // Under random ranking y_w ~ N(0, Σ w² C); ties and infeasible candidates make 1/Σ w²
+        // differ from μ_eff.
         let unit = y_w / weights.iter().map(|w| w * w).sum::<f64>().sqrt();
         let h_sigma = self.update_step_size(&unit);
         self.update_covariance(weights, &y, &unit, h_sigma);
@@ -162,8 +165,8 @@ impl Gaussian {
         &self.B * self.B.tr_mul(y).component_div(&self.D)
     }
 
-    /// Eqs. 43 and 44; returns h_σ. The exponent's bound of 1 is that of Hansen's reference code: reflected candidates can be
-    /// improbably far out.
+    /// Eqs. 43 and 44; returns h_σ. The exponent's bound of 1 is that of Hansen's reference code:
+    /// reflected candidates can be improbably far out.
     fn update_step_size(&mut self, unit: &DVector<f64>) -> bool {
         let Rates {
             c_sigma,
@@ -203,7 +206,8 @@ impl Gaussian {
         }
     }
 
-    /// Sets B and D from C, keeping C well conditioned and every direction's variance above the least.
+    /// Sets B and D from C, keeping C well conditioned and every direction's variance above the
+    /// least.
     fn decompose(&mut self) {
         self.C = (&self.C + self.C.transpose()) * 0.5;
         let SymmetricEigen {

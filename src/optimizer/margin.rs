@@ -1,14 +1,16 @@
 //! Keeps an integer coordinate from freezing: each neighbouring cell keeps a least probability.
 //!
-//! CMA-ES with margin (Hamano et al., arXiv:2205.13482, sec. 4.2 and 4.3): after an update, the mean m_j and the scale A_jj
-//! of an integer coordinate are moved just enough; σ and C stay. α is that of CatCMA with margin (arXiv:2504.07884).
+//! CMA-ES with margin (Hamano et al., arXiv:2205.13482): after an update, the mean m_j and the
+//! scale A_jj of an integer coordinate are moved just enough; σ and C stay. α is that of CatCMA
+//! with margin (arXiv:2504.07884).
 
 use nalgebra::{DMatrix, DVector};
 
 use super::encoding::Coordinate;
 use super::normal::{upper_quantile, upper_tail};
 
-/// α = 1 − 0.73^(1/n) for `n` integer and categorical genes: with probability 0.73 a sample changes none of them.
+/// α = 1 − 0.73^(1/n) for `n` integer and categorical genes: with probability 0.73 a sample changes
+/// none of them.
 pub(super) fn alpha(n: usize) -> f64 {
     1.0 - 0.73_f64.powf(1.0 / n as f64)
 }
@@ -45,7 +47,7 @@ fn corrected(cells: f64, alpha: f64, m: f64, a: f64, unscaled: f64) -> (f64, f64
     }
 }
 
-/// Between two thresholds: each side gets at least α/2, taken from the rest in proportion (eqs. 13 to 18).
+/// Between two thresholds: each side gets at least α/2, taken from the rest in proportion.
 fn inner(low: f64, up: f64, alpha: f64, m: f64, a: f64, unscaled: f64) -> (f64, f64) {
     let least = 0.5 * alpha;
     let (p_low, p_up) = (

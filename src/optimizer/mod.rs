@@ -1,13 +1,15 @@
 //! Proposes genotypes and learns from their costs: numbers only, no tensors, no merging.
 //!
-//! Above it stands [`search`](crate), which decodes what [`Optimizer::ask`] returns, measures it and hands the costs back
-//! to [`Optimizer::tell`]; below it only [`genome`](crate::genome) (what a candidate is) and
-//! [`units`](crate::units). Two optimizers live here: [`CatCma`], a Gaussian for continuous and integer genes next to
-//! independent categorical distributions, and [`RandomSearch`], the baseline every search is compared with. Both can be
-//! driven by hand or, through [`ArgminSolver`], by `argmin::core::Executor`.
+//! Above it stands [`search`](crate), which decodes what [`Optimizer::ask`] returns, measures it
+//! and hands the costs back to [`Optimizer::tell`]; below it only [`genome`](crate::genome) (what a
+//! candidate is) and [`units`](crate::units). Two optimizers live here: [`CatCma`], a Gaussian for
+//! continuous and integer genes next to independent categorical distributions, and
+//! [`RandomSearch`], the baseline every search is compared with. Both can be driven by hand or,
+//! through [`ArgminSolver`], by `argmin::core::Executor`.
 //!
-//! An optimizer's state is a function of its construction and of what it was told, and `ask` is a function of that state:
-//! telling the same costs again brings back the same state, bit for bit, which is how a stopped search resumes.
+//! An optimizer's state is a function of its construction and of what it was told, and `ask` is a
+//! function of that state: telling the same costs again brings back the same state, bit for bit,
+//! which is how a stopped search resumes.
 
 mod argmin_adapter;
 mod cat_cma;
@@ -32,7 +34,8 @@ use std::str::FromStr;
 use crate::genome::{Dimension, Genotype};
 use crate::units::Seed;
 
-/// A population-based minimiser driven from outside: ask for a generation, measure it, tell the costs.
+/// A population-based minimiser driven from outside: ask for a generation, measure it, tell the
+/// costs.
 pub trait Optimizer {
     /// The name under which [`OptimizerKind`] parses it.
     fn name(&self) -> &'static str;
@@ -43,17 +46,20 @@ pub trait Optimizer {
     /// Number of generations told so far.
     fn generation(&self) -> u64;
 
-    /// The candidates of the current generation; the same ones until [`tell`](Self::tell) is called.
+    /// The candidates of the current generation; the same ones until [`tell`](Self::tell) is
+    /// called.
     fn ask(&self) -> Vec<Genotype>;
 
-    /// Ends the generation. `told` pairs each candidate of [`ask`](Self::ask) with its cost, in any order.
+    /// Ends the generation. `told` pairs each candidate of [`ask`](Self::ask) with its cost, in any
+    /// order.
     ///
-    /// Costs are minimised and only their order matters; NaN and `f64::INFINITY` mean infeasible, which ranks last.
-    /// A candidate that was asked for and is not told counts as infeasible; one that was not asked for is ignored.
+    /// Costs are minimised and only their order matters; NaN and `f64::INFINITY` mean infeasible,
+    /// which ranks last. A candidate that was asked for and is not told counts as infeasible; one
+    /// that was not asked for is ignored.
     fn tell(&mut self, told: &[(Genotype, f64)]);
 
-    /// The centre of what was learnt, clipped to the domains; `None` where nothing is learnt. Under noise it is a better
-    /// estimate of the optimum than the best candidate observed.
+    /// The centre of what was learnt, clipped to the domains; `None` where nothing is learnt. Under
+    /// noise it is a better estimate of the optimum than the best candidate observed.
     fn recommend(&self) -> Option<Genotype>;
 }
 
@@ -111,8 +117,9 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// λ for `genes` genes that can vary. The default is twice that of CMA-ES (Hansen 2016, arXiv:1604.00772, Table 1):
-    /// measurement noise asks for more than the noiseless setting, and idle workers cost as much as busy ones.
+    /// λ for `genes` genes that can vary. The default is twice that of CMA-ES (Hansen 2016,
+    /// arXiv:1604.00772, Table 1): measurement noise asks for more than the noiseless setting, and
+    /// idle workers cost as much as busy ones.
     fn population_size(&self, genes: usize) -> Result<usize, OptimizerError> {
         if self.workers == 0 {
             return Err(OptimizerError::NoWorkers);
@@ -138,10 +145,12 @@ impl Settings {
 /// The smallest population in which one candidate can be preferred to another.
 const LEAST_POPULATION: usize = 2;
 
-/// Builds the optimizer `kind` for genotypes with one gene per entry of `dimensions`, in that order.
+/// Builds the optimizer `kind` for genotypes with one gene per entry of `dimensions`, in that
+/// order.
 ///
 /// # Errors
-/// When a domain is empty or not finite, a start lies outside its domain, no gene can vary, or a setting is out of range.
+/// When a domain is empty or not finite, a start lies outside its domain, no gene can vary, or a
+/// setting is out of range.
 pub fn build(
     kind: OptimizerKind,
     dimensions: &[Dimension],

@@ -1,8 +1,10 @@
-//! Tail of the standard normal distribution and its inverse, for the probabilities the margin bounds.
+//! Tail of the standard normal distribution and its inverse, for the probabilities the margin
+//! bounds.
 
 use std::f64::consts::PI;
 
-/// Q(z) = Pr(Z > z) for z ≥ 0: series of Abramowitz & Stegun 26.2.11 near the centre, continued fraction 26.2.14 beyond.
+/// Q(z) = Pr(Z > z) for z ≥ 0: series of Abramowitz & Stegun 26.2.11 near the centre, continued
+/// fraction 26.2.14 beyond.
 pub(super) fn upper_tail(z: f64) -> f64 {
     let density = (-0.5 * z * z).exp() / (2.0 * PI).sqrt();
     if z < 3.0 {
@@ -18,7 +20,8 @@ pub(super) fn upper_tail(z: f64) -> f64 {
     }
 }
 
-/// The z ≥ 0 with Q(z) = `p`, for `p` ≤ 1/2; bisection, to the last bits of z. Beyond z = 37 the tail is below the least normal f64.
+/// The z ≥ 0 with Q(z) = `p`, for `p` ≤ 1/2; bisection, to the last bits of z. Beyond z = 37 the
+/// tail is below the least normal f64.
 pub(super) fn upper_quantile(p: f64) -> f64 {
     let (mut low, mut high) = (0.0, 37.0);
     for _ in 0..60 {

@@ -1,4 +1,5 @@
-//! Random numbers by counter: which numbers a candidate gets depends on its place, not on what was drawn before it.
+//! Random numbers by counter: which numbers a candidate gets depends on its place, not on what was
+//! drawn before it.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -10,9 +11,10 @@ pub(super) const MOST_CANDIDATES: usize = 1 << 20;
 
 /// The random numbers of candidate `index` of generation `generation`.
 ///
-/// ChaCha8. The 32-byte key is the seed, 8 bytes little-endian, then the optimizer's name in ASCII cut or zero-padded to
-/// 24 bytes, so two optimizers with one seed are independent. The 64-bit stream is `generation` · 2²⁰ + `index`; the
-/// counter starts at 0. Everything a candidate needs, resampling included, is drawn from its own stream.
+/// ChaCha8. The 32-byte key is the seed, 8 bytes little-endian, then the optimizer's name in ASCII
+/// cut or zero-padded to 24 bytes, so two optimizers with one seed are independent. The 64-bit
+/// stream is `generation` · 2²⁰ + `index`; the counter starts at 0. Everything a candidate needs,
+/// resampling included, is drawn from its own stream.
 pub(super) fn candidate_rng(name: &str, seed: Seed, generation: u64, index: usize) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.0.to_le_bytes());

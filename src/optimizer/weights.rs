@@ -1,7 +1,8 @@
 //! Recombination weights by rank, shared among ties.
 
-/// Positive recombination weights of a population of λ (Hansen 2016, arXiv:1604.00772, eqs. 49 and 53 with the negative
-/// ones set to zero): w_i ∝ ln((λ+1)/2) − ln i for the best ⌊λ/2⌋, summing to 1.
+/// Positive recombination weights of a population of λ (Hansen 2016, arXiv:1604.00772, eqs. 49 and
+/// 53 with the negative ones set to zero): w_i ∝ ln((λ+1)/2) − ln i for the best ⌊λ/2⌋, summing to
+/// 1.
 ///
 /// The negative weights of active CMA are left out on purpose: under evaluation noise they lost.
 #[derive(Debug, Clone)]
@@ -27,10 +28,12 @@ impl Weights {
         self.by_rank.len()
     }
 
-    /// The weight of each candidate, given one cost per candidate, or `None` when the costs tell no two candidates apart.
+    /// The weight of each candidate, given one cost per candidate, or `None` when the costs tell no
+    /// two candidates apart.
     ///
-    /// Tied candidates get the mean of their ranks' weights. An infinite or NaN cost gets no weight, and its rank's weight
-    /// goes to nobody: the distribution moves less, as if the candidate had been the distribution's own mean.
+    /// Tied candidates get the mean of their ranks' weights. An infinite or NaN cost gets no
+    /// weight, and its rank's weight goes to nobody: the distribution moves less, as if the
+    /// candidate had been the distribution's own mean.
     pub(super) fn assign(&self, costs: &[f64]) -> Option<Vec<f64>> {
         let cost = |i: usize| {
             if costs[i].is_nan() {

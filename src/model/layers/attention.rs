@@ -1,14 +1,14 @@
 //! Causal attention over a forest of prefix trees, with rotary embedding and grouped queries.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
+use candle_core::{CpuStorage, InplaceOp3, Layout, Result};
 
 use super::simd::{Kernel, LANES, dispatch, exp, max_of, sum_of};
-use super::{Rotary, Rows};
+use super::{Rotary, Rows, contiguous_mut};
 
 /// `softmax(q kᵀ / sqrt(head_dim)) v`, where each token sees its ancestors and itself.
 ///
 /// Arguments: queries `[rows, heads · head_dim]` and, side by side, keys and values `[tokens, 2 · kv_heads · head_dim]`,
-/// both before rotation, f32. Result: `[rows, heads · head_dim]`.
+/// both before rotation, f32. Written: `[rows, heads · head_dim]`.
 pub struct TreeAttention<'a> {
     /// Depth of each token, in depth-first order.
     pub depths: &'a [usize],
@@ -22,32 +22,34 @@ pub struct TreeAttention<'a> {
     pub head_dim: usize,
 }
 
-impl CustomOp2 for TreeAttention<'_> {
+impl InplaceOp3 for TreeAttention<'_> {
     fn name(&self) -> &'static str {
         "tree-attention"
     }
 
     fn cpu_fwd(
         &self,
+        out: &mut CpuStorage,
+        out_layout: &Layout,
         q: &CpuStorage,
         q_layout: &Layout,
         kv: &CpuStorage,
         kv_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
+    ) -> Result<()> {
         let (queries, keys_values) = (Rows::new(q, q_layout)?, Rows::new(kv, kv_layout)?);
-        let mut out = vec![0f32; queries.count * queries.width];
-        let mut stack = Stack::new(self.depths.iter().max().map_or(0, |d| d + 1), self.head_dim);
+        let out = contiguous_mut(out, out_layout)?;
+        let stack = &mut Stack::new(self.depths.iter().max().map_or(0, |d| d + 1), self.head_dim);
         for kv_head in 0..self.kv_heads {
             dispatch(Walk {
                 op: self,
                 queries,
                 keys_values,
                 kv_head,
-                stack: &mut stack,
-                out: &mut out,
+                stack,
+                out,
             });
         }
-        Ok((CpuStorage::F32(out), q_layout.shape().clone()))
+        Ok(())
     }
 }
 

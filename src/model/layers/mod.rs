@@ -1,21 +1,25 @@
-//! The parts of a decoder layer that are not matrix products, as candle operations on the CPU in float32.
+//! The parts of a decoder layer as candle operations on the CPU in float32, writing into tensors that are reused.
 //!
 //! Each runs on the calling thread: candidates are what runs in parallel, and candle's own versions would start rayon
 //! tasks inside a rayon worker. The loops are plain Rust; [`simd`] compiles them for the machine's vector instructions.
 
 mod attention;
+mod linear;
 mod log_likelihood;
 mod rms_norm;
 mod rotary;
+mod scratch;
 mod simd;
 mod swiglu;
 
 use candle_core::{CpuStorage, Layout, Result};
 
 pub use attention::TreeAttention;
+pub use linear::Linear;
 pub use log_likelihood::log_likelihoods;
 pub use rms_norm::RmsNorm;
 pub use rotary::Rotary;
+pub use scratch::Buffer;
 pub use swiglu::SwiGlu;
 
 /// A float32 matrix whose rows are contiguous but may lie apart, as a column range of a wider one does.
@@ -48,4 +52,13 @@ impl<'a> Rows<'a> {
     fn row(&self, index: usize) -> &'a [f32] {
         &self.values[index * self.stride..][..self.width]
     }
+}
+
+/// The values of a contiguous float32 tensor, to be overwritten.
+fn contiguous_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
+    let (CpuStorage::F32(values), Some((start, end))) = (storage, layout.contiguous_offsets())
+    else {
+        candle_core::bail!("expected a contiguous f32 tensor, got {layout:?}");
+    };
+    Ok(&mut values[start..end])
 }

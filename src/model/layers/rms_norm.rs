@@ -1,9 +1,9 @@
 //! Root-mean-square normalisation (Zhang and Sennrich 2019, equation 4).
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, InplaceOp3, Layout, Result, Tensor};
 
-use super::Rows;
 use super::simd::{Kernel, dispatch, sum_of};
+use super::{Rows, contiguous_mut};
 
 /// `x / sqrt(mean(x²) + ε) · w`, row by row.
 pub struct RmsNorm {
@@ -14,14 +14,12 @@ pub struct RmsNorm {
 }
 
 impl RmsNorm {
-    /// `x`: `[rows, hidden]`, f32, to the same shape.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.apply_op2_no_bwd(
-            &self.weight,
-            &Normalise {
-                epsilon: self.epsilon,
-            },
-        )
+    /// `x` and `out`: `[rows, hidden]`, f32.
+    pub fn forward_into(&self, out: &Tensor, x: &Tensor) -> Result<()> {
+        let op = Normalise {
+            epsilon: self.epsilon,
+        };
+        out.inplace_op3(x, &self.weight, &op)
     }
 }
 
@@ -29,28 +27,30 @@ struct Normalise {
     epsilon: f32,
 }
 
-impl CustomOp2 for Normalise {
+impl InplaceOp3 for Normalise {
     fn name(&self) -> &'static str {
         "rms-norm"
     }
 
     fn cpu_fwd(
         &self,
+        out: &mut CpuStorage,
+        out_layout: &Layout,
         x: &CpuStorage,
         x_layout: &Layout,
         w: &CpuStorage,
         w_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
+    ) -> Result<()> {
         let x = Rows::new(x, x_layout)?;
         let weight = &w.as_slice::<f32>()?[w_layout.start_offset()..][..x.width];
-        let mut out = vec![0f32; x.count * x.width];
+        let out = contiguous_mut(out, out_layout)?;
         dispatch(Loop {
             x,
             weight,
             epsilon: self.epsilon,
-            out: &mut out,
+            out,
         });
-        Ok((CpuStorage::F32(out), x_layout.shape().clone()))
+        Ok(())
     }
 }
 

@@ -1,29 +1,29 @@
 //! The gate of Llama's MLP: SwiGLU (Shazeer 2020, equation 6) with β = 1.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape};
+use candle_core::{CpuStorage, InplaceOp2, Layout, Result};
 
-use super::Rows;
 use super::simd::{Kernel, dispatch, exp};
+use super::{Rows, contiguous_mut};
 
-/// `[rows, 2 · intermediate]` (gate and up side by side) to `silu(gate) · up`, `[rows, intermediate]`, f32.
+/// Reads gate and up side by side, `[rows, 2 · intermediate]`, and writes `silu(gate) · up`, `[rows, intermediate]`, f32.
 pub struct SwiGlu;
 
-impl CustomOp1 for SwiGlu {
+impl InplaceOp2 for SwiGlu {
     fn name(&self) -> &'static str {
         "swiglu"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let gate_up = Rows::new(storage, layout)?;
-        let mut out = vec![0f32; gate_up.count * gate_up.width / 2];
-        dispatch(Loop {
-            gate_up,
-            out: &mut out,
-        });
-        Ok((
-            CpuStorage::F32(out),
-            (gate_up.count, gate_up.width / 2).into(),
-        ))
+    fn cpu_fwd(
+        &self,
+        out: &mut CpuStorage,
+        out_layout: &Layout,
+        gate_up: &CpuStorage,
+        layout: &Layout,
+    ) -> Result<()> {
+        let gate_up = Rows::new(gate_up, layout)?;
+        let out = contiguous_mut(out, out_layout)?;
+        dispatch(Loop { gate_up, out });
+        Ok(())
     }
 }
 
