@@ -2,6 +2,7 @@
 mod analysis;
 mod layering;
 mod merge;
+mod model;
 mod objective;
 mod optimizer;
 mod record;
