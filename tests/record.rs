@@ -29,7 +29,7 @@ pub fn manifest(tasks: &[&str], docs: u64) -> RunManifest {
             "7".to_owned(),
         ],
         seed: Seed(7),
-        space: SpaceFile::new("base = \"tiny\"\n".to_owned()),
+        space: SpaceFile::new("tiny.toml".to_owned(), "base = \"tiny\"\n".to_owned()),
         genes: vec![
             gene(
                 "weight",

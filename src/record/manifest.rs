@@ -44,6 +44,8 @@ pub struct RunManifest {
 /// The search space file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpaceFile {
+    /// Where it lay; relative paths in it are taken from there.
+    pub path: String,
     /// The whole file.
     pub text: String,
     /// Lower-case hexadecimal digest of `text`.
@@ -52,9 +54,9 @@ pub struct SpaceFile {
 
 impl SpaceFile {
     /// With its digest.
-    pub fn new(text: String) -> Self {
+    pub fn new(path: String, text: String) -> Self {
         let sha256 = sha256(&text);
-        SpaceFile { text, sha256 }
+        SpaceFile { path, text, sha256 }
     }
 }
 
