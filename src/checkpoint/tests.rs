@@ -267,7 +267,7 @@ fn what_is_written_can_be_opened() {
     }
 }
 
-/// 1 + 2^-9 lies half way between 1 and the next half-precision number but one: to even is down, above it is up.
+/// Next to 1 a bfloat16 steps by 2^-7; half way between two steps the even one is taken.
 #[test]
 fn writing_rounds_to_the_nearest() {
     let (out, result) = written(Dtype::BF16, &[1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0, 1.004]);

@@ -70,6 +70,19 @@ pub enum MergeError {
         /// Where.
         place: String,
     },
+    /// The config promises a layer that the weights do not have.
+    #[error("{} has no tensor of layer {layer}; its config says {layers} layers", dir.display())]
+    EmptyLayer {
+        /// The checkpoint.
+        dir: PathBuf,
+        /// The layer.
+        layer: usize,
+        /// `num_hidden_layers`.
+        layers: usize,
+    },
+    /// A recipe without slices.
+    #[error("the recipe has no slices")]
+    NoSlices,
     /// A parameter that the method does not have.
     #[error("{method} has no parameter `{parameter}`; it has: {valid}")]
     UnknownParameter {

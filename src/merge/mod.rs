@@ -11,6 +11,7 @@ mod linear;
 mod mask;
 mod passthrough;
 mod plan;
+mod planner;
 mod resolve;
 mod slerp;
 mod slices;
