@@ -165,7 +165,7 @@ fn recipes_are_written_as_mergekit_has_read_them() {
     }
 }
 
-/// Four slices' worth of what can be wrong, each with words its message must have.
+/// What can be wrong, and words its message must have.
 #[test]
 fn what_cannot_be_merged_is_refused_by_name() {
     let two = "models: [{model: models/a}, {model: models/b}]";
@@ -270,5 +270,45 @@ fn dropout_depends_on_the_seed_and_not_on_the_threads() {
             "{}",
             tensor.name
         );
+    }
+}
+
+#[test]
+fn models_of_other_shapes_are_refused_with_both_files() {
+    let recipe = Recipe::from_yaml(
+        "merge_method: linear\nmodels: [{model: models/a}, {model: models/b}]\nparameters: {weight: 1}",
+    )
+    .unwrap();
+    let models = checkpoints(&recipe);
+    let plan = MergePlan::new(&recipe, &borrowed(&models)).unwrap();
+    let mut shapes = plan.shapes();
+    let norm = shapes
+        .iter_mut()
+        .find(|(name, _)| name == "model.norm.weight")
+        .unwrap();
+    norm.1 = vec![4];
+    let zeros = |i: usize| Ok::<_, std::fmt::Error>(vec![0.0; shapes[i].1.iter().product()]);
+    let config = OutputConfig {
+        source: &models[0].1,
+        source_layers: plan.source_layers(),
+        dtype: Dtype::F16,
+    };
+    let out = tempfile::tempdir().unwrap();
+    write_checkpoint(&out.path().join("small"), &shapes, zeros, &config).unwrap();
+    let small = Checkpoint::open(&out.path().join("small")).unwrap();
+
+    let pair = [
+        (models[0].0.clone(), &models[0].1),
+        (models[1].0.clone(), &small),
+    ];
+    let message = MergePlan::new(&recipe, &pair).unwrap_err().to_string();
+    for word in [
+        "`model.norm.weight`",
+        "[8] in",
+        "models/a/model.safetensors",
+        "[4] in",
+        "small/model",
+    ] {
+        assert!(message.contains(word), "{message}");
     }
 }

@@ -56,7 +56,7 @@ fn half_precisions_are_widened() {
 fn aligned_singles_are_not_copied() {
     for (name, aligned) in [("aaaaaaaaaaa", true), ("aaaaaaaaaaaa", false)] {
         let bytes = singles(name, &[1.0, -2.5]);
-        assert_eq!((bytes.len() - 8) % 4 == 0, aligned);
+        assert_eq!((bytes.len() - 8).is_multiple_of(4), aligned);
         let checkpoint = opened(CONFIG, &[("model.safetensors", &bytes)]).unwrap();
         let tensor = checkpoint.tensor(name).unwrap();
         assert_eq!(*tensor, [1.0, -2.5]);

@@ -216,38 +216,34 @@ impl Planner<'_, '_> {
     fn shape<'i>(
         &self,
         name: &str,
-        inputs: impl Iterator<Item = &'i Input>,
+        mut inputs: impl Iterator<Item = &'i Input>,
     ) -> Result<Vec<usize>, MergeError> {
-        let mut first: Option<(&Checkpoint, &Input, &[usize])> = None;
+        let Some(first) = inputs.next() else {
+            return Ok(Vec::new());
+        };
+        let shape = self.shape_of(first)?;
         for input in inputs {
-            let checkpoint = self.models[input.model].1;
-            let missing = || CheckpointError::NoTensor {
-                dir: checkpoint.dir().to_owned(),
-                tensor: input.tensor.clone(),
-            };
-            let shape = &checkpoint.shape(&input.tensor).ok_or_else(missing)?.shape;
-            match first {
-                None => first = Some((checkpoint, input, shape)),
-                Some((_, _, expected)) if expected == shape => {}
-                Some((other, its, expected)) => {
-                    let file = |checkpoint: &Checkpoint, input: &Input| {
-                        checkpoint
-                            .file_of(&input.tensor)
-                            .unwrap_or(checkpoint.dir())
-                            .to_owned()
-                    };
-                    return Err(MergeError::Shapes {
-                        tensor: name.to_owned(),
-                        first: file(other, its),
-                        first_shape: expected.to_vec(),
-                        other: file(checkpoint, input),
-                        other_shape: shape.clone(),
-                    });
+            if self.shape_of(input)? != shape {
+                let found = |input: &Input| self.models[input.model].1.found(&input.tensor);
+                let (first, other) = (Box::new(found(first)), Box::new(found(input)));
+                let tensor = name.to_owned();
+                return Err(CheckpointError::ShapesDiffer {
+                    tensor,
+                    first,
+                    other,
                 }
+                .into());
             }
         }
-        Ok(first
-            .map(|(_, _, shape)| shape.to_vec())
-            .unwrap_or_default())
+        Ok(shape.to_vec())
+    }
+
+    fn shape_of(&self, input: &Input) -> Result<&[usize], CheckpointError> {
+        let checkpoint = self.models[input.model].1;
+        let missing = || CheckpointError::NoTensor {
+            dir: checkpoint.dir().to_owned(),
+            tensor: input.tensor.clone(),
+        };
+        Ok(&checkpoint.shape(&input.tensor).ok_or_else(missing)?.shape)
     }
 }
