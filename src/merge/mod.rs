@@ -15,6 +15,7 @@ mod planner;
 mod resolve;
 mod slerp;
 mod slices;
+mod sums;
 mod task_arithmetic;
 mod ties;
 

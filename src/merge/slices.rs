@@ -115,13 +115,13 @@ fn one_slice<'r>(
 }
 
 fn find(model: &ModelRef, models: Models) -> Result<usize, MergeError> {
-    if let Some(index) = models.iter().position(|(known, _)| known == model) {
-        return Ok(index);
-    }
     if model.lora().is_some() {
         return Err(MergeError::Adapter {
             model: model.clone(),
         });
+    }
+    if let Some(index) = models.iter().position(|(known, _)| known == model) {
+        return Ok(index);
     }
     let known: Vec<&str> = models.iter().map(|(known, _)| known.as_str()).collect();
     Err(MergeError::UnknownModel {
