@@ -129,7 +129,7 @@ fn a_written_checkpoint_holds_what_mergekit_stores() {
             source_layers: plan.source_layers(),
             dtype: stored_dtype(&recipe).unwrap(),
         };
-        let elements = |i: usize| plan.merge(&plan.tensors()[i]);
+        let elements = |i: usize| plan.merge_tensor(i);
         write_checkpoint(&dir, &plan.shapes(), elements, &config).unwrap();
 
         let ours = stored(&dir.join("model.safetensors"));
@@ -162,5 +162,153 @@ fn recipes_are_written_as_mergekit_has_read_them() {
             recipe,
             "{name}"
         );
+    }
+}
+
+/// What can be wrong, and words its message must have.
+#[test]
+fn what_cannot_be_merged_is_refused_by_name() {
+    let two = "models: [{model: models/a}, {model: models/b}]";
+    let base = "base_model: models/base";
+    let cases = [
+        (format!("merge_method: linear\n{two}"), ["`weight`", "models/a", "embed_tokens"]),
+        (format!("merge_method: ties\n{two}\nparameters: {{weight: 1}}"), ["ties", "base_model", ""]),
+        (format!("merge_method: slerp\n{base}\n{two}\nparameters: {{t: 1}}"), ["slerp", "2", "found 3"]),
+        (format!("merge_method: slerp\n{base}\nmodels: [{{model: models/a}}]"), ["`t`", "slerp", "all"]),
+        (format!("merge_method: passthrough\n{two}"), ["passthrough", "exactly 1", "found 2"]),
+        (
+            format!("merge_method: linear\n{two}\nparameters: {{density: 1}}"),
+            ["`density`", "linear", "weight, normalize"],
+        ),
+        (
+            format!("merge_method: ties\n{base}\n{two}\nparameters: {{weight: 1, rescale_by: density}}"),
+            ["`rescale_by`", "ties", "density"],
+        ),
+        (
+            format!("merge_method: ties\n{base}\n{two}\nparameters: {{weight: 1, density: -0.1}}"),
+            ["`density`", "-0.1", "0 to 1"],
+        ),
+        (
+            format!("merge_method: ties\n{base}\n{two}\nparameters: {{weight: 1, normalize: 0.5}}"),
+            ["normalize", "true or false", "0.5"],
+        ),
+        (
+            "merge_method: linear\nmodels: [{model: models/a, parameters: {weight: [1, 0]}}]".to_owned(),
+            ["sum to 0", "layers.2", ""],
+        ),
+        (
+            "merge_method: linear\nmodels: [{model: models/a}, {model: models/a}]".to_owned(),
+            ["models/a", "twice", ""],
+        ),
+        (
+            "merge_method: passthrough\nslices: [{sources: [{model: models/a, layer_range: [2, 4]}]}]".to_owned(),
+            ["models/a", "3 layers", "slice 0"],
+        ),
+        (
+            "merge_method: linear\nparameters: {weight: 1}\nslices: [{sources: [{model: models/a, layer_range: [0, 2]}, \
+             {model: models/b, layer_range: [0, 1]}]}]"
+                .to_owned(),
+            ["slice 0", "2 and 1 layers", ""],
+        ),
+        (
+            "merge_method: linear\nparameters: {weight: 1}\nmodels: [{model: models/a}, {model: models/tied-a}]".to_owned(),
+            ["tied-a", "lm_head.weight", ""],
+        ),
+    ];
+    for (yaml, words) in cases {
+        let recipe = Recipe::from_yaml(&yaml).unwrap();
+        let models = checkpoints(&recipe);
+        let message = MergePlan::new(&recipe, &borrowed(&models))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            words.iter().all(|word| message.contains(word)),
+            "{yaml}\n=> {message}"
+        );
+    }
+    for (model, word) in [
+        ("models/a+adapter", "LoRA"),
+        ("models/z", "not among the open"),
+    ] {
+        let yaml = format!("merge_method: passthrough\nmodels: [{{model: {model}}}]");
+        let message = MergePlan::new(&Recipe::from_yaml(&yaml).unwrap(), &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains(model) && message.contains(word),
+            "{message}"
+        );
+    }
+}
+
+fn merged_on(threads: usize, recipe: &Recipe) -> Vec<MergedTensor> {
+    let models = checkpoints(recipe);
+    let plan = MergePlan::new(recipe, &borrowed(&models)).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .unwrap();
+    pool.install(|| merge_all_parallel(&plan)).unwrap()
+}
+
+/// A random mask is a function of the recipe alone.
+#[test]
+fn dropout_depends_on_the_seed_and_not_on_the_threads() {
+    let yaml = "merge_method: dare_ties\nbase_model: models/base\nparameters: {weight: 0.5, density: 0.5, mask_seed: 7}\n\
+                models: [{model: models/a}, {model: models/b}]";
+    let mut recipe = Recipe::from_yaml(yaml).unwrap();
+    let one = merged_on(1, &recipe);
+    assert_eq!(one, merged_on(4, &recipe));
+    recipe.mask_seed = 8;
+    assert_ne!(one, merged_on(1, &recipe));
+    recipe.parameters.set("density", 0.0);
+    let base = Checkpoint::open(&reference().join("models/base")).unwrap();
+    for tensor in merged_on(1, &recipe) {
+        assert_eq!(
+            tensor.values,
+            *base.tensor(&tensor.name).unwrap(),
+            "{}",
+            tensor.name
+        );
+    }
+}
+
+#[test]
+fn models_of_other_shapes_are_refused_with_both_files() {
+    let recipe = Recipe::from_yaml(
+        "merge_method: linear\nmodels: [{model: models/a}, {model: models/b}]\nparameters: {weight: 1}",
+    )
+    .unwrap();
+    let models = checkpoints(&recipe);
+    let plan = MergePlan::new(&recipe, &borrowed(&models)).unwrap();
+    let mut shapes = plan.shapes();
+    let norm = shapes
+        .iter_mut()
+        .find(|(name, _)| name == "model.norm.weight")
+        .unwrap();
+    norm.1 = vec![4];
+    let zeros = |i: usize| Ok::<_, std::fmt::Error>(vec![0.0; shapes[i].1.iter().product()]);
+    let config = OutputConfig {
+        source: &models[0].1,
+        source_layers: plan.source_layers(),
+        dtype: Dtype::F16,
+    };
+    let out = tempfile::tempdir().unwrap();
+    write_checkpoint(&out.path().join("small"), &shapes, zeros, &config).unwrap();
+    let small = Checkpoint::open(&out.path().join("small")).unwrap();
+
+    let pair = [
+        (models[0].0.clone(), &models[0].1),
+        (models[1].0.clone(), &small),
+    ];
+    let message = MergePlan::new(&recipe, &pair).unwrap_err().to_string();
+    for word in [
+        "`model.norm.weight`",
+        "[8] in",
+        "models/a/model.safetensors",
+        "[4] in",
+        "small/model",
+    ] {
+        assert!(message.contains(word), "{message}");
     }
 }

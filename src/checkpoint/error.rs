@@ -100,15 +100,15 @@ pub enum CheckpointError {
         /// Row-major.
         index: usize,
     },
-    /// An expert that is not shaped as the base.
-    #[error("tensor `{tensor}` differs: {base}, {expert}")]
+    /// A tensor has different shapes in models that are merged.
+    #[error("tensor `{tensor}` differs: {first}, {other}")]
     ShapesDiffer {
         /// The tensor.
         tensor: String,
-        /// In the base model.
-        base: Found,
+        /// In the base model, or the first of the models.
+        first: Box<Found>,
         /// In the expert.
-        expert: Found,
+        other: Box<Found>,
     },
 }
 

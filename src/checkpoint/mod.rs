@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
-pub use error::CheckpointError;
+pub use error::{CheckpointError, Found};
 pub use hub::{Hub, HubError};
 pub use role::{TensorGroup, TensorRole, in_layer};
 pub use tensor::{Dtype, TensorShape};
@@ -159,33 +159,26 @@ impl Checkpoint {
     /// # Errors
     /// Names the first tensor that differs, both shapes and both files.
     pub fn require_same_shapes(&self, expert: &Checkpoint) -> Result<(), CheckpointError> {
-        let names = self.tensors.keys().chain(expert.tensors.keys());
-        for name in names {
-            match (self.shape(name), expert.shape(name)) {
-                (Some(base), Some(other)) if base.shape == other.shape => {}
-                (base, other) => {
-                    let shape = |found: Option<&TensorShape>| found.map(|t| t.shape.clone());
-                    let place = |checkpoint: &Checkpoint| {
-                        checkpoint
-                            .file_of(name)
-                            .unwrap_or(&checkpoint.dir)
-                            .to_owned()
-                    };
-                    return Err(CheckpointError::ShapesDiffer {
-                        tensor: name.clone(),
-                        base: error::Found {
-                            file: place(self),
-                            shape: shape(base),
-                        },
-                        expert: error::Found {
-                            file: place(expert),
-                            shape: shape(other),
-                        },
-                    });
-                }
+        for name in self.tensors.keys().chain(expert.tensors.keys()) {
+            let (first, other) = (self.found(name), expert.found(name));
+            if first.shape != other.shape {
+                let (first, other) = (Box::new(first), Box::new(other));
+                return Err(CheckpointError::ShapesDiffer {
+                    tensor: name.clone(),
+                    first,
+                    other,
+                });
             }
         }
         Ok(())
+    }
+
+    /// Where a tensor is, and its shape, for messages.
+    pub fn found(&self, name: &str) -> Found {
+        Found {
+            file: self.file_of(name).unwrap_or(&self.dir).to_owned(),
+            shape: self.shape(name).map(|tensor| tensor.shape.clone()),
+        }
     }
 
     /// SHA-256 over `config.json` and the weight files, names included, as 64 hexadecimal digits.

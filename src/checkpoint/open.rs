@@ -159,7 +159,8 @@ fn tensor_table(
 
 /// Not so the head that is overwritten with the embedding, nor rotary tables, which are computed.
 fn has_effect(tensor: &str, tied_head: bool) -> bool {
-    !(tied_head && tensor == "lm_head.weight") && !tensor.ends_with("rotary_emb.inv_freq")
+    let overwritten = tied_head && tensor == "lm_head.weight";
+    !overwritten && !tensor.ends_with("rotary_emb.inv_freq")
 }
 
 fn require_listed(
@@ -168,17 +169,15 @@ fn require_listed(
     table: &BTreeMap<String, StoredTensor>,
     tied_head: bool,
 ) -> Result<(), CheckpointError> {
-    let listed = index.into_iter().flatten();
+    let mut listed = index.into_iter().flatten();
     let missing = |tensor: &str| has_effect(tensor, tied_head) && !table.contains_key(tensor);
-    for (tensor, name) in listed.filter(|(tensor, _)| missing(tensor)) {
-        let file = files.iter().find(|file| file.path.ends_with(name));
-        let path = file.map_or_else(|| PathBuf::from(name), |file| file.path.clone());
-        return Err(CheckpointError::NotInShard {
-            path,
-            tensor: tensor.clone(),
-        });
-    }
-    Ok(())
+    let Some((tensor, name)) = listed.find(|(tensor, _)| missing(tensor)) else {
+        return Ok(());
+    };
+    let file = files.iter().find(|file| file.path.ends_with(name));
+    let path = file.map_or_else(|| PathBuf::from(name), |file| file.path.clone());
+    let tensor = tensor.clone();
+    Err(CheckpointError::NotInShard { path, tensor })
 }
 
 fn read_header(

@@ -56,7 +56,7 @@ fn half_precisions_are_widened() {
 fn aligned_singles_are_not_copied() {
     for (name, aligned) in [("aaaaaaaaaaa", true), ("aaaaaaaaaaaa", false)] {
         let bytes = singles(name, &[1.0, -2.5]);
-        assert_eq!((bytes.len() - 8) % 4 == 0, aligned);
+        assert_eq!((bytes.len() - 8).is_multiple_of(4), aligned);
         let checkpoint = opened(CONFIG, &[("model.safetensors", &bytes)]).unwrap();
         let tensor = checkpoint.tensor(name).unwrap();
         assert_eq!(*tensor, [1.0, -2.5]);
@@ -267,7 +267,7 @@ fn what_is_written_can_be_opened() {
     }
 }
 
-/// 1 + 2^-9 lies half way between 1 and the next half-precision number but one: to even is down, above it is up.
+/// Next to 1 a bfloat16 steps by 2^-7; half way between two steps the even one is taken.
 #[test]
 fn writing_rounds_to_the_nearest() {
     let (out, result) = written(Dtype::BF16, &[1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0, 1.004]);

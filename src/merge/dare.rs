@@ -3,8 +3,9 @@
 use crate::recipe::RescaleRule;
 
 use super::MaskKey;
+use super::sums::l1;
 use super::task_arithmetic::{Mixing, delta, mix};
-use super::ties::{disjoint_merge, l1};
+use super::ties::disjoint_merge;
 
 /// L1 norms below this are not scaled to.
 const ZERO_NORM: f64 = 1e-7;
@@ -57,11 +58,7 @@ pub fn drop_and_rescale(delta: &mut [f32], dropout: &Dropout) {
         return;
     }
     let before = l1(delta);
-    for (d, kept) in delta.iter_mut().zip(dropout.mask.kept(dropout.density)) {
-        if !kept {
-            *d = 0.0;
-        }
-    }
+    dropout.mask.apply(dropout.density, delta);
     match dropout.rescale {
         Some(RescaleRule::L1) => rescale_l1(delta, before),
         Some(RescaleRule::Density) if dropout.density > 0.0 => {

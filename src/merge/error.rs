@@ -70,6 +70,19 @@ pub enum MergeError {
         /// Where.
         place: String,
     },
+    /// The config promises a layer that the weights do not have.
+    #[error("{} has no tensor of layer {layer}; its config says {layers} layers", dir.display())]
+    EmptyLayer {
+        /// The checkpoint.
+        dir: PathBuf,
+        /// The layer.
+        layer: usize,
+        /// `num_hidden_layers`.
+        layers: usize,
+    },
+    /// A recipe without slices.
+    #[error("the recipe has no slices")]
+    NoSlices,
     /// A parameter that the method does not have.
     #[error("{method} has no parameter `{parameter}`; it has: {valid}")]
     UnknownParameter {
@@ -113,25 +126,7 @@ pub enum MergeError {
         /// The tensor.
         tensor: String,
     },
-    /// A tensor's shapes differ between the models.
-    #[error(
-        "output tensor `{tensor}`: {first_shape:?} in {}, {other_shape:?} in {}",
-        first.display(),
-        other.display()
-    )]
-    Shapes {
-        /// The output tensor.
-        tensor: String,
-        /// File of the first input.
-        first: PathBuf,
-        /// Its shape.
-        first_shape: Vec<usize>,
-        /// File of the input that differs.
-        other: PathBuf,
-        /// Its shape.
-        other_shape: Vec<usize>,
-    },
-    /// A weight cannot be read.
+    /// A tensor is missing, has different shapes in the models, or cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
 }

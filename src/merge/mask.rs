@@ -18,18 +18,34 @@ pub struct MaskKey<'a> {
     pub tensor: &'a str,
 }
 
+/// Elements whose words are drawn at a time.
+const CHUNK: usize = 1024;
+
 impl MaskKey<'_> {
-    /// One word per element, uniform on `0..2^32`, from element `first` on.
-    pub fn words(&self, first: u64) -> impl Iterator<Item = u32> + use<> {
+    /// The word that decides an element, uniform on `0..2^32`; the element is kept if it is below `density · 2^32`.
+    pub fn word(&self, element: u64) -> u32 {
         let mut stream = ChaCha8Rng::from_seed(self.digest());
-        stream.set_word_pos(u128::from(first));
-        std::iter::repeat_with(move || stream.next_u32())
+        stream.set_word_pos(u128::from(element));
+        stream.next_u32()
     }
 
-    /// Whether each element is kept, from the first on; kept with probability `density`.
-    pub fn kept(&self, density: f64) -> impl Iterator<Item = bool> + use<> {
+    /// Sets elements to 0, each kept with probability `density`.
+    pub fn apply(&self, density: f64, elements: &mut [f32]) {
         let threshold = (density * 2.0_f64.powi(32)).round() as u64;
-        self.words(0).map(move |word| u64::from(word) < threshold)
+        let mut stream = ChaCha8Rng::from_seed(self.digest());
+        let mut words = [0_u8; 4 * CHUNK];
+        for chunk in elements.chunks_mut(CHUNK) {
+            let words = &mut words[..4 * chunk.len()];
+            stream.fill_bytes(words);
+            for (element, word) in chunk.iter_mut().zip(words.chunks_exact(4)) {
+                let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+                *element = if u64::from(word) < threshold {
+                    *element
+                } else {
+                    0.0
+                };
+            }
+        }
     }
 
     fn digest(&self) -> [u8; 32] {

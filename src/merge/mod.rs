@@ -11,9 +11,11 @@ mod linear;
 mod mask;
 mod passthrough;
 mod plan;
+mod planner;
 mod resolve;
 mod slerp;
 mod slices;
+mod sums;
 mod task_arithmetic;
 mod ties;
 

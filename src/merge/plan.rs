@@ -1,13 +1,9 @@
-use std::collections::BTreeSet;
-
 use rayon::prelude::*;
 
-use crate::checkpoint::{Checkpoint, CheckpointError, TensorGroup, TensorRole, in_layer};
-use crate::recipe::{Levels, ModelRef, Recipe, RescaleRule};
+use crate::checkpoint::Checkpoint;
+use crate::recipe::{ModelRef, Recipe, RescaleRule};
 
-use super::resolve::{Scope, Scopes, operation};
-use super::slices::{Slice, slices};
-use super::{Dropout, MaskKey, MergeError, Operation};
+use super::{Dropout, MaskKey, MergeError, Operation, planner};
 use super::{dare_linear, dare_ties, linear, passthrough, slerp, task_arithmetic, ties};
 
 /// A recipe worked out against open checkpoints: every output tensor with its inputs and parameters.
@@ -67,20 +63,8 @@ impl<'a> MergePlan<'a> {
         recipe: &Recipe,
         models: &[(ModelRef, &'a Checkpoint)],
     ) -> Result<MergePlan<'a>, MergeError> {
-        require_known_parameters(recipe)?;
-        let slices = slices(recipe, models)?;
-        let planner = Planner { recipe, models };
-        let mut tensors = Vec::new();
-        let mut source_layers = Vec::new();
-        if let Some(first) = slices.first() {
-            planner.outside_layers(first, true, &mut tensors)?;
-        }
-        for slice in &slices {
-            planner.layers(slice, &mut source_layers, &mut tensors)?;
-        }
-        if let Some(last) = slices.last() {
-            planner.outside_layers(last, false, &mut tensors)?;
-        }
+        let planner = planner::plan(recipe, models)?;
+        let (tensors, source_layers) = (planner.tensors, planner.source_layers);
         let (models, mask_seed) = (models.to_vec(), recipe.mask_seed);
         Ok(MergePlan {
             models,
@@ -108,11 +92,15 @@ impl<'a> MergePlan<'a> {
             .collect()
     }
 
-    /// Merges one tensor; its elements are row-major.
+    /// Merges the `i`-th of [`MergePlan::tensors`]; its elements are row-major.
     ///
     /// # Errors
     /// A weight cannot be read.
-    pub fn merge(&self, tensor: &PlannedTensor) -> Result<Vec<f32>, MergeError> {
+    ///
+    /// # Panics
+    /// There is no `i`-th tensor.
+    pub fn merge_tensor(&self, i: usize) -> Result<Vec<f32>, MergeError> {
+        let tensor = &self.tensors[i];
         let read = |input: &Input| self.models[input.model].1.tensor(&input.tensor);
         let base = tensor
             .base
@@ -183,11 +171,12 @@ impl<'a> MergePlan<'a> {
         tensor.inputs.iter().zip(densities).map(dropout).collect()
     }
 
-    fn merged(&self, tensor: &PlannedTensor) -> Result<MergedTensor, MergeError> {
-        let values = self.merge(tensor)?;
+    fn merged(&self, i: usize) -> Result<MergedTensor, MergeError> {
+        let PlannedTensor { name, shape, .. } = &self.tensors[i];
+        let (name, shape, values) = (name.clone(), shape.clone(), self.merge_tensor(i)?);
         Ok(MergedTensor {
-            name: tensor.name.clone(),
-            shape: tensor.shape.clone(),
+            name,
+            shape,
             values,
         })
     }
@@ -198,10 +187,7 @@ impl<'a> MergePlan<'a> {
 /// # Errors
 /// A weight cannot be read.
 pub fn merge_all(plan: &MergePlan) -> Result<Vec<MergedTensor>, MergeError> {
-    plan.tensors
-        .iter()
-        .map(|tensor| plan.merged(tensor))
-        .collect()
+    (0..plan.tensors.len()).map(|i| plan.merged(i)).collect()
 }
 
 /// Merges all tensors on rayon's threads, to the same bits as [`merge_all`].
@@ -209,199 +195,8 @@ pub fn merge_all(plan: &MergePlan) -> Result<Vec<MergedTensor>, MergeError> {
 /// # Errors
 /// A weight cannot be read.
 pub fn merge_all_parallel(plan: &MergePlan) -> Result<Vec<MergedTensor>, MergeError> {
-    let merged: Vec<_> = plan
-        .tensors
-        .par_iter()
-        .map(|tensor| plan.merged(tensor))
-        .collect();
+    let indices = (0..plan.tensors.len()).into_par_iter();
+    let merged: Vec<_> = indices.map(|i| plan.merged(i)).collect();
     // Only now, so that of several errors it is always the first one that comes out.
     merged.into_iter().collect()
-}
-
-fn require_known_parameters(recipe: &Recipe) -> Result<(), MergeError> {
-    let method = recipe.merge_method;
-    let known = method.parameters();
-    let names = recipe
-        .all_parameters()
-        .flat_map(|all| all.iter().map(|(name, _)| name));
-    let unheard = |name: &&str| !known.contains(name);
-    let no_effect = recipe.rescale_by != RescaleRule::default() && !method.is_random();
-    let own = no_effect.then_some("rescale_by");
-    match names.filter(unheard).chain(own).next() {
-        None => Ok(()),
-        Some(name) => {
-            let (parameter, valid) = (name.to_owned(), known.join(", "));
-            Err(MergeError::UnknownParameter {
-                method,
-                parameter,
-                valid,
-            })
-        }
-    }
-}
-
-struct Planner<'r, 'a> {
-    recipe: &'r Recipe,
-    models: &'r [(ModelRef, &'a Checkpoint)],
-}
-
-/// A tensor outside the layers stands before them or after them.
-fn stands_before(role: TensorRole) -> bool {
-    role.group == TensorGroup::Embedding
-}
-
-impl Planner<'_, '_> {
-    fn outside_layers(
-        &self,
-        slice: &Slice,
-        before: bool,
-        tensors: &mut Vec<PlannedTensor>,
-    ) -> Result<(), MergeError> {
-        let wanted = |role: TensorRole| role.layer.is_none() && stands_before(role) == before;
-        let mut names = BTreeSet::new();
-        for source in &slice.sources {
-            names.extend(self.names(source.checkpoint, wanted));
-        }
-        for name in names {
-            // mergekit gives embeddings, final norm and head the first point of a gradient.
-            let inputs = vec![name.clone(); slice.sources.len()];
-            tensors.push(self.tensor(slice, 0.0, name, inputs)?);
-        }
-        Ok(())
-    }
-
-    fn layers(
-        &self,
-        slice: &Slice,
-        source_layers: &mut Vec<usize>,
-        tensors: &mut Vec<PlannedTensor>,
-    ) -> Result<(), MergeError> {
-        for offset in 0..slice.layers {
-            let t = if slice.layers > 1 {
-                offset as f64 / (slice.layers - 1) as f64
-            } else {
-                1.0
-            };
-            let number = source_layers.len();
-            let mut names = BTreeSet::new();
-            for source in &slice.sources {
-                let layer = Some(source.start + offset);
-                let of_layer = self.names(source.checkpoint, |role| role.layer == layer);
-                names.extend(of_layer.map(|name| in_layer(&name, number)));
-            }
-            for name in names {
-                let input = |start: usize| in_layer(&name, start + offset);
-                let inputs = slice
-                    .sources
-                    .iter()
-                    .map(|source| input(source.start))
-                    .collect();
-                tensors.push(self.tensor(slice, t, name, inputs)?);
-            }
-            let model = slice.base.unwrap_or_default();
-            source_layers.push(slice.sources[model].start + offset);
-        }
-        Ok(())
-    }
-
-    fn names(
-        &self,
-        checkpoint: usize,
-        wanted: impl Fn(TensorRole) -> bool,
-    ) -> impl Iterator<Item = String> {
-        let tensors = self.models[checkpoint].1.tensors();
-        tensors
-            .filter(move |(name, _)| wanted(TensorRole::of(name)))
-            .map(|(name, _)| name.to_owned())
-    }
-
-    /// `names` has one entry per source of the slice.
-    fn tensor(
-        &self,
-        slice: &Slice,
-        t: f64,
-        name: String,
-        names: Vec<String>,
-    ) -> Result<PlannedTensor, MergeError> {
-        let shared = Levels {
-            source: None,
-            slice: slice.parameters,
-            top: &self.recipe.parameters,
-            t,
-        };
-        let mut scopes = Scopes {
-            recipe: self.recipe,
-            tensor: &name,
-            shared,
-            inputs: Vec::new(),
-        };
-        let (mut base, mut inputs) = (None, Vec::new());
-        for (position, (source, tensor)) in slice.sources.iter().zip(&names).enumerate() {
-            let input = Input {
-                model: source.checkpoint,
-                tensor: tensor.clone(),
-            };
-            if slice.base == Some(position) {
-                base = Some(input);
-                continue;
-            }
-            inputs.push(input);
-            let levels = Levels {
-                source: source.parameters,
-                ..shared
-            };
-            scopes.inputs.push(Scope {
-                model: source.model,
-                tensor,
-                levels,
-            });
-        }
-        let operation = operation(&scopes)?;
-        let shape = self.shape(&name, base.iter().chain(&inputs))?;
-        Ok(PlannedTensor {
-            name,
-            shape,
-            base,
-            inputs,
-            operation,
-        })
-    }
-
-    fn shape<'i>(
-        &self,
-        name: &str,
-        inputs: impl Iterator<Item = &'i Input>,
-    ) -> Result<Vec<usize>, MergeError> {
-        let mut first: Option<(&Checkpoint, &Input, &[usize])> = None;
-        for input in inputs {
-            let checkpoint = self.models[input.model].1;
-            let missing = || CheckpointError::NoTensor {
-                dir: checkpoint.dir().to_owned(),
-                tensor: input.tensor.clone(),
-            };
-            let shape = &checkpoint.shape(&input.tensor).ok_or_else(missing)?.shape;
-            match first {
-                None => first = Some((checkpoint, input, shape)),
-                Some((_, _, expected)) if expected == shape => {}
-                Some((other, its, expected)) => {
-                    let file = |checkpoint: &Checkpoint, input: &Input| {
-                        checkpoint
-                            .file_of(&input.tensor)
-                            .unwrap_or(checkpoint.dir())
-                            .to_owned()
-                    };
-                    return Err(MergeError::Shapes {
-                        tensor: name.to_owned(),
-                        first: file(other, its),
-                        first_shape: expected.to_vec(),
-                        other: file(checkpoint, input),
-                        other_shape: shape.clone(),
-                    });
-                }
-            }
-        }
-        Ok(first
-            .map(|(_, _, shape)| shape.to_vec())
-            .unwrap_or_default())
-    }
 }

@@ -1,3 +1,5 @@
+use super::sums::dot;
+
 /// Cosine above which two directions count as one and the interpolation is linear.
 const COLLINEAR: f64 = 0.9995;
 
@@ -29,12 +31,6 @@ fn coefficients(cosine: f64, t: f64) -> (f32, f32) {
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| -> f64 {
-        a.iter()
-            .zip(b)
-            .map(|(x, y)| f64::from(*x) * f64::from(*y))
-            .sum()
-    };
     let norm = |a: &[f32]| match dot(a, a).sqrt() {
         norm if norm > ZERO_NORM => norm,
         _ => 1.0,

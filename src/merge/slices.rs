@@ -26,6 +26,16 @@ pub(super) struct Source<'r> {
     end: usize,
 }
 
+impl Slice<'_> {
+    /// How far into the slice a layer stands, for gradients.
+    pub(super) fn t(&self, offset: usize) -> f64 {
+        match self.layers {
+            1 => 1.0,
+            layers => offset as f64 / (layers - 1) as f64,
+        }
+    }
+}
+
 type Models<'m, 'a> = &'m [(ModelRef, &'a Checkpoint)];
 
 pub(super) fn slices<'r>(recipe: &'r Recipe, models: Models) -> Result<Vec<Slice<'r>>, MergeError> {
@@ -105,13 +115,13 @@ fn one_slice<'r>(
 }
 
 fn find(model: &ModelRef, models: Models) -> Result<usize, MergeError> {
-    if let Some(index) = models.iter().position(|(known, _)| known == model) {
-        return Ok(index);
-    }
     if model.lora().is_some() {
         return Err(MergeError::Adapter {
             model: model.clone(),
         });
+    }
+    if let Some(index) = models.iter().position(|(known, _)| known == model) {
+        return Ok(index);
     }
     let known: Vec<&str> = models.iter().map(|(known, _)| known.as_str()).collect();
     Err(MergeError::UnknownModel {

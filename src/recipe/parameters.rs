@@ -156,8 +156,8 @@ impl Value {
     pub fn as_bool(self) -> Option<bool> {
         match self {
             Value::Bool(truth) => Some(truth),
-            Value::Number(number) if number == 0.0 => Some(false),
-            Value::Number(number) if number == 1.0 => Some(true),
+            Value::Number(0.0) => Some(false),
+            Value::Number(1.0) => Some(true),
             Value::Number(_) => None,
         }
     }

@@ -287,3 +287,20 @@ fn exponents_are_written_with_point_and_sign() {
         recipe.to_yaml()
     );
 }
+
+/// Deep nesting and aliases of aliases cost neither the stack nor the memory.
+#[test]
+fn bombs_are_refused() {
+    let deep = format!("modules: {}", "[".repeat(100_000));
+    let mut aliases = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for i in 1..12 {
+        let row = vec![format!("*a{}", i - 1); 9].join(", ");
+        aliases += &format!("a{i}: &a{i} [{row}]\n");
+    }
+    for yaml in [
+        deep,
+        format!("modules:\n  {}", aliases.replace('\n', "\n  ")),
+    ] {
+        assert!(Recipe::from_yaml(&yaml).is_err());
+    }
+}
