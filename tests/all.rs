@@ -1,2 +1,8 @@
-
-mod model;
+//! The one integration-test binary: every extra one links polars and candle again.
+mod analysis;
+mod layering;
+mod merge;
+mod objective;
+mod optimizer;
+mod record;
+mod record_damage;

@@ -93,6 +93,11 @@ impl ScoringSet {
         self.packs.iter().map(|pack| pack.forest.tokens.len()).sum()
     }
 
+    /// Tokens of the largest pack: what the memory for activations grows with.
+    pub fn largest_pack(&self) -> usize {
+        self.packs.iter().map(|pack| pack.forest.tokens.len()).max().unwrap_or(0)
+    }
+
     /// The chosen answer of every document, task by task. Runs on the calling thread.
     pub fn score(&self, model: &Llama) -> Result<Vec<TaskScore>, ScoreError> {
         let likelihoods = self.log_likelihoods(model)?;

@@ -1,0 +1,220 @@
+//! A checkpoint is a folder of safetensors and a `config.json`: opened lazily, looked at, written.
+//!
+//! Weights come out as `f32`, row-major, whatever they are stored as. What a tensor is *for* is read off its name
+//! ([`TensorRole`]). How tensors are combined is [`crate::merge`]'s business.
+mod error;
+mod hub;
+mod open;
+mod role;
+mod tensor;
+mod write;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use sha2::{Digest, Sha256};
+
+pub use error::CheckpointError;
+pub use hub::{Hub, HubError};
+pub use role::{TensorGroup, TensorRole, in_layer};
+pub use tensor::{Dtype, TensorShape};
+pub use write::{OutputConfig, WriteError, write_checkpoint};
+
+use tensor::StoredTensor;
+
+/// An open checkpoint: headers read, weights mapped into memory and read when asked for.
+///
+/// The files must not be changed while it is open (as with any memory map).
+#[derive(Debug)]
+pub struct Checkpoint {
+    dir: PathBuf,
+    config: serde_json::Value,
+    layers: usize,
+    tied_head: bool,
+    files: Vec<WeightFile>,
+    tensors: BTreeMap<String, StoredTensor>,
+}
+
+#[derive(Debug)]
+struct WeightFile {
+    path: PathBuf,
+    map: Mmap,
+}
+
+impl Checkpoint {
+    /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` lists.
+    ///
+    /// With tied embeddings (`tie_word_embeddings`), a stored `lm_head.weight` is left out, as it has no effect.
+    /// So are the rotary tables (`rotary_emb.inv_freq`) of old Llama checkpoints.
+    ///
+    /// # Errors
+    /// No such folder; no safetensors in it; a file that is truncated, malformed or contradicts the index; no
+    /// `config.json` or no number of layers in it.
+    pub fn open(dir: &Path) -> Result<Checkpoint, CheckpointError> {
+        open::open(dir)
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// `config.json`.
+    pub fn config(&self) -> &serde_json::Value {
+        &self.config
+    }
+
+    /// Number of transformer layers, from `config.json`.
+    pub fn layers(&self) -> usize {
+        self.layers
+    }
+
+    /// Whether the embedding is the output head too.
+    pub fn has_tied_head(&self) -> bool {
+        self.tied_head
+    }
+
+    /// All tensors, by name.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &TensorShape)> {
+        self.tensors
+            .iter()
+            .map(|(name, stored)| (name.as_str(), &stored.shape))
+    }
+
+    /// Shape and stored type of a tensor.
+    pub fn shape(&self, name: &str) -> Option<&TensorShape> {
+        self.tensors.get(name).map(|stored| &stored.shape)
+    }
+
+    /// The type that most elements are stored in; `None` without tensors.
+    pub fn dtype(&self) -> Option<Dtype> {
+        let elements = |dtype| -> usize {
+            let of_type = |(_, shape): &(&str, &TensorShape)| shape.dtype == dtype;
+            self.tensors()
+                .filter(of_type)
+                .map(|(_, shape)| shape.elements())
+                .sum()
+        };
+        Dtype::ALL
+            .into_iter()
+            .filter(|dtype| elements(*dtype) > 0)
+            .max_by_key(|d| elements(*d))
+    }
+
+    /// A tensor's elements, row-major; borrowed from the file where they are stored as aligned `f32`.
+    ///
+    /// # Errors
+    /// No tensor of that name.
+    pub fn tensor(&self, name: &str) -> Result<Cow<'_, [f32]>, CheckpointError> {
+        let missing = || CheckpointError::NoTensor {
+            dir: self.dir.clone(),
+            tensor: name.to_owned(),
+        };
+        let stored = self.tensors.get(name).ok_or_else(missing)?;
+        let file = &self.files[stored.file];
+        Ok(stored.shape.dtype.to_f32(&file.map[stored.bytes.clone()]))
+    }
+
+    /// The file that holds a tensor.
+    pub fn file_of(&self, name: &str) -> Option<&Path> {
+        self.tensors
+            .get(name)
+            .map(|stored| self.files[stored.file].path.as_path())
+    }
+
+    /// Row-major index of a tensor's first NaN or infinite element.
+    ///
+    /// # Errors
+    /// No tensor of that name.
+    pub fn first_non_finite(&self, name: &str) -> Result<Option<usize>, CheckpointError> {
+        Ok(self
+            .tensor(name)?
+            .iter()
+            .position(|element| !element.is_finite()))
+    }
+
+    /// Reads every weight once and refuses the checkpoint if one is NaN or infinite.
+    ///
+    /// # Errors
+    /// Names file, tensor and index of the first such element, tensors in order of name.
+    pub fn require_finite(&self) -> Result<(), CheckpointError> {
+        for (name, stored) in &self.tensors {
+            if let Some(index) = self.first_non_finite(name)? {
+                let file = self.files[stored.file].path.clone();
+                return Err(CheckpointError::NotFinite {
+                    file,
+                    tensor: name.clone(),
+                    index,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses an expert whose tensors are not those of `self`, by name and shape.
+    ///
+    /// # Errors
+    /// Names the first tensor that differs, both shapes and both files.
+    pub fn require_same_shapes(&self, expert: &Checkpoint) -> Result<(), CheckpointError> {
+        let names = self.tensors.keys().chain(expert.tensors.keys());
+        for name in names {
+            match (self.shape(name), expert.shape(name)) {
+                (Some(base), Some(other)) if base.shape == other.shape => {}
+                (base, other) => {
+                    let shape = |found: Option<&TensorShape>| found.map(|t| t.shape.clone());
+                    let place = |checkpoint: &Checkpoint| {
+                        checkpoint
+                            .file_of(name)
+                            .unwrap_or(&checkpoint.dir)
+                            .to_owned()
+                    };
+                    return Err(CheckpointError::ShapesDiffer {
+                        tensor: name.clone(),
+                        base: error::Found {
+                            file: place(self),
+                            shape: shape(base),
+                        },
+                        expert: error::Found {
+                            file: place(expert),
+                            shape: shape(other),
+                        },
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// SHA-256 over `config.json` and the weight files, names included, as 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// `config.json` has become unreadable.
+    pub fn digest(&self) -> Result<String, CheckpointError> {
+        let path = self.dir.join("config.json");
+        let config = std::fs::read(&path)
+            .map_err(|source: io::Error| CheckpointError::Read { path, source })?;
+        let mut all = Sha256::new();
+        add_file(&mut all, "config.json", &config);
+        for file in &self.files {
+            let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+            add_file(&mut all, &name, &file.map);
+        }
+        Ok(all
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
+    }
+}
+
+/// Name and content enter as hashes of fixed length, so that no two lists of files run into one text.
+fn add_file(all: &mut Sha256, name: &str, content: &[u8]) {
+    all.update(Sha256::digest(name.as_bytes()));
+    all.update(Sha256::digest(content));
+}
+
+#[cfg(test)]
+mod tests;

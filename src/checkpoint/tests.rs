@@ -1,0 +1,383 @@
+use std::convert::Infallible;
+use std::fs;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+
+const CONFIG: &str =
+    r#"{"num_hidden_layers": 2, "torch_dtype": "float32", "layer_types": ["a", "b"]}"#;
+
+fn folder(config: &str, files: &[(&str, &[u8])]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("config.json"), config).unwrap();
+    for (name, content) in files {
+        fs::write(dir.path().join(name), content).unwrap();
+    }
+    dir
+}
+
+/// A safetensors file, put together by hand.
+fn file(header: &str, content: &[u8]) -> Vec<u8> {
+    [
+        &(header.len() as u64).to_le_bytes(),
+        header.as_bytes(),
+        content,
+    ]
+    .concat()
+}
+
+fn singles(name: &str, values: &[f32]) -> Vec<u8> {
+    let content: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let (n, end) = (values.len(), content.len());
+    let header =
+        format!(r#"{{"{name}":{{"dtype":"F32","shape":[{n}],"data_offsets":[0,{end}]}}}}"#);
+    file(&header, &content)
+}
+
+fn opened(config: &str, files: &[(&str, &[u8])]) -> Result<Checkpoint, CheckpointError> {
+    Checkpoint::open(folder(config, files).path())
+}
+
+/// 1.5 is 0x3FC0 in bfloat16 and 0x3E00 in half precision, -2 is 0xC000 in both.
+#[test]
+fn half_precisions_are_widened() {
+    let header = r#"{"a":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]},"b":{"dtype":"F16","shape":[1,2],"data_offsets":[4,8]}}"#;
+    let content = [0xC0, 0x3F, 0x00, 0xC0, 0x00, 0x3E, 0x00, 0xC0];
+    let checkpoint = opened(CONFIG, &[("model.safetensors", &file(header, &content))]).unwrap();
+    assert_eq!(*checkpoint.tensor("a").unwrap(), [1.5, -2.0]);
+    assert_eq!(*checkpoint.tensor("b").unwrap(), [1.5, -2.0]);
+    assert_eq!(checkpoint.shape("b").unwrap().shape, [1, 2]);
+    assert_eq!(checkpoint.layers(), 2);
+}
+
+#[test]
+fn aligned_singles_are_not_copied() {
+    for (name, aligned) in [("aaaaaaaaaaa", true), ("aaaaaaaaaaaa", false)] {
+        let bytes = singles(name, &[1.0, -2.5]);
+        assert_eq!((bytes.len() - 8) % 4 == 0, aligned);
+        let checkpoint = opened(CONFIG, &[("model.safetensors", &bytes)]).unwrap();
+        let tensor = checkpoint.tensor(name).unwrap();
+        assert_eq!(*tensor, [1.0, -2.5]);
+        assert_eq!(matches!(tensor, Cow::Borrowed(_)), aligned);
+    }
+}
+
+/// Two shards, `x` in the first, and an index that says where `y` is.
+fn sharded(y_file: &str) -> Result<Checkpoint, CheckpointError> {
+    let index = format!(r#"{{"weight_map": {{"x": "one.safetensors", "y": "{y_file}"}}}}"#);
+    let (x, y) = (singles("x", &[1.0]), singles("y", &[2.0]));
+    let files: [(&str, &[u8]); 3] = [
+        ("model.safetensors.index.json", index.as_bytes()),
+        ("one.safetensors", &x),
+        ("two.safetensors", &y),
+    ];
+    // The folder is removed at the end; a memory map lives on.
+    opened(CONFIG, &files)
+}
+
+#[test]
+fn shards_are_read_as_their_index_says() {
+    let checkpoint = sharded("two.safetensors").unwrap();
+    assert_eq!(*checkpoint.tensor("y").unwrap(), [2.0]);
+    assert!(
+        checkpoint
+            .file_of("y")
+            .unwrap()
+            .ends_with("two.safetensors")
+    );
+    let error = sharded("one.safetensors").unwrap_err();
+    assert!(matches!(error, CheckpointError::NotInShard { ref tensor, .. } if tensor == "y"));
+    for outside in ["../two.safetensors", "/etc/passwd", "..", ""] {
+        assert!(
+            matches!(sharded(outside), Err(CheckpointError::Key { .. })),
+            "{outside}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_merged_is_refused_with_a_reason() {
+    let message =
+        |config: &str, files: &[(&str, &[u8])]| opened(config, files).unwrap_err().to_string();
+    let good = singles("x", &[1.0]);
+    let pickled = message(CONFIG, &[("pytorch_model.bin", b"")]);
+    assert!(pickled.contains("safe_serialization"), "{pickled}");
+    let nothing = message(CONFIG, &[]);
+    assert!(!nothing.contains("safe_serialization"), "{nothing}");
+    let truncated = message(CONFIG, &[("model.safetensors", &good[..good.len() - 1])]);
+    assert!(
+        truncated.contains("model.safetensors is not a whole"),
+        "{truncated}"
+    );
+    let config = message("{}", &[("model.safetensors", &good)]);
+    assert!(config.contains("num_hidden_layers"), "{config}");
+    let json = message("{", &[("model.safetensors", &good)]);
+    assert!(json.contains("not JSON"), "{json}");
+    let header = r#"{"x":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}"#;
+    let integers = message(CONFIG, &[("model.safetensors", &file(header, &[0; 8]))]);
+    assert!(
+        integers.contains("I64") && integers.contains("BF16"),
+        "{integers}"
+    );
+    let no_folder = Checkpoint::open(Path::new("/nowhere/at/all"))
+        .unwrap_err()
+        .to_string();
+    assert!(no_folder.contains("/nowhere/at/all"), "{no_folder}");
+}
+
+/// 2^62 elements of 4 bytes: the product overflows; a header of 2^60 bytes: no memory is taken for it.
+#[test]
+fn absurd_sizes_are_refused() {
+    let shape = r#"{"x":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]}}"#;
+    let offsets = r#"{"x":{"dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,18446744073709551615]}}"#;
+    let long = [&(1_u64 << 60).to_le_bytes()[..], b"{}"].concat();
+    for bytes in [
+        file(shape, &[]),
+        file(offsets, &[]),
+        long,
+        Vec::new(),
+        vec![0; 7],
+    ] {
+        let error = opened(CONFIG, &[("model.safetensors", &bytes)]).unwrap_err();
+        assert!(matches!(
+            error,
+            CheckpointError::Safetensors { .. } | CheckpointError::Dtype { .. }
+        ));
+    }
+}
+
+#[test]
+fn the_head_of_a_tied_model_is_left_out() {
+    let tied = r#"{"num_hidden_layers": 2, "tie_word_embeddings": true}"#;
+    let head = singles("lm_head.weight", &[1.0]);
+    let count = |config| {
+        opened(config, &[("model.safetensors", &head)])
+            .unwrap()
+            .tensors()
+            .count()
+    };
+    assert_eq!(count(tied), 0);
+    assert_eq!(count(CONFIG), 1);
+}
+
+#[test]
+fn a_non_finite_weight_is_found() {
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let bytes = singles("x", &[1.0, 2.0, bad]);
+        let checkpoint = opened(CONFIG, &[("model.safetensors", &bytes)]).unwrap();
+        assert_eq!(checkpoint.first_non_finite("x").unwrap(), Some(2));
+        let message = checkpoint.require_finite().unwrap_err().to_string();
+        assert!(
+            message.contains("model.safetensors: element 2 of tensor `x`"),
+            "{message}"
+        );
+    }
+    let bytes = singles("x", &[f32::MAX, -0.0]);
+    let checkpoint = opened(CONFIG, &[("model.safetensors", &bytes)]).unwrap();
+    assert!(checkpoint.require_finite().is_ok());
+    assert!(checkpoint.first_non_finite("y").is_err());
+}
+
+#[test]
+fn an_expert_of_another_shape_is_refused() {
+    let of = |bytes: &[u8]| opened(CONFIG, &[("model.safetensors", bytes)]).unwrap();
+    let base = of(&singles("x", &[1.0, 2.0]));
+    assert!(
+        base.require_same_shapes(&of(&singles("x", &[3.0, 4.0])))
+            .is_ok()
+    );
+    let message = base
+        .require_same_shapes(&of(&singles("x", &[3.0])))
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("`x`") && message.contains("[2] in") && message.contains("[1] in"));
+    let message = base
+        .require_same_shapes(&of(&singles("y", &[3.0])))
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("missing in"), "{message}");
+}
+
+#[test]
+fn the_digest_follows_the_content_and_not_the_folder() {
+    let digest = |config: &str, value: f32| {
+        let dir = folder(config, &[("model.safetensors", &singles("x", &[value]))]);
+        Checkpoint::open(dir.path()).unwrap().digest().unwrap()
+    };
+    assert_eq!(digest(CONFIG, 1.0), digest(CONFIG, 1.0));
+    assert_ne!(digest(CONFIG, 1.0), digest(CONFIG, 1.5));
+    assert_ne!(
+        digest(CONFIG, 1.0),
+        digest(r#"{"num_hidden_layers": 3}"#, 1.0)
+    );
+    assert_eq!(digest(CONFIG, 1.0).len(), 64);
+}
+
+fn written(dtype: Dtype, values: &[f32]) -> (TempDir, Result<(), WriteError<Infallible>>) {
+    let bytes = singles("x", values);
+    let source = folder(
+        CONFIG,
+        &[("model.safetensors", &bytes), ("tokenizer.json", b"{}")],
+    );
+    let checkpoint = Checkpoint::open(source.path()).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let tensors = [
+        ("y".to_owned(), vec![1, values.len()]),
+        ("z".to_owned(), vec![]),
+    ];
+    let elements = |i: usize| Ok(if i == 0 { values.to_vec() } else { vec![7.0] });
+    let config = OutputConfig {
+        source: &checkpoint,
+        source_layers: &[1, 0, 1],
+        dtype,
+    };
+    let result = write_checkpoint(&out.path().join("new"), &tensors, elements, &config);
+    (out, result)
+}
+
+#[test]
+fn what_is_written_can_be_opened() {
+    for dtype in Dtype::ALL {
+        let (out, result) = written(dtype, &[1.5, -2.0, 0.0]);
+        result.unwrap();
+        let checkpoint = Checkpoint::open(&out.path().join("new")).unwrap();
+        assert_eq!(*checkpoint.tensor("y").unwrap(), [1.5, -2.0, 0.0]);
+        assert_eq!(*checkpoint.tensor("z").unwrap(), [7.0]);
+        assert_eq!(
+            checkpoint.shape("y"),
+            Some(&TensorShape {
+                shape: vec![1, 3],
+                dtype
+            })
+        );
+        assert_eq!(checkpoint.layers(), 3);
+        assert_eq!(checkpoint.config()["torch_dtype"], dtype.torch_name());
+        assert_eq!(
+            checkpoint.config()["layer_types"],
+            serde_json::json!(["b", "a", "b"])
+        );
+        assert!(out.path().join("new/tokenizer.json").is_file());
+        assert_eq!(
+            fs::read_dir(out.path()).unwrap().count(),
+            1,
+            "the partial folder is gone"
+        );
+    }
+}
+
+/// 1 + 2^-9 lies half way between 1 and the next half-precision number but one: to even is down, above it is up.
+#[test]
+fn writing_rounds_to_the_nearest() {
+    let (out, result) = written(Dtype::BF16, &[1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0, 1.004]);
+    result.unwrap();
+    let checkpoint = Checkpoint::open(&out.path().join("new")).unwrap();
+    let step = 1.0 / 128.0;
+    assert_eq!(
+        *checkpoint.tensor("y").unwrap(),
+        [1.0, 1.0 + 2.0 * step, 1.0 + step]
+    );
+}
+
+#[test]
+fn a_failed_write_leaves_nothing_behind() {
+    let source = folder(CONFIG, &[("model.safetensors", &singles("x", &[1.0]))]);
+    let checkpoint = Checkpoint::open(source.path()).unwrap();
+    let config = OutputConfig {
+        source: &checkpoint,
+        source_layers: &[0],
+        dtype: Dtype::F32,
+    };
+    let tensors = [("y".to_owned(), vec![2])];
+    let out = tempfile::tempdir().unwrap();
+    let dir = out.path().join("new");
+    let short = |_| Ok::<_, Infallible>([1.0_f32]);
+    let error = write_checkpoint(&dir, &tensors, short, &config).unwrap_err();
+    assert!(matches!(
+        error,
+        WriteError::Elements {
+            expected: 2,
+            found: 1,
+            ..
+        }
+    ));
+    let broken = |_| Err::<[f32; 2], _>(std::fmt::Error);
+    assert!(matches!(
+        write_checkpoint(&dir, &tensors, broken, &config),
+        Err(WriteError::Tensor(std::fmt::Error))
+    ));
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);
+
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("precious"), "").unwrap();
+    let full = |_| Ok::<_, Infallible>([1.0_f32, 2.0]);
+    let error = write_checkpoint(&dir, &tensors, full, &config).unwrap_err();
+    assert!(matches!(error, WriteError::NotEmpty { .. }));
+    fs::remove_file(dir.join("precious")).unwrap();
+    write_checkpoint(&dir, &tensors, full, &config).unwrap();
+}
+
+#[test]
+fn roles_are_read_off_names() {
+    use TensorGroup::*;
+    for (name, group, layer) in [
+        ("model.embed_tokens.weight", Embedding, None),
+        (
+            "model.layers.12.self_attn.q_proj.weight",
+            Attention,
+            Some(12),
+        ),
+        ("model.layers.3.self_attn.q_norm.weight", Attention, Some(3)),
+        ("model.layers.0.mlp.down_proj.weight", Mlp, Some(0)),
+        (
+            "model.layers.0.post_attention_layernorm.weight",
+            Norm,
+            Some(0),
+        ),
+        ("model.norm.weight", Norm, None),
+        ("lm_head.weight", Head, None),
+        ("transformer.h.7.attn.c_attn.weight", Attention, Some(7)),
+        ("transformer.h.7.ln_1.weight", Norm, Some(7)),
+        ("transformer.wte.weight", Embedding, None),
+        ("transformer.ln_f.weight", Norm, None),
+        ("model.layers.x.mlp.up.weight", Mlp, None),
+        ("something", Other, None),
+    ] {
+        assert_eq!(TensorRole::of(name), TensorRole { group, layer }, "{name}");
+    }
+    assert_eq!(
+        in_layer("model.layers.12.mlp.up.weight", 3),
+        "model.layers.3.mlp.up.weight"
+    );
+    assert_eq!(in_layer("model.norm.weight", 3), "model.norm.weight");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_damaged_file_is_a_checkpoint_or_an_error(
+        at in 0..90_usize, bytes in proptest::collection::vec(any::<u8>(), 0..9), cut in 0..20_usize,
+    ) {
+        let mut file = singles("x", &[1.0, 2.0]);
+        let at = at.min(file.len());
+        file.splice(at..(at + cut).min(file.len()), bytes);
+        if let Ok(checkpoint) = opened(CONFIG, &[("model.safetensors", &file)]) {
+            for (name, shape) in checkpoint.tensors() {
+                prop_assert_eq!(checkpoint.tensor(name).unwrap().len(), shape.elements());
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_a_checkpoint_or_an_error(
+        header in "[-{}\\[\\]:,\"a-z0-9_ ]{0,40}", content in proptest::collection::vec(any::<u8>(), 0..40),
+    ) {
+        drop(opened(CONFIG, &[("model.safetensors", &file(&header, &content))]));
+        drop(opened(CONFIG, &[("model.safetensors", &content)]));
+        drop(opened(&header, &[("model.safetensors", &file(r#"{}"#, &[]))]));
+        let index = [("model.safetensors.index.json", header.as_bytes())];
+        drop(opened(CONFIG, &index));
+    }
+}

@@ -1,0 +1,255 @@
+//! Writing a checkpoint: one file of safetensors, a config that fits it, the tokenizer of the base model.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::{Checkpoint, CheckpointError, Dtype, open};
+
+/// Files that belong to a model besides its weights and `config.json`.
+const COMPANIONS: [&str; 11] = [
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "generation_config.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "spiece.model",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "vocab.json",
+];
+
+/// Where the output's `config.json` and tokenizer come from, and what is changed.
+#[derive(Debug, Clone, Copy)]
+pub struct OutputConfig<'a> {
+    /// Copied from.
+    pub source: &'a Checkpoint,
+    /// The layer of the source whose place each output layer takes, for settings that are per layer.
+    pub source_layers: &'a [usize],
+    /// What the weights are stored as.
+    pub dtype: Dtype,
+}
+
+/// Why a checkpoint was not written; `E` is what went wrong in making a tensor.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError<E: std::error::Error + 'static> {
+    /// There is something in the folder.
+    #[error("{} is not empty", dir.display())]
+    NotEmpty {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The disk.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The source checkpoint.
+    #[error(transparent)]
+    Source(#[from] CheckpointError),
+    /// A tensor came with another number of elements than its shape says.
+    #[error("tensor `{tensor}` has {found} elements, its shape says {expected}")]
+    Elements {
+        /// The tensor.
+        tensor: String,
+        /// Product of its shape.
+        expected: usize,
+        /// What came.
+        found: usize,
+    },
+    /// A tensor could not be made.
+    #[error(transparent)]
+    Tensor(E),
+}
+
+/// Writes a checkpoint folder: all or nothing, since it is made under another name next to `dir` and then renamed.
+///
+/// `tensors` are name and shape in file order; `elements(i)` gives the `i`-th one's elements, row-major, and is
+/// called once each, in order, so that one tensor at a time is in memory. A head that is tied to the embedding is the
+/// caller's to leave out ([`Checkpoint::tensors`] does).
+///
+/// # Errors
+/// `dir` exists and is not empty; the disk; what `elements` returns.
+pub fn write_checkpoint<E, V>(
+    dir: &Path,
+    tensors: &[(String, Vec<usize>)],
+    mut elements: impl FnMut(usize) -> Result<V, E>,
+    config: &OutputConfig,
+) -> Result<(), WriteError<E>>
+where
+    E: std::error::Error + 'static,
+    V: AsRef<[f32]>,
+{
+    require_empty(dir)?;
+    let partial = Partial::create(dir)?;
+    write_weights(
+        &partial.0.join("model.safetensors"),
+        tensors,
+        &mut elements,
+        config.dtype,
+    )?;
+    write_config(&partial.0.join("config.json"), config)?;
+    copy_companions(config.source.dir(), &partial.0)?;
+    partial.rename(dir)
+}
+
+fn require_empty<E: std::error::Error>(dir: &Path) -> Result<(), WriteError<E>> {
+    match fs::read_dir(dir) {
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => Err(WriteError::NotEmpty {
+                dir: dir.to_owned(),
+            }),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(failed(dir)(source)),
+    }
+}
+
+fn failed<E: std::error::Error>(path: &Path) -> impl FnOnce(io::Error) -> WriteError<E> {
+    move |source| WriteError::Write {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// A folder in the making; removed again unless renamed.
+struct Partial(PathBuf);
+
+impl Partial {
+    fn create<E: std::error::Error>(dir: &Path) -> Result<Partial, WriteError<E>> {
+        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        let partial = dir.with_file_name(format!(".{name}.partial-{}", std::process::id()));
+        fs::create_dir_all(&partial).map_err(failed(&partial))?;
+        Ok(Partial(partial))
+    }
+
+    fn rename<E: std::error::Error>(self, dir: &Path) -> Result<(), WriteError<E>> {
+        if dir.is_dir() {
+            fs::remove_dir(dir).map_err(failed(dir))?;
+        }
+        fs::rename(&self.0, dir).map_err(failed(dir))?;
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync(parent.unwrap_or(Path::new("."))).map_err(failed(dir))
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // After the rename there is nothing to remove; a failure to clean up must not hide the first error.
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn write_weights<E, V>(
+    path: &Path,
+    tensors: &[(String, Vec<usize>)],
+    elements: &mut impl FnMut(usize) -> Result<V, E>,
+    dtype: Dtype,
+) -> Result<(), WriteError<E>>
+where
+    E: std::error::Error + 'static,
+    V: AsRef<[f32]>,
+{
+    let file = File::create(path).map_err(failed(path))?;
+    let mut file = BufWriter::new(file);
+    file.write_all(&header(tensors, dtype))
+        .map_err(failed(path))?;
+    for (i, (name, shape)) in tensors.iter().enumerate() {
+        let values = elements(i).map_err(WriteError::Tensor)?;
+        let (found, expected) = (values.as_ref().len(), shape.iter().product());
+        if found != expected {
+            return Err(WriteError::Elements {
+                tensor: name.clone(),
+                expected,
+                found,
+            });
+        }
+        file.write_all(&dtype.to_bytes(values.as_ref()))
+            .map_err(failed(path))?;
+    }
+    let file = file
+        .into_inner()
+        .map_err(|error| failed(path)(error.into_error()))?;
+    file.sync_all().map_err(failed(path))
+}
+
+/// Length and JSON of a safetensors header, padded so that the weights start at a multiple of 8 bytes.
+fn header(tensors: &[(String, Vec<usize>)], dtype: Dtype) -> Vec<u8> {
+    let mut entries = Map::new();
+    entries.insert("__metadata__".to_owned(), json!({"format": "pt"}));
+    let mut start = 0;
+    for (name, shape) in tensors {
+        let end = start + shape.iter().product::<usize>() * dtype.size();
+        let entry = json!({"dtype": dtype.as_str(), "shape": shape, "data_offsets": [start, end]});
+        entries.insert(name.clone(), entry);
+        start = end;
+    }
+    let mut text = Value::Object(entries).to_string();
+    text.push_str(&" ".repeat(text.len().next_multiple_of(8) - text.len()));
+    let length = text.len() as u64;
+    [length.to_le_bytes().as_slice(), text.as_bytes()].concat()
+}
+
+fn write_config<E: std::error::Error>(
+    path: &Path,
+    config: &OutputConfig,
+) -> Result<(), WriteError<E>> {
+    let text = format!("{:#}\n", adapted(config));
+    let mut file = File::create(path).map_err(failed(path))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed(path))
+}
+
+/// `config.json` with the number of layers, the per-layer lists and the type of the output.
+fn adapted(config: &OutputConfig) -> Value {
+    let mut adapted = config.source.config().clone();
+    let Some(entries) = adapted.as_object_mut() else {
+        return adapted;
+    };
+    for key in open::LAYER_KEYS {
+        if let Some(layers) = entries.get_mut(key) {
+            *layers = json!(config.source_layers.len());
+        }
+    }
+    if let Some(types) = entries.get("layer_types").and_then(Value::as_array) {
+        let types: Vec<_> = config
+            .source_layers
+            .iter()
+            .filter_map(|i| types.get(*i))
+            .collect();
+        entries.insert("layer_types".to_owned(), json!(types));
+    }
+    let key = if entries.contains_key("dtype") {
+        "dtype"
+    } else {
+        "torch_dtype"
+    };
+    entries.insert(key.to_owned(), json!(config.dtype.torch_name()));
+    adapted
+}
+
+fn copy_companions<E: std::error::Error>(from: &Path, to: &Path) -> Result<(), WriteError<E>> {
+    for name in COMPANIONS {
+        let (from, to) = (from.join(name), to.join(name));
+        if from.is_file() {
+            fs::copy(&from, &to)
+                .and_then(|_| sync(&to))
+                .map_err(failed(&to))?;
+        }
+    }
+    sync(to).map_err(failed(to))
+}

@@ -1,0 +1,256 @@
+use proptest::prelude::*;
+
+use super::task_arithmetic::delta;
+use super::ties::l1;
+use super::*;
+use crate::recipe::RescaleRule;
+
+const PLAIN: Mixing = Mixing {
+    normalize: false,
+    lambda: 1.0,
+};
+const MEAN: Mixing = Mixing {
+    normalize: true,
+    lambda: 1.0,
+};
+const KEY: MaskKey = MaskKey {
+    seed: 42,
+    model: "models/a",
+    tensor: "model.norm.weight",
+};
+
+/// From `tests/reference/mergekit/mask.py`, ChaCha8 written out from its definition.
+#[test]
+fn mask_words_are_those_of_chacha8() {
+    let words = [
+        (0_u64, 3874044369_u32),
+        (1_u64, 3388560247_u32),
+        (15_u64, 3312037939_u32),
+        (16_u64, 1360249242_u32),
+        (1000_u64, 3263730661_u32),
+        (68719476741_u64, 2513664863_u32),
+    ];
+    for (element, word) in words {
+        assert_eq!(KEY.words(element).next(), Some(word), "{element}");
+        let before = usize::try_from(element).unwrap();
+        assert!(
+            before > 1000 || KEY.words(0).nth(before) == Some(word),
+            "{element}"
+        );
+    }
+}
+
+/// The standard deviation of a share over n elements is sqrt(d (1-d) / n) < 0.0016 here; 5 of them are allowed.
+#[test]
+fn the_share_of_kept_elements_is_the_density() {
+    for density in [0.0, 0.1, 0.5, 0.9, 1.0] {
+        let kept = KEY.kept(density).take(100_000).filter(|kept| *kept).count();
+        assert!(
+            (kept as f64 / 100_000.0 - density).abs() < 0.008,
+            "{density}: {kept}"
+        );
+    }
+}
+
+/// Two masks of density 1/2 agree on half of the elements if they are independent.
+#[test]
+fn masks_differ_by_seed_model_and_tensor() {
+    let others = [
+        MaskKey { seed: 43, ..KEY },
+        MaskKey {
+            model: "models/b",
+            ..KEY
+        },
+        MaskKey {
+            tensor: "lm_head.weight",
+            ..KEY
+        },
+        MaskKey {
+            model: "models/am",
+            tensor: "odel.norm.weight",
+            ..KEY
+        },
+    ];
+    for other in others {
+        let pairs = KEY.kept(0.5).zip(other.kept(0.5)).take(10_000);
+        let agreeing = pairs.filter(|(a, b)| a == b).count();
+        assert!(
+            (agreeing as f64 / 10_000.0 - 0.5).abs() < 0.025,
+            "{other:?}: {agreeing}"
+        );
+    }
+}
+
+/// The mean over seeds of a dropped-out and rescaled task vector is the task vector (DARE, equation 3).
+#[test]
+fn dropping_keeps_the_expectation() {
+    let vector = [1.0_f32, -2.0, 0.5, 4.0];
+    let (seeds, density) = (20_000, 0.3);
+    let mut sums = [0.0_f64; 4];
+    for seed in 0..seeds {
+        let mut delta = vector;
+        let dropout = Dropout {
+            density,
+            rescale: Some(RescaleRule::Density),
+            mask: MaskKey { seed, ..KEY },
+        };
+        drop_and_rescale(&mut delta, &dropout);
+        sums.iter_mut()
+            .zip(delta)
+            .for_each(|(sum, d)| *sum += f64::from(d));
+    }
+    // Standard deviation of the mean, relative to the element: sqrt((1-d) / (d n)) = 0.011.
+    for (sum, expected) in sums.iter().zip(vector) {
+        let relative = sum / seeds as f64 / f64::from(expected) - 1.0;
+        assert!(relative.abs() < 0.055, "{sums:?}");
+    }
+}
+
+#[test]
+fn rescaling_by_l1_keeps_the_l1_norm() {
+    let mut delta: Vec<f32> = (0..1000).map(|i| (i as f32 * 0.37).sin()).collect();
+    let before = delta.clone();
+    let dropout = Dropout {
+        density: 0.4,
+        rescale: Some(RescaleRule::L1),
+        mask: KEY,
+    };
+    drop_and_rescale(&mut delta, &dropout);
+    assert!((l1(&delta) / l1(&before) - 1.0).abs() < 1e-6);
+    let factors = delta
+        .iter()
+        .zip(&before)
+        .filter(|(d, _)| **d != 0.0)
+        .map(|(d, b)| d / b);
+    let factors: Vec<f32> = factors.collect();
+    assert!(
+        factors
+            .iter()
+            .all(|factor| (factor / factors[0] - 1.0).abs() < 1e-6)
+    );
+    assert!((300..500).contains(&factors.len()), "{}", factors.len());
+}
+
+/// By hand. Element 0: 3 - 2 = 1 elects +, only the first agrees: 3 / 1. Element 1: both +: (1 + 3) / 2. Element 2:
+/// 2 - 2 = 0 elects +: 2. Element 3: both -: (-4 - 1) / 2.
+#[test]
+fn ties_of_two_experts_by_hand() {
+    let base = [10.0, 10.0, 10.0, 10.0];
+    let experts: [&[f32]; 2] = [&[13.0, 11.0, 12.0, 6.0], &[8.0, 13.0, 8.0, 9.0]];
+    let merged = ties(&base, &experts, &[1.0, 1.0], &[1.0, 1.0], false, MEAN);
+    assert_eq!(merged, [13.0, 12.0, 12.0, 7.5]);
+    // Density 1/2 trims the first to [3, 0, 0, -4] and the second to [-2, 3, 0, 0]: of its three of magnitude 2 and
+    // one of 3, element 0 comes first.
+    let experts: [&[f32]; 2] = [&[13.0, 11.0, 12.0, 6.0], &[8.0, 13.0, 8.0, 12.0]];
+    let merged = ties(&base, &experts, &[1.0, 1.0], &[0.5, 0.5], false, MEAN);
+    assert_eq!(merged, [13.0, 13.0, 10.0, 6.0]);
+}
+
+#[test]
+fn trimming_keeps_the_first_of_equals() {
+    let trimmed = |density| {
+        let mut delta = [1.0, -2.0, 2.0, -2.0, 0.5];
+        trim(&mut delta, density);
+        delta
+    };
+    assert_eq!(trimmed(1.0), [1.0, -2.0, 2.0, -2.0, 0.5]);
+    assert_eq!(trimmed(0.8), [1.0, -2.0, 2.0, -2.0, 0.0]);
+    assert_eq!(trimmed(0.59), [0.0, -2.0, 2.0, 0.0, 0.0]);
+    assert_eq!(trimmed(0.01), [0.0, -2.0, 0.0, 0.0, 0.0]);
+    assert_eq!(trimmed(0.0), [0.0; 5]);
+}
+
+fn vectors() -> impl Strategy<Value = Vec<Vec<f32>>> {
+    (1..60_usize).prop_flat_map(|n| {
+        proptest::collection::vec(proptest::collection::vec(-10.0_f32..10.0, n), 3)
+    })
+}
+
+fn weights() -> impl Strategy<Value = Vec<f32>> {
+    proptest::collection::vec(0.05_f32..1.0, 3)
+}
+
+fn close(a: &[f32], b: &[f32], tolerance: f32) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| (x - y).abs() <= tolerance)
+}
+
+proptest! {
+    #[test]
+    fn a_single_weight_gives_that_parent(vectors in vectors(), i in 0..3_usize) {
+        let models: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
+        let mut weights = [0.0; 3];
+        weights[i] = 1.0;
+        prop_assert_eq!(&linear(&models, &weights, true), &vectors[i]);
+        let base = &vectors[(i + 1) % 3];
+        let expected = &vectors[i];
+        prop_assert!(close(&task_arithmetic(base, &models, &weights, PLAIN), expected, 2e-6));
+        prop_assert!(close(&ties(base, &models, &weights, &[1.0; 3], false, MEAN), expected, 2e-6));
+    }
+
+    #[test]
+    fn slerp_ends_at_its_ends(vectors in vectors()) {
+        prop_assert_eq!(&slerp(&vectors[0], &vectors[1], 0.0), &vectors[0]);
+        prop_assert_eq!(&slerp(&vectors[0], &vectors[1], 1.0), &vectors[1]);
+    }
+
+    /// On the sphere, slerp stays on the sphere and cuts the angle in the ratio t.
+    #[test]
+    fn slerp_of_unit_vectors_is_a_unit_vector_at_that_angle(angle in 0.1_f64..3.0, t in 0.0_f64..1.0) {
+        let at = |angle: f64| [angle.cos() as f32, angle.sin() as f32];
+        let merged = slerp(&at(0.0), &at(angle), t as f32);
+        prop_assert!(close(&merged, &at(t * angle), 2e-5), "{merged:?}");
+    }
+
+    #[test]
+    fn equal_experts_give_themselves(vectors in vectors(), weights in weights()) {
+        let expert = vectors[0].as_slice();
+        let same = [expert; 3];
+        let base = &vectors[1];
+        prop_assert!(close(&linear(&same, &weights, true), expert, 1e-5));
+        prop_assert!(close(&task_arithmetic(base, &same, &weights, MEAN), expert, 2e-5));
+        prop_assert!(close(&ties(base, &same, &weights, &[1.0; 3], false, MEAN), expert, 2e-5));
+        let trimmed = ties(base, &same, &weights, &[0.5; 3], false, MEAN);
+        let alone = ties(base, &[expert], &[1.0], &[0.5], false, MEAN);
+        prop_assert!(close(&trimmed, &alone, 2e-5));
+    }
+
+    /// Where the weighted sum is next to 0, its sign may turn with the order of the sum; such elements are left out.
+    #[test]
+    fn the_order_of_the_experts_does_not_matter(
+        vectors in vectors(), base in -1.0_f32..1.0, weights in weights(), density in 0.05_f64..1.0,
+    ) {
+        let base = vec![base; vectors[0].len()];
+        let models: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
+        let turned: Vec<&[f32]> = vec![models[2], models[0], models[1]];
+        let turned_weights = [weights[2], weights[0], weights[1]];
+        let there = linear(&models, &weights, true);
+        prop_assert!(close(&there, &linear(&turned, &turned_weights, true), 1e-4));
+        let there = ties(&base, &models, &weights, &[density; 3], false, MEAN);
+        let back = ties(&base, &turned, &turned_weights, &[density; 3], false, MEAN);
+        let deltas: Vec<Vec<f32>> = models.iter().map(|model| {
+            let mut delta = delta(&base, model);
+            trim(&mut delta, density);
+            delta
+        }).collect();
+        for i in 0..base.len() {
+            let sum: f32 = deltas.iter().zip(&weights).map(|(delta, w)| delta[i] * w).sum();
+            prop_assert!(sum.abs() < 1e-4 || (there[i] - back[i]).abs() < 1e-4, "{i}");
+        }
+    }
+
+    #[test]
+    fn trimming_keeps_the_largest(vector in proptest::collection::vec(any::<f32>(), 1..80), density in 0.0_f64..1.2) {
+        let mut delta = vector.clone();
+        trim(&mut delta, density);
+        let kept = delta.iter().zip(&vector).filter(|(d, v)| d.to_bits() == v.to_bits() && **d != 0.0);
+        let smallest = kept.clone().map(|(d, _)| d.abs()).fold(f32::INFINITY, f32::min);
+        let dropped = delta.iter().zip(&vector).filter(|(d, v)| d.to_bits() != v.to_bits());
+        prop_assert!(dropped.map(|(_, v)| v.abs()).all(|v| v.is_nan() || v <= smallest));
+        let expected = match density {
+            d if d <= 0.0 => 0,
+            d if d >= 1.0 => vector.len(),
+            d => ((d * vector.len() as f64) as usize).max(1),
+        };
+        prop_assert!(kept.count() <= expected);
+    }
+}

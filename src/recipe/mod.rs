@@ -1,0 +1,205 @@
+//! A [`Recipe`] is one merge, in mergekit's own words: the configuration file of `mergekit-yaml`, read and written.
+//!
+//! Nothing here touches a tensor. [`crate::merge`] turns a recipe and its checkpoints into weights.
+//! The vocabulary and the look-up rules are those of mergekit 0.1.5; the reference is the file format, not the code.
+mod error;
+mod lookup;
+mod method;
+mod model_ref;
+mod parameters;
+mod read;
+mod write;
+
+pub use error::RecipeError;
+pub use lookup::{Levels, ParameterError};
+pub use method::{Dtype, MergeMethod, RescaleRule};
+pub use model_ref::{InvalidModelRef, ModelRef};
+pub use parameters::{Condition, Parameters, Profile, Setting, Value};
+
+/// One merge: which models, by which method, with which parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    /// The formula that combines the tensors.
+    pub merge_method: MergeMethod,
+    /// The model that task vectors are taken against.
+    pub base_model: Option<ModelRef>,
+    /// Which layers of which models become the output's layers.
+    pub layout: Layout,
+    /// Parameters of the lowest precedence.
+    pub parameters: Parameters,
+    /// Seed of the random masks of DARE. mergekit takes its seed on the command line; here it is written as
+    /// `parameters: {mask_seed: N}`, an entry that mergekit keeps and never looks up.
+    pub mask_seed: u64,
+    /// How the kept part of a dropped-out task vector is scaled up (`parameters: {rescale_by: ...}`).
+    pub rescale_by: RescaleRule,
+    /// What the inputs are cast to; the output's type too where `out_dtype` is absent.
+    pub dtype: Option<Dtype>,
+    /// What the output is stored as.
+    pub out_dtype: Option<Dtype>,
+    /// `union`, `base` or a model; kept for mergekit, not acted on.
+    pub tokenizer_source: Option<String>,
+    /// Kept for mergekit, not acted on.
+    pub chat_template: Option<String>,
+}
+
+/// How the output's layers are made up; a file has exactly one of the two.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Layout {
+    /// All layers of all models, one on one.
+    Models(Vec<ModelEntry>),
+    /// Stacked slices, each merged from the same number of layers of its sources.
+    Slices(Vec<OutputSlice>),
+}
+
+/// One entry of `models`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelEntry {
+    /// The model.
+    pub model: ModelRef,
+    /// Parameters of the highest precedence.
+    pub parameters: Parameters,
+}
+
+/// One entry of `slices`: a run of output layers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutputSlice {
+    /// What is merged; all have the same number of layers.
+    pub sources: Vec<SliceSource>,
+    /// Overrides [`Recipe::base_model`] for this slice.
+    pub base_model: Option<ModelRef>,
+    /// Parameters of the middle precedence.
+    pub parameters: Parameters,
+}
+
+/// One entry of a slice's `sources`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SliceSource {
+    /// The model.
+    pub model: ModelRef,
+    /// Which of its layers.
+    pub layer_range: LayerRange,
+    /// Parameters of the highest precedence.
+    pub parameters: Parameters,
+}
+
+/// Layers `start..end`, counted from 0, never empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LayerRange {
+    start: usize,
+    end: usize,
+}
+
+impl LayerRange {
+    /// `None` unless `start < end`.
+    pub fn new(start: usize, end: usize) -> Option<LayerRange> {
+        (start < end).then_some(LayerRange { start, end })
+    }
+
+    /// First layer.
+    pub fn start(self) -> usize {
+        self.start
+    }
+
+    /// One past the last layer.
+    pub fn end(self) -> usize {
+        self.end
+    }
+
+    /// Number of layers, at least 1.
+    pub fn layers(self) -> usize {
+        self.end - self.start
+    }
+}
+
+impl Recipe {
+    /// A recipe over whole models, with nothing else set.
+    pub fn of_models(merge_method: MergeMethod, models: Vec<ModelEntry>) -> Recipe {
+        Recipe::of_layout(merge_method, Layout::Models(models))
+    }
+
+    /// A recipe over slices, with nothing else set.
+    pub fn of_slices(merge_method: MergeMethod, slices: Vec<OutputSlice>) -> Recipe {
+        Recipe::of_layout(merge_method, Layout::Slices(slices))
+    }
+
+    fn of_layout(merge_method: MergeMethod, layout: Layout) -> Recipe {
+        Recipe {
+            merge_method,
+            base_model: None,
+            layout,
+            parameters: Parameters::default(),
+            mask_seed: 0,
+            rescale_by: RescaleRule::default(),
+            dtype: None,
+            out_dtype: None,
+            tokenizer_source: None,
+            chat_template: None,
+        }
+    }
+
+    /// Reads a mergekit configuration.
+    ///
+    /// # Errors
+    /// Malformed YAML; a key, method, dtype or model name that is not known (the message names it, its line and what
+    /// is valid); `models` and `slices` both or neither; `modules`; an empty layer range; a number that is not finite.
+    pub fn from_yaml(text: &str) -> Result<Recipe, RecipeError> {
+        read::from_yaml(text)
+    }
+
+    /// The recipe as a file that mergekit accepts; reading it back gives an equal recipe.
+    pub fn to_yaml(&self) -> String {
+        write::to_yaml(self)
+    }
+
+    /// Every model named, each once, in order of first mention; the base model last where only `base_model` names it.
+    pub fn models(&self) -> Vec<&ModelRef> {
+        let mut seen = Vec::new();
+        for model in self.sources().chain(&self.base_model) {
+            if !seen.contains(&model) {
+                seen.push(model);
+            }
+        }
+        seen
+    }
+
+    /// The parameters of all levels.
+    pub fn all_parameters(&self) -> impl Iterator<Item = &Parameters> {
+        let below: Vec<&Parameters> = match &self.layout {
+            Layout::Models(entries) => entries.iter().map(|entry| &entry.parameters).collect(),
+            Layout::Slices(slices) => slices
+                .iter()
+                .flat_map(|slice| {
+                    let sources = slice.sources.iter().map(|source| &source.parameters);
+                    sources.chain([&slice.parameters])
+                })
+                .collect(),
+        };
+        below.into_iter().chain([&self.parameters])
+    }
+
+    fn sources(&self) -> Box<dyn Iterator<Item = &ModelRef> + '_> {
+        match &self.layout {
+            Layout::Models(entries) => Box::new(entries.iter().map(|entry| &entry.model)),
+            Layout::Slices(slices) => Box::new(slices.iter().flat_map(|slice| {
+                slice
+                    .sources
+                    .iter()
+                    .map(|source| &source.model)
+                    .chain(&slice.base_model)
+            })),
+        }
+    }
+}
+
+impl ModelEntry {
+    /// An entry with the parameters given.
+    pub fn new(model: ModelRef, parameters: impl Into<Parameters>) -> ModelEntry {
+        ModelEntry {
+            model,
+            parameters: parameters.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
