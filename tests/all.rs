@@ -2,6 +2,9 @@
 mod analysis;
 mod layering;
 mod merge;
+mod model;
+mod model_scoring;
+mod model_task;
 mod objective;
 mod optimizer;
 mod record;
