@@ -18,11 +18,7 @@ fn scored(right: [usize; 2]) -> Outcome {
     let task = |name: &str, right| TaskScore {
         task: name.to_owned(),
         items: (0..DOCS)
-            .map(|doc| ItemScore {
-                correct: doc < right,
-                chosen: 0,
-                margin: 0.0,
-            })
+            .map(|doc| ItemScore { correct: doc < right, chosen: 0, margin: 0.0 })
             .collect(),
     };
     Outcome::Feasible(Evaluation {
@@ -37,10 +33,7 @@ fn scored(right: [usize; 2]) -> Outcome {
 
 fn measured(number: u64, generation: u64, outcome: Outcome) -> Trial {
     let geometric_mean = outcome.evaluation().map(interval);
-    Trial {
-        geometric_mean,
-        ..trial(number, generation, outcome)
-    }
+    Trial { geometric_mean, ..trial(number, generation, outcome) }
 }
 
 fn named(number: u64, name: &str, kind: TrialKind, split: Split, right: [usize; 2]) -> Trial {
@@ -57,9 +50,7 @@ fn named(number: u64, name: &str, kind: TrialKind, split: Split, right: [usize; 
 /// holdout. Without `finished`, a run still searching.
 pub fn write_run(path: &Path, finished: bool) {
     let mut writer = RunWriter::create(path, manifest(&["arc", "boolq"], DOCS as u64)).unwrap();
-    let none = Outcome::Infeasible {
-        reason: "not finite".to_owned(),
-    };
+    let none = Outcome::Infeasible { reason: "not finite".to_owned() };
     let search = [
         named(0, "base", TrialKind::Baseline, Split::Search, [20, 20]),
         named(1, "maths", TrialKind::Baseline, Split::Search, [90, 10]),
@@ -109,22 +100,14 @@ fn a_finished_run() {
     assert_eq!(names, ["base", "maths", "winner"]);
     let maths = summary.standings[1].score(Split::Search).unwrap();
     assert!(close(maths.geometric_mean.value, 0.3));
-    assert_eq!(
-        (maths.accuracies.clone(), maths.items),
-        (vec![0.9, 0.1], 200)
-    );
+    assert_eq!((maths.accuracies.clone(), maths.items), (vec![0.9, 0.1], 200));
     let winner = &summary.standings[2];
     assert!(close(winner.gap().unwrap(), 0.8 - 0.64));
     assert!(winner.selection.is_some() && summary.standings[0].selection.is_none());
-    let front: Vec<(u64, f64)> = (summary.front.iter())
-        .map(|point| (point.trial, point.pooled_time))
-        .collect();
+    let front: Vec<(u64, f64)> =
+        (summary.front.iter()).map(|point| (point.trial, point.pooled_time)).collect();
     assert_eq!(front, [(2, 0.75), (6, 1.25)]);
-    let against: Vec<&str> = summary
-        .comparisons
-        .iter()
-        .map(|c| c.baseline.as_str())
-        .collect();
+    let against: Vec<&str> = summary.comparisons.iter().map(|c| c.baseline.as_str()).collect();
     assert_eq!(against, ["base", "maths"]);
     let [base, maths] = [0, 1].map(|index| summary.comparisons[index].difference);
     assert!(close(base.difference, 0.44) && base.low > 0.3 && base.p_value < 0.001);
@@ -136,18 +119,8 @@ fn a_finished_run() {
 fn convergence_by_hand() {
     let convergence = summary(true).convergence;
     let course = [0.4, 0.4, 0.7, 0.7, 0.8];
-    assert!(
-        convergence
-            .course
-            .iter()
-            .zip(course)
-            .all(|(a, b)| close(*a, b))
-    );
-    let best: Vec<usize> = convergence
-        .best_so_far
-        .iter()
-        .map(|best| best.trials)
-        .collect();
+    assert!(convergence.course.iter().zip(course).all(|(a, b)| close(*a, b)));
+    let best: Vec<usize> = convergence.best_so_far.iter().map(|best| best.trials).collect();
     assert_eq!(best, [1, 2, 5]);
     let [first, second] = &convergence.generations[..] else {
         panic!("{:?}", convergence.generations);
@@ -188,11 +161,7 @@ fn a_run_without_trials_renders() {
     let folder = tempfile::tempdir().unwrap();
     drop(RunWriter::create(folder.path(), manifest(&["arc"], 1)).unwrap());
     let summary = Summary::load(&RunFolder::open(folder.path()).unwrap()).unwrap();
-    assert!(
-        summary
-            .render()
-            .contains("trials    0, 0 of them infeasible")
-    );
+    assert!(summary.render().contains("trials    0, 0 of them infeasible"));
     assert_eq!(serde_json::to_value(&summary).unwrap()["header"]["seed"], 7);
 }
 

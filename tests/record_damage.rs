@@ -26,14 +26,11 @@ fn trials_file(run: &TempDir) -> PathBuf {
 }
 
 fn items_file(run: &TempDir, row: usize) -> PathBuf {
-    run.path()
-        .join(format!("items/generation-00001-{row:05}.parquet"))
+    run.path().join(format!("items/generation-00001-{row:05}.parquet"))
 }
 
 fn failure(run: &TempDir) -> RecordError {
-    RunFolder::open(run.path())
-        .and_then(|folder| folder.trials())
-        .unwrap_err()
+    RunFolder::open(run.path()).and_then(|folder| folder.trials()).unwrap_err()
 }
 
 fn names(error: &RecordError, path: &Path) -> bool {
@@ -48,18 +45,12 @@ fn a_truncated_file_is_named() {
         for length in [0, 3, 11, whole.len() / 2, whole.len() - 9, whole.len() - 1] {
             fs::write(&path, &whole[..length]).unwrap();
             let error = failure(&run);
-            assert!(
-                matches!(error, RecordError::Damaged { .. }),
-                "{length}: {error}"
-            );
+            assert!(matches!(error, RecordError::Damaged { .. }), "{length}: {error}");
             assert!(names(&error, &path), "{error}");
         }
         fs::write(&path, whole).unwrap();
     }
-    assert_eq!(
-        RunFolder::open(run.path()).unwrap().trials().unwrap().len(),
-        3
-    );
+    assert_eq!(RunFolder::open(run.path()).unwrap().trials().unwrap().len(), 3);
 }
 
 #[test]
@@ -68,16 +59,10 @@ fn a_row_without_its_items_is_an_error() {
     let path = items_file(&run, 1);
     fs::copy(items_file(&run, 2), &path).unwrap();
     let swapped = failure(&run);
-    assert!(
-        matches!(swapped, RecordError::MissingItems { trial: 1, .. }),
-        "{swapped}"
-    );
+    assert!(matches!(swapped, RecordError::MissingItems { trial: 1, .. }), "{swapped}");
     fs::remove_file(&path).unwrap();
     let gone = failure(&run);
-    assert!(
-        matches!(gone, RecordError::MissingItems { trial: 1, .. }),
-        "{gone}"
-    );
+    assert!(matches!(gone, RecordError::MissingItems { trial: 1, .. }), "{gone}");
     assert!(names(&gone, &path));
 }
 
@@ -107,16 +92,8 @@ fn another_schema_version_is_refused() {
     let newer = newer.replace("\"written_by\": \"0.1.0\"", "\"written_by\": \"0.9.0\"");
     fs::write(&path, newer.replace("\"budget\"", "\"limits\"")).unwrap();
     let error = RunFolder::open(run.path()).unwrap_err();
-    assert!(
-        matches!(error, RecordError::SchemaVersion { .. }),
-        "{error}"
-    );
-    assert!(
-        error
-            .to_string()
-            .contains("read it with merge-search 0.9.0"),
-        "{error}"
-    );
+    assert!(matches!(error, RecordError::SchemaVersion { .. }), "{error}");
+    assert!(error.to_string().contains("read it with merge-search 0.9.0"), "{error}");
 }
 
 #[test]
@@ -125,10 +102,7 @@ fn a_manifest_of_the_same_version_may_know_more() {
     let path = run.path().join("manifest.json");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replacen('{', "{ \"host\": \"a\",", 1)).unwrap();
-    assert_eq!(
-        RunFolder::open(run.path()).unwrap().trials().unwrap().len(),
-        1
-    );
+    assert_eq!(RunFolder::open(run.path()).unwrap().trials().unwrap().len(), 1);
 }
 
 #[test]
@@ -138,10 +112,7 @@ fn a_changed_manifest_is_noticed() {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("tiny", "huge")).unwrap();
     let changed = RunFolder::open(run.path()).unwrap_err();
-    assert!(
-        matches!(changed, RecordError::SpaceChanged { .. }),
-        "{changed}"
-    );
+    assert!(matches!(changed, RecordError::SpaceChanged { .. }), "{changed}");
     fs::write(&path, &text[..40]).unwrap();
     let cut = RunFolder::open(run.path()).unwrap_err();
     assert!(matches!(cut, RecordError::Manifest { .. }), "{cut}");
@@ -156,10 +127,7 @@ fn a_foreign_file_is_named() {
     let path = run.path().join("trials/notes.txt");
     fs::write(&path, "hello").unwrap();
     let error = failure(&run);
-    assert!(
-        matches!(error, RecordError::UnknownPart { .. }) && names(&error, &path),
-        "{error}"
-    );
+    assert!(matches!(error, RecordError::UnknownPart { .. }) && names(&error, &path), "{error}");
 }
 
 #[test]
@@ -189,25 +157,17 @@ fn a_trial_of_another_run_is_refused() {
     let mut writer = RunWriter::resume(run.path()).unwrap();
     let tasks = trial(1, 1, scored(&["arc"], 20, 1));
     let error = writer.append(&tasks).unwrap_err();
-    assert!(
-        matches!(error, RecordError::TasksDiffer { trial: 1, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, RecordError::TasksDiffer { trial: 1, .. }), "{error}");
     let mut short = trial(1, 1, scored(&TASKS, 20, 1));
     short.genotype.as_mut().unwrap().0.pop();
     let error = writer.append(&short).unwrap_err();
-    assert!(
-        matches!(error, RecordError::GenotypeLength { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, RecordError::GenotypeLength { .. }), "{error}");
     let mut swapped = trial(1, 1, scored(&TASKS, 20, 1));
     swapped.genotype.as_mut().unwrap().0.swap(0, 1);
     let error = writer.append(&swapped).unwrap_err();
     assert!(matches!(error, RecordError::GeneDiffers { .. }), "{error}");
     let reason = "no such tensor".to_owned();
-    writer
-        .append(&trial(1, 1, Outcome::Infeasible { reason }))
-        .unwrap();
+    writer.append(&trial(1, 1, Outcome::Infeasible { reason })).unwrap();
     assert_eq!(writer.folder().trials().unwrap().len(), 2);
 }
 
@@ -222,10 +182,7 @@ fn a_turned_bit_is_noticed() {
             damaged[position] ^= 1 << (position % 8);
             fs::write(&path, damaged).unwrap();
             let error = failure(&run);
-            assert!(
-                matches!(error, RecordError::Damaged { .. }),
-                "{position}: {error}"
-            );
+            assert!(matches!(error, RecordError::Damaged { .. }), "{position}: {error}");
             assert!(names(&error, &path), "{error}");
         }
         fs::write(&path, whole).unwrap();

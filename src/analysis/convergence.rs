@@ -52,10 +52,7 @@ impl Convergence {
             .collect();
         Convergence {
             best_so_far: (milestones(course.len()).into_iter())
-                .map(|trials| BestSoFar {
-                    trials,
-                    best: course[trials - 1],
-                })
+                .map(|trials| BestSoFar { trials, best: course[trials - 1] })
                 .collect(),
             generations: generations(candidates),
             course,
@@ -66,9 +63,7 @@ impl Convergence {
 /// 1, 2, 5, 10, … below `last`, and `last` (nothing for 0).
 fn milestones(last: usize) -> Vec<usize> {
     let steps = (0..).flat_map(|power| [1, 2, 5].map(|step| step * 10usize.pow(power)));
-    (steps.take_while(|&step| step < last))
-        .chain((last > 0).then_some(last))
-        .collect()
+    (steps.take_while(|&step| step < last)).chain((last > 0).then_some(last)).collect()
 }
 
 fn generations(candidates: &[&Trial]) -> Vec<GenerationScores> {

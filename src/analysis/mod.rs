@@ -11,9 +11,9 @@ pub use standings::{Comparison, SplitScore, Standing};
 
 use serde::Serialize;
 
-use crate::outcome::{GeometricMean, Outcome};
 use crate::record::{
-    FrontEntry, OptimizerSettings, RecordError, RunBudget, RunFolder, RunManifest, Trial, TrialKind,
+    FrontEntry, GeometricMean, OptimizerSettings, RecordError, RunBudget, RunFolder, RunManifest,
+    Trial, TrialKind,
 };
 use crate::units::{Seconds, Seed, Split};
 
@@ -107,7 +107,7 @@ fn candidates(trials: &[Trial]) -> Vec<&Trial> {
 fn header(run: &RunFolder, trials: &[Trial]) -> Header {
     let manifest: RunManifest = run.manifest().clone();
     let candidates = candidates(trials);
-    let infeasible = |trial: &&&Trial| matches!(trial.outcome, Outcome::Infeasible { .. });
+    let infeasible = |trial: &&&Trial| trial.outcome.evaluation().is_none();
     let elapsed = trials.iter().map(|trial| trial.elapsed.0);
     Header {
         run: run.path().display().to_string(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::text_table::{sparkline, table, thinned};
 use super::{Convergence, Header, Standing, Summary};
-use crate::outcome::GeometricMean;
+use crate::record::GeometricMean;
 use crate::units::{Accuracy, Split};
 
 const SPARKLINE_WIDTH: usize = 60;
@@ -29,13 +29,7 @@ fn header(header: &Header) -> Option<String> {
     let sigma = (optimizer.sigma).map_or(String::new(), |sigma| format!(", sigma {sigma}"));
     let rows = [
         ("run", header.run.clone()),
-        (
-            "begun",
-            format!(
-                "{} by merge-search {}",
-                header.created_at, header.written_by
-            ),
-        ),
+        ("begun", format!("{} by merge-search {}", header.created_at, header.written_by)),
         ("command", header.command_line.join(" ")),
         ("seed", header.seed.0.to_string()),
         (
@@ -48,35 +42,18 @@ fn header(header: &Header) -> Option<String> {
         ("device", header.device.clone()),
         ("budget", budget(header)),
         ("tasks", header.tasks.join(", ")),
-        (
-            "trials",
-            format!(
-                "{}, {} of them infeasible",
-                header.trials, header.infeasible
-            ),
-        ),
+        ("trials", format!("{}, {} of them infeasible", header.trials, header.infeasible)),
     ];
-    Some(
-        (rows.iter())
-            .map(|(key, value)| format!("{key:<10}{value}\n"))
-            .collect(),
-    )
+    Some((rows.iter()).map(|(key, value)| format!("{key:<10}{value}\n")).collect())
 }
 
 fn budget(header: &Header) -> String {
     let limits = [
         header.budget.seconds.map(duration),
-        header
-            .budget
-            .trials
-            .map(|trials| format!("{trials} trials")),
+        header.budget.trials.map(|trials| format!("{trials} trials")),
     ];
     let limits: Vec<String> = limits.into_iter().flatten().collect();
-    format!(
-        "{}; last trial after {}",
-        limits.join(" or "),
-        duration(header.elapsed.0)
-    )
+    format!("{}; last trial after {}", limits.join(" or "), duration(header.elapsed.0))
 }
 
 fn duration(seconds: f64) -> String {
@@ -92,55 +69,29 @@ fn standings(standings: &[Standing]) -> Option<String> {
             let mean = |split| interval(standing.score(split).map(|score| score.geometric_mean));
             let gap = standing.gap().map_or(NONE.to_owned(), points);
             let scores = Split::ALL.map(mean);
-            [
-                vec![standing.name.clone(), standing.trial.to_string()],
-                scores.into(),
-                vec![gap],
-            ]
-            .concat()
+            [vec![standing.name.clone(), standing.trial.to_string()], scores.into(), vec![gap]]
+                .concat()
         })
         .collect();
-    let heads = [
-        "",
-        "trial",
-        "search",
-        "selection",
-        "holdout",
-        "search-holdout",
-    ];
-    section(
-        "Geometric mean of the tasks' accuracies, per cent [95 % interval]",
-        &heads,
-        &rows,
-    )
+    let heads = ["", "trial", "search", "selection", "holdout", "search-holdout"];
+    section("Geometric mean of the tasks' accuracies, per cent [95 % interval]", &heads, &rows)
 }
 
 /// On the split that says most: holdout once there is one.
 fn accuracies(standings: &[Standing], tasks: &[String]) -> Option<String> {
     let scored = |split: &Split| standings.iter().any(|s| s.score(*split).is_some());
     let split = Split::ALL.into_iter().rev().find(scored)?;
-    let heads: Vec<&str> = ([""].into_iter())
-        .chain(tasks.iter().map(String::as_str))
-        .chain(["items"])
-        .collect();
+    let heads: Vec<&str> =
+        ([""].into_iter()).chain(tasks.iter().map(String::as_str)).chain(["items"]).collect();
     let rows: Vec<Vec<String>> = (standings.iter())
         .filter_map(|standing| {
             let score = standing.score(split)?;
             let accuracies = score.accuracies.iter().map(|accuracy| percent(*accuracy));
             let name = [standing.name.clone()];
-            Some(
-                name.into_iter()
-                    .chain(accuracies)
-                    .chain([score.items.to_string()])
-                    .collect(),
-            )
+            Some(name.into_iter().chain(accuracies).chain([score.items.to_string()]).collect())
         })
         .collect();
-    section(
-        &format!("Accuracy per task on {split}, per cent"),
-        &heads,
-        &rows,
-    )
+    section(&format!("Accuracy per task on {split}, per cent"), &heads, &rows)
 }
 
 fn comparisons(summary: &Summary) -> Option<String> {
@@ -179,11 +130,7 @@ fn convergence(convergence: &Convergence) -> Option<String> {
     let best = (convergence.best_so_far.iter())
         .map(|best| vec![best.trials.to_string(), percent(best.best)])
         .collect::<Vec<_>>();
-    let best = section(
-        "Best so far on search, per cent",
-        &["trials", "best"],
-        &best,
-    )?;
+    let best = section("Best so far on search, per cent", &["trials", "best"], &best)?;
     let line = sparkline(&convergence.course, SPARKLINE_WIDTH);
     let generations = (thinned(&convergence.generations, GENERATION_ROWS).into_iter())
         .map(|scores| {

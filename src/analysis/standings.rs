@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use crate::objective::{PairedDifference, paired_difference};
-use crate::outcome::{Evaluation, GeometricMean};
-use crate::record::Trial;
+use crate::record::{GeometricMean, Trial};
 use crate::units::{Seed, Split};
 
 /// The name of the recipe that the run chose.
@@ -89,9 +88,8 @@ pub(super) fn standings(trials: &[Trial]) -> Vec<Standing> {
 }
 
 pub(super) fn comparisons(standings: &[Standing], trials: &[Trial], seed: Seed) -> Vec<Comparison> {
-    let holdout = |standing: &Standing| {
-        row(trials, standing.trial, Split::Holdout).map(|(_, evaluation)| evaluation)
-    };
+    let holdout =
+        |standing: &Standing| row(trials, standing.trial, Split::Holdout)?.outcome.evaluation();
     let Some((winner, baselines)) = standings.split_last() else {
         return Vec::new();
     };
@@ -101,27 +99,22 @@ pub(super) fn comparisons(standings: &[Standing], trials: &[Trial], seed: Seed) 
     (baselines.iter())
         .filter_map(|baseline| {
             let difference = paired_difference(best, holdout(baseline)?, seed, RESAMPLES).ok()?;
-            Some(Comparison {
-                baseline: baseline.name.clone(),
-                difference,
-            })
+            Some(Comparison { baseline: baseline.name.clone(), difference })
         })
         .collect()
 }
 
 /// The first row: of a candidate scored again, the one that the optimizer saw.
-fn row(trials: &[Trial], number: u64, split: Split) -> Option<(GeometricMean, &Evaluation)> {
-    let trial = (trials.iter()).find(|trial| trial.trial == number && trial.split == split)?;
-    Some((trial.geometric_mean?, trial.outcome.evaluation()?))
+fn row(trials: &[Trial], number: u64, split: Split) -> Option<&Trial> {
+    (trials.iter()).find(|trial| trial.trial == number && trial.split == split)
 }
 
 fn score(trials: &[Trial], number: u64, split: Split) -> Option<SplitScore> {
-    let (geometric_mean, evaluation) = row(trials, number, split)?;
+    let trial = row(trials, number, split)?;
+    let evaluation = trial.outcome.evaluation()?;
     Some(SplitScore {
-        geometric_mean,
-        accuracies: (evaluation.tasks.iter())
-            .map(|task| task.accuracy().0)
-            .collect(),
+        geometric_mean: trial.geometric_mean?,
+        accuracies: (evaluation.tasks.iter()).map(|task| task.accuracy().0).collect(),
         items: evaluation.items(),
     })
 }

@@ -5,24 +5,15 @@ pub(super) fn table(heads: &[&str], cells: &[Vec<String>]) -> String {
     let heads: Vec<String> = heads.iter().map(|head| (*head).to_owned()).collect();
     let width = |column: usize| {
         let rows = cells.iter().chain([&heads]);
-        rows.filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
+        rows.filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..heads.len()).map(width).collect();
-    (std::iter::once(&heads).chain(cells))
-        .map(|row| line(row, &widths))
-        .collect()
+    (std::iter::once(&heads).chain(cells)).map(|row| line(row, &widths)).collect()
 }
 
 fn line(row: &[String], widths: &[usize]) -> String {
     let cells = (row.iter().zip(widths).enumerate()).map(|(column, (cell, &width))| {
-        if column == 0 {
-            format!("  {cell:<width$}")
-        } else {
-            format!("  {cell:>width$}")
-        }
+        if column == 0 { format!("  {cell:<width$}") } else { format!("  {cell:>width$}") }
     });
     let line: String = cells.collect();
     line.trim_end().to_owned() + "\n"
@@ -44,7 +35,5 @@ pub(super) fn thinned<T: Copy>(rows: &[T], count: usize) -> Vec<T> {
     if rows.len() <= count {
         return rows.to_vec();
     }
-    (0..count)
-        .map(|index| rows[index * (rows.len() - 1) / (count - 1)])
-        .collect()
+    (0..count).map(|index| rows[index * (rows.len() - 1) / (count - 1)]).collect()
 }

@@ -8,7 +8,7 @@ use tokenizers::Tokenizer;
 use super::{EvaluateError, Evaluator, ScoringSet, TokenizeError, memory};
 use crate::checkpoint::{Checkpoint, CheckpointError, Hub, HubError};
 use crate::merge::{MergePlan, MergedTensor, merge_all};
-use crate::model::{ConfigError, Llama, LlamaConfig, TokenForest};
+use crate::model::{ConfigError, Llama, LlamaConfig, Scratch, TokenForest};
 use crate::outcome::{Evaluation, Outcome};
 use crate::recipe::{ModelRef, Recipe};
 use crate::task::{Task, TaskError};
@@ -137,9 +137,10 @@ impl CandleEvaluator {
     /// Time of a fixed block of documents on `model` relative to the base model, pack by pack in turns, so that a
     /// machine that gets busier slows both.
     fn relative_time(&self, model: &Llama, set: &ScoringSet) -> Result<f64, String> {
-        let time = |model: &Llama, forest: &TokenForest| -> Result<f64, String> {
+        let mut scratch = Scratch::new().map_err(|error| error.to_string())?;
+        let mut time = |model: &Llama, forest: &TokenForest| -> Result<f64, String> {
             let start = Instant::now();
-            model.log_probabilities(forest).map_err(|error| error.to_string())?;
+            model.log_probabilities(forest, &mut scratch).map_err(|error| error.to_string())?;
             Ok(start.elapsed().as_secs_f64())
         };
         let (mut ours, mut base) = (0.0, 0.0);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::model::reference::{ReferenceError, last_logits};
-use crate::model::{ConfigError, LlamaConfig, Sequence, TokenForest};
+use crate::model::{ConfigError, LlamaConfig, Scratch, Sequence, TokenForest};
 
 /// Largest difference of a log-probability, in nats, that rounding explains.
 const TOLERANCE: f64 = 1e-3;
@@ -56,7 +56,9 @@ pub fn verify_export(folder: &Path) -> Result<f64, VerifyError> {
         })
         .collect();
     let forest = TokenForest::new(&sequences.iter().collect::<Vec<_>>());
-    let ours = model.log_probabilities(&forest).map_err(|error| failed(error.to_string()))?;
+    let ours = Scratch::new()
+        .and_then(|mut scratch| model.log_probabilities(&forest, &mut scratch))
+        .map_err(|error| failed(error.to_string()))?;
     let theirs = log_softmax(&last_logits(folder, &probe)?);
     let difference = ours
         .iter()

@@ -90,15 +90,10 @@ const TIE: f64 = 1e-12;
 
 fn pair(a: &Evaluation, b: &Evaluation) -> Result<Pairs, PairingError> {
     let names = |evaluation: &Evaluation| -> Vec<String> {
-        (evaluation.tasks.iter())
-            .map(|task| task.task.clone())
-            .collect()
+        (evaluation.tasks.iter()).map(|task| task.task.clone()).collect()
     };
     if names(a) != names(b) {
-        return Err(PairingError::Tasks {
-            first: names(a),
-            second: names(b),
-        });
+        return Err(PairingError::Tasks { first: names(a), second: names(b) });
     }
     a.tasks.iter().zip(&b.tasks).map(pair_task).collect()
 }

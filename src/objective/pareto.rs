@@ -22,9 +22,8 @@ impl Point {
 ///
 /// Sort and sweep, `O(n log n)` (Kung, Luccio & Preparata, J. ACM 22, 1975, 469, for two objectives).
 pub fn pareto_front(points: &[Point]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..points.len())
-        .filter(|&index| points[index].is_finite())
-        .collect();
+    let mut order: Vec<usize> =
+        (0..points.len()).filter(|&index| points[index].is_finite()).collect();
     // Stable, so that equal points keep the order they came in.
     order.sort_by(|&a, &b| {
         let (a, b) = (&points[a], &points[b]);
@@ -47,18 +46,13 @@ pub fn pooled_times<K: Ord>(measured: &[(K, f64)]) -> Vec<f64> {
     for (class, time) in measured {
         classes.entry(class).or_default().push(*time);
     }
-    let medians: BTreeMap<&K, f64> = (classes.into_iter())
-        .map(|(class, times)| (class, median(times)))
-        .collect();
+    let medians: BTreeMap<&K, f64> =
+        (classes.into_iter()).map(|(class, times)| (class, median(times))).collect();
     measured.iter().map(|(class, _)| medians[class]).collect()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
-    if values.len() % 2 == 1 {
-        values[middle]
-    } else {
-        (values[middle - 1] + values[middle]) / 2.0
-    }
+    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
 }

@@ -12,11 +12,7 @@ const TEMPORARY: &str = ".tmp";
 
 pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordError {
     let path = path.to_owned();
-    move |source| RecordError::Io {
-        action,
-        path,
-        source,
-    }
+    move |source| RecordError::Io { action, path, source }
 }
 
 /// Replaces `path`. Only the holder of the run's lock may call this: the temporary name is fixed.
@@ -34,9 +30,7 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), RecordError> {
 
 /// A rename is on disk only once its folder is.
 fn sync_folder(folder: &Path) -> Result<(), RecordError> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(io_error("sync", folder))
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("sync", folder))
 }
 
 pub(super) fn is_temporary(path: &Path) -> bool {
@@ -56,11 +50,7 @@ pub(super) fn remove_temporaries(folder: &Path) -> Result<(), RecordError> {
 /// What is in `folder`, sorted by name.
 pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, RecordError> {
     let mut paths = fs::read_dir(folder)
-        .and_then(|entries| {
-            entries
-                .map(|entry| Ok(entry?.path()))
-                .collect::<io::Result<Vec<_>>>()
-        })
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>())
         .map_err(io_error("list", folder))?;
     paths.sort();
     Ok(paths)

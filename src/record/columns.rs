@@ -76,9 +76,7 @@ fn scores(trials: &[&Trial], manifest: &RunManifest) -> Vec<Column> {
         mean("geometric_mean_high", |mean| mean.high),
     ];
     columns.extend(manifest.task_names().enumerate().map(|(index, task)| {
-        measured(&accuracy_column(task), trials, |evaluation| {
-            evaluation.tasks[index].accuracy().0
-        })
+        measured(&accuracy_column(task), trials, |evaluation| evaluation.tasks[index].accuracy().0)
     }));
     columns
 }
@@ -152,10 +150,9 @@ fn check_genes(trial: &Trial, manifest: &RunManifest) -> Result<(), RecordError>
     let mut pairs = genotype.0.iter().zip(&manifest.genes);
     match pairs.find(|(value, gene)| !fits(**value, &gene.domain)) {
         None => Ok(()),
-        Some((_, gene)) => Err(RecordError::GeneDiffers {
-            trial: trial.trial,
-            gene: gene.name.clone(),
-        }),
+        Some((_, gene)) => {
+            Err(RecordError::GeneDiffers { trial: trial.trial, gene: gene.name.clone() })
+        }
     }
 }
 

@@ -32,10 +32,7 @@ impl RunFolder {
     /// # Errors
     /// When there is no manifest, or one of another schema version.
     pub fn open(path: &Path) -> Result<RunFolder, RecordError> {
-        Ok(RunFolder {
-            path: path.to_owned(),
-            manifest: RunManifest::read(path)?,
-        })
+        Ok(RunFolder { path: path.to_owned(), manifest: RunManifest::read(path)? })
     }
 
     /// How the run was made.

@@ -59,21 +59,12 @@ pub(super) fn read_items(
 ) -> Result<Vec<TaskScore>, RecordError> {
     let mut rows = Rows::new(table)?;
     let tasks = (manifest.task_names())
-        .map(|task| {
-            Ok(TaskScore {
-                task: task.to_owned(),
-                items: rows.take(trial, split, task)?,
-            })
-        })
+        .map(|task| Ok(TaskScore { task: task.to_owned(), items: rows.take(trial, split, task)? }))
         .collect::<Result<Vec<_>, RecordError>>()?;
     if rows.next == table.height() && count == rows.next as u64 {
         return Ok(tasks);
     }
-    Err(RecordError::MissingItems {
-        path: table.path.clone(),
-        trial,
-        split,
-    })
+    Err(RecordError::MissingItems { path: table.path.clone(), trial, split })
 }
 
 struct Rows<'a> {

@@ -72,10 +72,7 @@ pub struct GeneColumn {
 
 impl From<&Dimension> for GeneColumn {
     fn from(dimension: &Dimension) -> Self {
-        GeneColumn {
-            name: dimension.name.clone(),
-            domain: dimension.domain.clone(),
-        }
+        GeneColumn { name: dimension.name.clone(), domain: dimension.domain.clone() }
     }
 }
 
@@ -152,10 +149,8 @@ pub(super) const MANIFEST: &str = "manifest.json";
 impl RunManifest {
     pub(super) fn write(&self, run: &Path) -> Result<(), RecordError> {
         let path = run.join(MANIFEST);
-        let text = serde_json::to_string_pretty(self).map_err(|source| RecordError::Manifest {
-            path: path.clone(),
-            source,
-        })?;
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|source| RecordError::Manifest { path: path.clone(), source })?;
         replace(&path, (text + "\n").as_bytes())
     }
 
@@ -163,9 +158,9 @@ impl RunManifest {
         let path = run.join(MANIFEST);
         match fs::read_to_string(&path) {
             Ok(text) => parse(&text, &path),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(RecordError::NotARun {
-                path: run.to_owned(),
-            }),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(RecordError::NotARun { path: run.to_owned() })
+            }
             Err(error) => Err(io_error("read", &path)(error)),
         }
     }
@@ -177,10 +172,7 @@ impl RunManifest {
 }
 
 fn parse(text: &str, path: &Path) -> Result<RunManifest, RecordError> {
-    let invalid = |source| RecordError::Manifest {
-        path: path.to_owned(),
-        source,
-    };
+    let invalid = |source| RecordError::Manifest { path: path.to_owned(), source };
     // Before the rest, which another version may have changed.
     let head: ManifestHead = serde_json::from_str(text).map_err(invalid)?;
     if head.schema_version != SCHEMA_VERSION {
@@ -202,8 +194,5 @@ fn parse(text: &str, path: &Path) -> Result<RunManifest, RecordError> {
 
 /// Lower-case hexadecimal.
 pub(super) fn sha256(content: impl AsRef<[u8]>) -> String {
-    Sha256::digest(content)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -47,8 +47,7 @@ impl Part {
 
     /// The items of the row numbered `row` (from 0) of this part.
     pub(super) fn items(self, run: &Path, row: usize) -> PathBuf {
-        run.join(ITEMS)
-            .join(format!("{}-{row:05}.parquet", self.stem()))
+        run.join(ITEMS).join(format!("{}-{row:05}.parquet", self.stem()))
     }
 }
 

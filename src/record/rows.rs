@@ -60,9 +60,7 @@ impl<'a> Row<'a> {
         manifest: &RunManifest,
     ) -> Result<Outcome, RecordError> {
         match self.str("outcome")? {
-            INFEASIBLE => Ok(Outcome::Infeasible {
-                reason: self.str("reason")?.to_owned(),
-            }),
+            INFEASIBLE => Ok(Outcome::Infeasible { reason: self.str("reason")?.to_owned() }),
             FEASIBLE => Ok(Outcome::Feasible(Evaluation {
                 tasks: self.tasks(trial, split, items, manifest)?,
                 merge_seconds: self.seconds("merge_seconds")?,
@@ -83,19 +81,9 @@ impl<'a> Row<'a> {
         manifest: &RunManifest,
     ) -> Result<Vec<TaskScore>, RecordError> {
         if !items.exists() {
-            return Err(RecordError::MissingItems {
-                path: items.to_owned(),
-                trial,
-                split,
-            });
+            return Err(RecordError::MissingItems { path: items.to_owned(), trial, split });
         }
-        read_items(
-            &Table::read(items)?,
-            trial,
-            split,
-            self.u64("items")?,
-            manifest,
-        )
+        read_items(&Table::read(items)?, trial, split, self.u64("items")?, manifest)
     }
 
     fn geometric_mean(&self) -> Result<Option<GeometricMean>, RecordError> {
@@ -113,9 +101,8 @@ impl<'a> Row<'a> {
 
     /// All genes, or none (a baseline).
     fn genotype(&self, genes: &[GeneColumn]) -> Result<Option<Genotype>, RecordError> {
-        let values: Vec<Option<Gene>> = (genes.iter())
-            .map(|gene| self.gene(gene))
-            .collect::<Result<_, _>>()?;
+        let values: Vec<Option<Gene>> =
+            (genes.iter()).map(|gene| self.gene(gene)).collect::<Result<_, _>>()?;
         if values.iter().all(Option::is_none) {
             return Ok(None);
         }
@@ -141,9 +128,7 @@ impl<'a> Row<'a> {
     }
 
     fn split(&self) -> Result<Split, RecordError> {
-        self.str("split")?
-            .parse()
-            .map_err(|_| self.invalid("split"))
+        self.str("split")?.parse().map_err(|_| self.invalid("split"))
     }
 
     fn seconds(&self, column: &str) -> Result<Seconds, RecordError> {

@@ -40,9 +40,6 @@ pub(super) fn is_whole(mut file: Vec<u8>) -> bool {
 /// The last mark: the metadata stands in the footer, behind all the tables' text.
 fn place(file: &[u8]) -> Option<Range<usize>> {
     let mark = MARK.as_bytes();
-    let start = file
-        .windows(mark.len())
-        .rposition(|window| window == mark)?
-        + mark.len();
+    let start = file.windows(mark.len()).rposition(|window| window == mark)? + mark.len();
     (start + DIGITS <= file.len()).then_some(start..start + DIGITS)
 }

@@ -50,17 +50,12 @@ impl Table {
     pub(super) fn read(path: &Path) -> Result<Table, RecordError> {
         let file = fs::read(path).map_err(io_error("read", path))?;
         if !is_whole(file.clone()) {
-            return Err(RecordError::Damaged {
-                path: path.to_owned(),
-            });
+            return Err(RecordError::Damaged { path: path.to_owned() });
         }
         let mut reader = ParquetReader::new(Cursor::new(file));
         let metadata = reader.get_metadata().map_err(parquet_error(path))?;
         check_version(metadata, path)?;
-        Ok(Table {
-            path: path.to_owned(),
-            frame: reader.finish().map_err(parquet_error(path))?,
-        })
+        Ok(Table { path: path.to_owned(), frame: reader.finish().map_err(parquet_error(path))? })
     }
 
     pub(super) fn height(&self) -> usize {
@@ -102,19 +97,12 @@ impl Table {
     ) -> Result<&'a T, RecordError> {
         (self.frame.column(name))
             .and_then(get)
-            .map_err(|_| RecordError::Column {
-                path: self.path.clone(),
-                column: name.to_owned(),
-            })
+            .map_err(|_| RecordError::Column { path: self.path.clone(), column: name.to_owned() })
     }
 
     /// The error for a cell that cannot be what it should.
     pub(super) fn invalid(&self, row: usize, column: &str) -> RecordError {
-        RecordError::Cell {
-            path: self.path.clone(),
-            row,
-            column: column.to_owned(),
-        }
+        RecordError::Cell { path: self.path.clone(), row, column: column.to_owned() }
     }
 }
 
@@ -129,9 +117,5 @@ fn check_version(metadata: &FileMetadata, path: &Path) -> Result<(), RecordError
     if found == SCHEMA_VERSION.to_string() {
         return Ok(());
     }
-    Err(RecordError::SchemaVersion {
-        path: path.to_owned(),
-        found,
-        written_by: value(WRITER_KEY),
-    })
+    Err(RecordError::SchemaVersion { path: path.to_owned(), found, written_by: value(WRITER_KEY) })
 }

@@ -28,9 +28,7 @@ impl TrialKind {
     }
 
     pub(super) fn from_word(word: &str) -> Option<TrialKind> {
-        TrialKind::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
+        TrialKind::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 

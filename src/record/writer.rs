@@ -49,10 +49,7 @@ impl RunWriter {
         // Last: without it the folder is not a run, and may be created again.
         manifest.write(path)?;
         Ok(RunWriter {
-            folder: RunFolder {
-                path: path.to_owned(),
-                manifest,
-            },
+            folder: RunFolder { path: path.to_owned(), manifest },
             open: None,
             _lock: lock,
         })
@@ -68,11 +65,7 @@ impl RunWriter {
         for folder in [path, &path.join(TRIALS), &path.join(ITEMS)] {
             remove_temporaries(folder)?;
         }
-        Ok(RunWriter {
-            folder,
-            open: None,
-            _lock: lock,
-        })
+        Ok(RunWriter { folder, open: None, _lock: lock })
     }
 
     /// What is on disk so far.
@@ -142,9 +135,7 @@ fn check_empty(path: &Path) -> Result<(), RecordError> {
     if entries(path)?.iter().all(|entry| unfinished(entry)) {
         return Ok(());
     }
-    Err(RecordError::NotEmpty {
-        path: path.to_owned(),
-    })
+    Err(RecordError::NotEmpty { path: path.to_owned() })
 }
 
 fn lock(run: &Path) -> Result<File, RecordError> {
@@ -152,9 +143,7 @@ fn lock(run: &Path) -> Result<File, RecordError> {
     let file = File::create(&path).map_err(io_error("create", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(RecordError::Locked {
-            path: run.to_owned(),
-        }),
+        Err(TryLockError::WouldBlock) => Err(RecordError::Locked { path: run.to_owned() }),
         Err(TryLockError::Error(error)) => Err(io_error("lock", &path)(error)),
     }
 }

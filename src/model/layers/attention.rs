@@ -40,14 +40,7 @@ impl InplaceOp3 for TreeAttention<'_> {
         let out = contiguous_mut(out, out_layout)?;
         let stack = &mut Stack::new(self.depths.iter().max().map_or(0, |d| d + 1), self.head_dim);
         for kv_head in 0..self.kv_heads {
-            let walk = Walk::<0> {
-                op: self,
-                queries,
-                keys_values,
-                kv_head,
-                stack,
-                out,
-            };
+            let walk = Walk::<0> { op: self, queries, keys_values, kv_head, stack, out };
             match self.head_dim {
                 16 => dispatch(walk.with_head_dim::<16>()),
                 32 => dispatch(walk.with_head_dim::<32>()),
@@ -106,13 +99,7 @@ impl Stack {
         let scores = &mut self.scores[..(depth + 1).next_multiple_of(LANES)];
         dot_products(rotated, &self.keys, depth, scores);
         let total = softmax_numerators(scores);
-        weighted_sum(
-            &scores[..=depth],
-            &self.values,
-            self.value_stride,
-            1.0 / total,
-            out,
-        );
+        weighted_sum(&scores[..=depth], &self.values, self.value_stride, 1.0 / total, out);
     }
 }
 
@@ -120,12 +107,8 @@ impl Stack {
 #[inline(always)]
 fn dot_products(query: &[f32], keys: &[f32], depth: usize, scores: &mut [f32]) {
     let tiles = keys.chunks_exact(LANES * query.len());
-    for ((index, scores), tile) in scores
-        .as_chunks_mut::<LANES>()
-        .0
-        .iter_mut()
-        .enumerate()
-        .zip(tiles)
+    for ((index, scores), tile) in
+        scores.as_chunks_mut::<LANES>().0.iter_mut().enumerate().zip(tiles)
     {
         let mut sums = [0f32; LANES];
         for (q, column) in query.iter().zip(tile.as_chunks::<LANES>().0) {
@@ -135,11 +118,7 @@ fn dot_products(query: &[f32], keys: &[f32], depth: usize, scores: &mut [f32]) {
         }
         let seen = (depth - index * LANES) as u32;
         for (lane, (score, sum)) in scores.iter_mut().zip(sums).enumerate() {
-            *score = if lane as u32 <= seen {
-                sum
-            } else {
-                f32::NEG_INFINITY
-            };
+            *score = if lane as u32 <= seen { sum } else { f32::NEG_INFINITY };
         }
     }
 }
@@ -187,22 +166,8 @@ struct Walk<'a, const D: usize> {
 
 impl<'a> Walk<'a, 0> {
     fn with_head_dim<const D: usize>(self) -> Walk<'a, D> {
-        let Walk {
-            op,
-            queries,
-            keys_values,
-            kv_head,
-            stack,
-            out,
-        } = self;
-        Walk {
-            op,
-            queries,
-            keys_values,
-            kv_head,
-            stack,
-            out,
-        }
+        let Walk { op, queries, keys_values, kv_head, stack, out } = self;
+        Walk { op, queries, keys_values, kv_head, stack, out }
     }
 }
 
@@ -214,31 +179,17 @@ impl<const D: usize> Kernel for Walk<'_, D> {
         let group = self.queries.width / self.op.kv_heads;
         let mut rows = self.op.rows.iter().enumerate().peekable();
         for (token, &depth) in self.op.depths.iter().enumerate() {
-            let (keys, values) = self
-                .keys_values
-                .row(token)
-                .split_at(self.op.kv_heads * head_dim);
-            let (key, value) = (
-                &keys[self.kv_head * head_dim..],
-                &values[self.kv_head * head_dim..],
-            );
-            self.stack
-                .push(depth, &key[..head_dim], &value[..head_dim], self.op.rotary);
+            let (keys, values) = self.keys_values.row(token).split_at(self.op.kv_heads * head_dim);
+            let (key, value) =
+                (&keys[self.kv_head * head_dim..], &values[self.kv_head * head_dim..]);
+            self.stack.push(depth, &key[..head_dim], &value[..head_dim], self.op.rotary);
             let Some((row, _)) = rows.next_if(|(_, asked)| **asked == token) else {
                 continue;
             };
             let queries = &self.queries.row(row)[self.kv_head * group..][..group];
             let out = &mut self.out[row * self.queries.width + self.kv_head * group..][..group];
-            for (query, out) in queries
-                .chunks_exact(head_dim)
-                .zip(out.chunks_exact_mut(head_dim))
-            {
-                self.stack.attend(
-                    depth,
-                    &query[..head_dim],
-                    self.op.rotary,
-                    &mut out[..head_dim],
-                );
+            for (query, out) in queries.chunks_exact(head_dim).zip(out.chunks_exact_mut(head_dim)) {
+                self.stack.attend(depth, &query[..head_dim], self.op.rotary, &mut out[..head_dim]);
             }
         }
     }

@@ -60,8 +60,7 @@ pub fn max_of(values: &[f32]) -> f32 {
             *max = greater(*max, x);
         }
     }
-    rest.iter()
-        .fold(reduce(partial, greater), |max, &x| greater(max, x))
+    rest.iter().fold(reduce(partial, greater), |max, &x| greater(max, x))
 }
 
 /// Folds halves onto each other: four dependent steps where a plain fold has sixteen.
