@@ -3,6 +3,8 @@ mod analysis;
 mod layering;
 mod merge;
 mod model;
+mod model_scoring;
+mod model_task;
 mod objective;
 mod optimizer;
 mod record;

@@ -7,11 +7,7 @@ use merge_search::model::{Llama, LlamaConfig, Scratch, Sequence, TokenForest, re
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
-const CHECKPOINTS: [&str; 3] = [
-    "grouped-tied-4x",
-    "wide-heads-untied-5x",
-    "mistral-no-window",
-];
+const CHECKPOINTS: [&str; 3] = ["grouped-tied-4x", "wide-heads-untied-5x", "mistral-no-window"];
 
 #[derive(Deserialize)]
 struct Row {
@@ -20,9 +16,7 @@ struct Row {
 }
 
 fn folder(checkpoint: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/reference/transformers")
-        .join(checkpoint)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/transformers").join(checkpoint)
 }
 
 fn rows(checkpoint: &str) -> Vec<Row> {
@@ -30,52 +24,41 @@ fn rows(checkpoint: &str) -> Vec<Row> {
     serde_json::from_slice(&text).unwrap()
 }
 
-fn load(checkpoint: &str) -> Llama {
-    let folder = folder(checkpoint);
-    let config =
-        serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
-    let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
-    let mut tensors: BTreeMap<String, _> = SafeTensors::deserialize(&bytes)
-        .unwrap()
-        .tensors()
-        .into_iter()
-        .map(|(name, view)| (name, (view.shape().to_vec(), floats(view.data()))))
-        .collect();
-    let model = Llama::new(&LlamaConfig::from_json(&config).unwrap(), |name| {
-        tensors.remove(name)
-    })
-    .unwrap();
+pub fn config(checkpoint: &str) -> LlamaConfig {
+    let text = std::fs::read(folder(checkpoint).join("config.json")).unwrap();
+    LlamaConfig::from_json(&serde_json::from_slice(&text).unwrap()).unwrap()
+}
+
+pub fn load(checkpoint: &str) -> Llama {
+    load_with(checkpoint, |_, value| value)
+}
+
+/// The checkpoint with every value replaced by `change(tensor name, value)`.
+pub fn load_with(checkpoint: &str, change: impl Fn(&str, f32) -> f32) -> Llama {
+    let bytes = std::fs::read(folder(checkpoint).join("model.safetensors")).unwrap();
+    let mut tensors: BTreeMap<String, _> = BTreeMap::new();
+    for (name, view) in SafeTensors::deserialize(&bytes).unwrap().tensors() {
+        let values: Vec<f32> = floats(view.data()).into_iter().map(|x| change(&name, x)).collect();
+        tensors.insert(name, (view.shape().to_vec(), values));
+    }
+    let model = Llama::new(&config(checkpoint), |name| tensors.remove(name)).unwrap();
     assert!(tensors.is_empty(), "not used: {:?}", tensors.keys());
     model
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes
-        .chunks_exact(4)
-        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-        .collect()
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
 }
 
 fn score(model: &Llama, sequences: &[&Sequence]) -> Vec<Vec<f32>> {
     let forest = TokenForest::new(sequences);
-    let scores = model
-        .log_probabilities(&forest, &mut Scratch::new().unwrap())
-        .unwrap();
-    forest
-        .spans
-        .iter()
-        .map(|span| scores[span.clone()].to_vec())
-        .collect()
+    let scores = model.log_probabilities(&forest, &mut Scratch::new().unwrap()).unwrap();
+    forest.spans.iter().map(|span| scores[span.clone()].to_vec()).collect()
 }
 
 /// Every sequence whole: all tokens but the first are predicted.
 fn whole(rows: &[Row]) -> Vec<Sequence> {
-    rows.iter()
-        .map(|row| Sequence {
-            tokens: row.tokens.clone(),
-            scored_from: 1,
-        })
-        .collect()
+    rows.iter().map(|row| Sequence { tokens: row.tokens.clone(), scored_from: 1 }).collect()
 }
 
 fn assert_close(got: &[f32], expected: &[f32], tolerance: f32, what: &str) {
@@ -109,10 +92,7 @@ fn a_packed_forest_gives_the_numbers_of_each_sequence_alone_in_any_order() {
         for _ in 0..rows.len() {
             order.rotate_left(1);
             order.swap(0, 3);
-            let packed = score(
-                &model,
-                &order.iter().map(|&i| &sequences[i]).collect::<Vec<_>>(),
-            );
+            let packed = score(&model, &order.iter().map(|&i| &sequences[i]).collect::<Vec<_>>());
             for (&i, got) in order.iter().zip(&packed) {
                 assert_close(got, &rows[i].log_probs, 1e-4, checkpoint);
                 assert_close(got, &score(&model, &[&sequences[i]])[0], 1e-5, checkpoint);
@@ -128,17 +108,11 @@ fn choices_of_a_tree_score_as_if_alone_and_share_the_prompt() {
         // The first three sequences are one prompt of nine tokens with answers of one, two and four.
         let choices: Vec<Sequence> = rows[..3]
             .iter()
-            .map(|row| Sequence {
-                tokens: row.tokens.clone(),
-                scored_from: 9,
-            })
+            .map(|row| Sequence { tokens: row.tokens.clone(), scored_from: 9 })
             .collect();
         let forest = TokenForest::new(&choices.iter().collect::<Vec<_>>());
         assert!(forest.tokens.len() <= 9 + 1 + 3);
-        for (got, row) in score(&model, &choices.iter().collect::<Vec<_>>())
-            .iter()
-            .zip(&rows)
-        {
+        for (got, row) in score(&model, &choices.iter().collect::<Vec<_>>()).iter().zip(&rows) {
             assert_close(got, &row.log_probs[8..], 1e-4, checkpoint);
         }
     }
@@ -150,13 +124,7 @@ fn a_prompt_longer_than_the_queries_of_the_last_layer_changes_nothing() {
         let (model, rows) = (load(checkpoint), rows(checkpoint));
         for row in &rows {
             let last = row.tokens.len() - 1;
-            let got = score(
-                &model,
-                &[&Sequence {
-                    tokens: row.tokens.clone(),
-                    scored_from: last,
-                }],
-            );
+            let got = score(&model, &[&Sequence { tokens: row.tokens.clone(), scored_from: last }]);
             assert_close(&got[0], &row.log_probs[last - 1..], 1e-4, checkpoint);
         }
     }
@@ -168,18 +136,9 @@ fn candle_transformers_agrees_from_the_same_folder() {
         for row in rows(checkpoint) {
             let (last, context) = row.tokens.split_last().unwrap();
             let logits = reference::last_logits(&folder(checkpoint), context).unwrap();
-            let normaliser = logits
-                .iter()
-                .map(|logit| f64::from(*logit).exp())
-                .sum::<f64>()
-                .ln();
+            let normaliser = logits.iter().map(|logit| f64::from(*logit).exp()).sum::<f64>().ln();
             let got = (f64::from(logits[*last as usize]) - normaliser) as f32;
-            assert_close(
-                &[got],
-                &row.log_probs[row.log_probs.len() - 1..],
-                1e-4,
-                checkpoint,
-            );
+            assert_close(&[got], &row.log_probs[row.log_probs.len() - 1..], 1e-4, checkpoint);
         }
     }
 }

@@ -17,21 +17,13 @@ pub struct Pack {
 /// Packs all sequences. The result depends on their contents only up to the order of equal ones.
 pub fn pack(sequences: &[Sequence]) -> Vec<Pack> {
     let mut order: Vec<usize> = (0..sequences.len()).collect();
-    order.sort_by(|&a, &b| {
-        sequences[a]
-            .tokens
-            .cmp(&sequences[b].tokens)
-            .then(a.cmp(&b))
-    });
+    order.sort_by(|&a, &b| sequences[a].tokens.cmp(&sequences[b].tokens).then(a.cmp(&b)));
     let mut packs = Vec::new();
     let mut rest = order.as_slice();
     while !rest.is_empty() {
         let (now, later) = rest.split_at(sequences_that_fit(sequences, rest));
         let forest = TokenForest::new(&now.iter().map(|&i| &sequences[i]).collect::<Vec<_>>());
-        packs.push(Pack {
-            forest,
-            places: now.to_vec(),
-        });
+        packs.push(Pack { forest, places: now.to_vec() });
         rest = later;
     }
     packs

@@ -61,26 +61,14 @@ impl ScoringSet {
         for task in tasks {
             let docs = task.docs(split);
             let docs = &docs[..limit.unwrap_or(docs.len()).min(docs.len())];
-            let encoder = Encoder {
-                task,
-                split,
-                tokenizer,
-                config,
-            };
+            let encoder = Encoder { task, split, tokenizer, config };
             for doc in docs {
                 sequences.extend(encoder.encode(doc)?);
             }
             let docs = docs.iter().map(Question::new).collect();
-            questions.push(Questions {
-                task: task.name.clone(),
-                metric: task.metric,
-                docs,
-            });
+            questions.push(Questions { task: task.name.clone(), metric: task.metric, docs });
         }
-        Ok(ScoringSet {
-            tasks: questions,
-            packs: pack(&sequences),
-        })
+        Ok(ScoringSet { tasks: questions, packs: pack(&sequences) })
     }
 
     /// Number of documents over all tasks.
@@ -101,11 +89,7 @@ impl ScoringSet {
     /// The chosen answer of every document, task by task. Runs on the calling thread.
     pub fn score(&self, model: &Llama) -> Result<Vec<TaskScore>, ScoreError> {
         let likelihoods = self.log_likelihoods(model)?;
-        self.tasks
-            .iter()
-            .zip(&likelihoods)
-            .map(|(task, docs)| task.score(docs))
-            .collect()
+        self.tasks.iter().zip(&likelihoods).map(|(task, docs)| task.score(docs)).collect()
     }
 
     /// Log-likelihood in nats of each choice: task, document, choice.
@@ -115,10 +99,8 @@ impl ScoringSet {
         for pack in &self.packs {
             let scores = model.log_probabilities(&pack.forest, &mut scratch)?;
             for (&place, span) in pack.places.iter().zip(&pack.forest.spans) {
-                flat[place] = scores[span.clone()]
-                    .iter()
-                    .map(|&score| f64::from(score))
-                    .sum::<f64>() as f32;
+                flat[place] =
+                    scores[span.clone()].iter().map(|&score| f64::from(score)).sum::<f64>() as f32;
             }
         }
         let mut flat = flat.into_iter();
@@ -134,54 +116,31 @@ impl ScoringSet {
 
 impl Questions {
     fn nest(&self, flat: &mut impl Iterator<Item = f32>) -> Vec<Vec<f32>> {
-        self.docs
-            .iter()
-            .map(|doc| flat.take(doc.characters.len()).collect())
-            .collect()
+        self.docs.iter().map(|doc| flat.take(doc.characters.len()).collect()).collect()
     }
 
     fn score(&self, likelihoods: &[Vec<f32>]) -> Result<TaskScore, ScoreError> {
-        let items = self
-            .docs
-            .iter()
-            .zip(likelihoods)
-            .enumerate()
-            .map(|(index, (doc, choices))| {
-                let non_finite = || ScoreError::NonFinite {
-                    task: self.task.clone(),
-                    doc: index,
-                };
-                doc.score(self.metric, choices).ok_or_else(non_finite)
-            });
-        Ok(TaskScore {
-            task: self.task.clone(),
-            items: items.collect::<Result<_, _>>()?,
-        })
+        let items = self.docs.iter().zip(likelihoods).enumerate().map(|(index, (doc, choices))| {
+            let non_finite = || ScoreError::NonFinite { task: self.task.clone(), doc: index };
+            doc.score(self.metric, choices).ok_or_else(non_finite)
+        });
+        Ok(TaskScore { task: self.task.clone(), items: items.collect::<Result<_, _>>()? })
     }
 }
 
 impl Question {
     fn new(doc: &Doc) -> Self {
-        let characters = doc
-            .choices
-            .iter()
-            .map(|choice| choice.chars().count().max(1))
-            .collect();
-        Question {
-            target: doc.target,
-            characters,
-        }
+        let characters = doc.choices.iter().map(|choice| choice.chars().count().max(1)).collect();
+        Question { target: doc.target, characters }
     }
 
     /// The margin is in the metric's own unit: nats, or nats per character. `None` if a number is not finite.
     fn score(&self, metric: Metric, likelihoods: &[f32]) -> Option<ItemScore> {
         let scores: Vec<f32> = match metric {
             Metric::Acc => likelihoods.to_vec(),
-            Metric::AccNorm => likelihoods
-                .iter()
-                .zip(&self.characters)
-                .map(|(ll, &n)| ll / n as f32)
-                .collect(),
+            Metric::AccNorm => {
+                likelihoods.iter().zip(&self.characters).map(|(ll, &n)| ll / n as f32).collect()
+            }
         };
         if scores.iter().any(|score| !score.is_finite()) {
             return None;
@@ -193,21 +152,11 @@ impl Question {
             .filter(|(choice, _)| *choice != self.target)
             .map(|(_, score)| *score);
         let margin = scores[self.target] - others.fold(f32::NEG_INFINITY, f32::max);
-        Some(ItemScore {
-            correct: chosen == self.target,
-            chosen: chosen as u32,
-            margin,
-        })
+        Some(ItemScore { correct: chosen == self.target, chosen: chosen as u32, margin })
     }
 }
 
 /// Index of the greatest score; of equal ones the first, as numpy's argmax.
 fn first_greatest(scores: &[f32]) -> usize {
-    (1..scores.len()).fold(0, |best, next| {
-        if scores[next] > scores[best] {
-            next
-        } else {
-            best
-        }
-    })
+    (1..scores.len()).fold(0, |best, next| if scores[next] > scores[best] { next } else { best })
 }

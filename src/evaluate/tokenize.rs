@@ -100,10 +100,8 @@ impl Encoder<'_> {
             .iter()
             .map(|choice| {
                 // Trailing blanks of the prompt go to the continuation: most tokenizers put a blank before a word.
-                let whole = self.tokens(
-                    &format!("{}{}{choice}", doc.text, self.task.target_delimiter),
-                    doc,
-                )?;
+                let whole = self
+                    .tokens(&format!("{}{}{choice}", doc.text, self.task.target_delimiter), doc)?;
                 self.sequence(whole, context_length, choice, doc)
             })
             .collect()
@@ -114,12 +112,7 @@ impl Encoder<'_> {
             Ok(encoding) => Ok(encoding.get_ids().to_vec()),
             Err(source) => {
                 let (task, split, line) = self.place(doc);
-                Err(TokenizeError::Encode {
-                    task,
-                    split,
-                    line,
-                    source,
-                })
+                Err(TokenizeError::Encode { task, split, line, source })
             }
         }
     }
@@ -150,13 +143,7 @@ impl Encoder<'_> {
         }
         let vocab_size = self.config.vocab_size;
         if let Some(&token) = tokens.iter().find(|token| **token as usize >= vocab_size) {
-            return Err(TokenizeError::Vocabulary {
-                task,
-                split,
-                line,
-                token,
-                vocab_size,
-            });
+            return Err(TokenizeError::Vocabulary { task, split, line, token, vocab_size });
         }
         let longest = self.config.max_position_embeddings;
         if tokens.len() - 1 > longest {
@@ -168,10 +155,7 @@ impl Encoder<'_> {
                 longest,
             });
         }
-        Ok(Sequence {
-            tokens,
-            scored_from,
-        })
+        Ok(Sequence { tokens, scored_from })
     }
 
     fn place(&self, doc: &Doc) -> (String, Split, usize) {

@@ -94,12 +94,10 @@ impl LlamaConfig {
                 .optional_count("head_dim")?
                 .unwrap_or(hidden_size / num_attention_heads),
             max_position_embeddings: fields.count("max_position_embeddings")?,
-            rms_norm_eps: fields
-                .positive("rms_norm_eps")?
-                .ok_or(ConfigError::Missing {
-                    field: "rms_norm_eps",
-                    expected: "a positive number",
-                })?,
+            rms_norm_eps: fields.positive("rms_norm_eps")?.ok_or(ConfigError::Missing {
+                field: "rms_norm_eps",
+                expected: "a positive number",
+            })?,
             rope_theta: fields.rope_theta()?,
             tie_word_embeddings: fields.flag("tie_word_embeddings")?,
             bos_token_id: fields.token("bos_token_id")?,
@@ -111,20 +109,11 @@ impl LlamaConfig {
 
     fn check_heads(&self) -> Result<(), ConfigError> {
         let invalid = |field, value: usize, expected| {
-            Err(ConfigError::Invalid {
-                field,
-                value: value.into(),
-                expected,
-            })
+            Err(ConfigError::Invalid { field, value: value.into(), expected })
         };
-        if !self
-            .num_attention_heads
-            .is_multiple_of(self.num_key_value_heads)
-        {
-            let expected = format!(
-                "a divisor of num_attention_heads = {}",
-                self.num_attention_heads
-            );
+        if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
+            let expected =
+                format!("a divisor of num_attention_heads = {}", self.num_attention_heads);
             return invalid("num_key_value_heads", self.num_key_value_heads, expected);
         }
         if self.head_dim == 0 || !self.head_dim.is_multiple_of(2) {
@@ -147,10 +136,7 @@ impl<'a> Fields<'a> {
     }
 
     fn count(&self, field: &'static str) -> Result<usize, ConfigError> {
-        self.optional_count(field)?.ok_or(ConfigError::Missing {
-            field,
-            expected: COUNT,
-        })
+        self.optional_count(field)?.ok_or(ConfigError::Missing { field, expected: COUNT })
     }
 
     fn optional_count(&self, field: &'static str) -> Result<Option<usize>, ConfigError> {
@@ -164,18 +150,14 @@ impl<'a> Fields<'a> {
     }
 
     fn positive(&self, field: &'static str) -> Result<Option<f64>, ConfigError> {
-        self.get(field)
-            .map(|value| positive(field, value))
-            .transpose()
+        self.get(field).map(|value| positive(field, value)).transpose()
     }
 
     fn flag(&self, field: &'static str) -> Result<bool, ConfigError> {
         let Some(value) = self.get(field) else {
             return Ok(false);
         };
-        value
-            .as_bool()
-            .ok_or_else(|| invalid(field, value, "true or false"))
+        value.as_bool().ok_or_else(|| invalid(field, value, "true or false"))
     }
 
     fn token(&self, field: &'static str) -> Result<Option<u32>, ConfigError> {
@@ -183,11 +165,8 @@ impl<'a> Fields<'a> {
             return Ok(None);
         };
         let first = value.as_array().map_or(Some(value), |list| list.first());
-        let id = first
-            .and_then(Value::as_u64)
-            .and_then(|id| u32::try_from(id).ok());
-        id.map(Some)
-            .ok_or_else(|| invalid(field, value, "a token id or a list of them"))
+        let id = first.and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
+        id.map(Some).ok_or_else(|| invalid(field, value, "a token id or a list of them"))
     }
 
     fn only(
@@ -197,11 +176,9 @@ impl<'a> Fields<'a> {
         supported: &'static str,
     ) -> Result<(), ConfigError> {
         match self.get(field) {
-            Some(value) if !ok(value) => Err(ConfigError::Unsupported {
-                field,
-                value: value.clone(),
-                supported,
-            }),
+            Some(value) if !ok(value) => {
+                Err(ConfigError::Unsupported { field, value: value.clone(), supported })
+            }
             _ => Ok(()),
         }
     }
@@ -213,27 +190,15 @@ impl<'a> Fields<'a> {
                 expected: "\"llama\" or \"mistral\"",
             });
         }
-        self.only(
-            "model_type",
-            |v| v == "llama" || v == "mistral",
-            "\"llama\", \"mistral\"",
-        )?;
+        self.only("model_type", |v| v == "llama" || v == "mistral", "\"llama\", \"mistral\"")?;
         self.only("hidden_act", |v| v == "silu", "\"silu\"")?;
         for field in ["attention_bias", "mlp_bias"] {
             self.only(field, |v| v == false, "false")?;
         }
         // With more than one slice transformers adds partial products in another order.
         self.only("pretraining_tp", |v| v == 1, "1")?;
-        self.only(
-            "quantization_config",
-            |_| false,
-            "none (dequantize the checkpoint first)",
-        )?;
-        self.only(
-            "layer_types",
-            all_full_attention,
-            "\"full_attention\" for every layer",
-        )?;
+        self.only("quantization_config", |_| false, "none (dequantize the checkpoint first)")?;
+        self.only("layer_types", all_full_attention, "\"full_attention\" for every layer")?;
         self.refuse_sliding_window()
     }
 
@@ -252,11 +217,7 @@ impl<'a> Fields<'a> {
             return Ok(());
         }
         let supported = "null, or at least max_position_embeddings";
-        Err(ConfigError::Unsupported {
-            field: "sliding_window",
-            value: window.clone(),
-            supported,
-        })
+        Err(ConfigError::Unsupported { field: "sliding_window", value: window.clone(), supported })
     }
 
     fn refuse_other_rotations(&self) -> Result<(), ConfigError> {
@@ -272,9 +233,7 @@ impl<'a> Fields<'a> {
     }
 
     fn rope_theta(&self) -> Result<f64, ConfigError> {
-        let nested = self
-            .get("rope_parameters")
-            .and_then(|rope| rope.get("rope_theta"));
+        let nested = self.get("rope_parameters").and_then(|rope| rope.get("rope_theta"));
         match nested.or(self.get("rope_theta")) {
             Some(value) => positive("rope_theta", value),
             None => Ok(10_000.0),
@@ -283,24 +242,16 @@ impl<'a> Fields<'a> {
 }
 
 fn positive(field: &'static str, value: &Value) -> Result<f64, ConfigError> {
-    let number = value
-        .as_f64()
-        .filter(|number| *number > 0.0 && number.is_finite());
+    let number = value.as_f64().filter(|number| *number > 0.0 && number.is_finite());
     number.ok_or_else(|| invalid(field, value, "a positive number"))
 }
 
 fn invalid(field: &'static str, value: &Value, expected: &str) -> ConfigError {
-    ConfigError::Invalid {
-        field,
-        value: value.clone(),
-        expected: expected.to_owned(),
-    }
+    ConfigError::Invalid { field, value: value.clone(), expected: expected.to_owned() }
 }
 
 fn all_full_attention(layers: &Value) -> bool {
-    layers
-        .as_array()
-        .is_some_and(|layers| layers.iter().all(|layer| layer == "full_attention"))
+    layers.as_array().is_some_and(|layers| layers.iter().all(|layer| layer == "full_attention"))
 }
 
 /// Old files call the kind `type`.

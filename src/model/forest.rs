@@ -92,13 +92,8 @@ impl TokenForest {
             *row = self.rows.len();
             self.rows.push(at);
         }
-        self.predictions = asked
-            .iter()
-            .map(|&(at, token)| Prediction {
-                row: row_of[at],
-                token,
-            })
-            .collect();
+        self.predictions =
+            asked.iter().map(|&(at, token)| Prediction { row: row_of[at], token }).collect();
     }
 }
 
@@ -112,10 +107,7 @@ mod tests {
     use super::*;
 
     fn sequence(tokens: &[u32], scored_from: usize) -> Sequence {
-        Sequence {
-            tokens: tokens.to_vec(),
-            scored_from,
-        }
+        Sequence { tokens: tokens.to_vec(), scored_from }
     }
 
     /// Worked by hand: prompt 5 6 with answers 7 | 7 8 | 9 1 2, then another prompt that shares 5.
@@ -131,15 +123,9 @@ mod tests {
         assert_eq!(forest.tokens, [5, 6, 7, 9, 1, 3]);
         assert_eq!(forest.depths, [0, 1, 2, 2, 3, 1]);
         assert_eq!(forest.rows, [1, 2, 3, 4, 5]);
-        let asked: Vec<_> = forest
-            .predictions
-            .iter()
-            .map(|p| (forest.rows[p.row], p.token))
-            .collect();
-        assert_eq!(
-            asked,
-            [(1, 7), (1, 7), (2, 8), (1, 9), (3, 1), (4, 2), (5, 4)]
-        );
+        let asked: Vec<_> =
+            forest.predictions.iter().map(|p| (forest.rows[p.row], p.token)).collect();
+        assert_eq!(asked, [(1, 7), (1, 7), (2, 8), (1, 9), (3, 1), (4, 2), (5, 4)]);
         assert_eq!(forest.spans, [0..1, 1..3, 3..6, 6..7]);
     }
 }

@@ -89,18 +89,9 @@ impl Attention {
         let (width, kv_width) = self.widths();
         let joined = scratch.joined.matrix(normed.dim(0)?, width + kv_width)?;
         self.query_key_value.forward_into(&joined, normed)?;
-        let (queries, keys_values) = (
-            joined.narrow(1, 0, width)?,
-            joined.narrow(1, width, kv_width)?,
-        );
-        self.attend(
-            x,
-            &queries,
-            &keys_values,
-            &batch.every_token,
-            batch,
-            scratch,
-        )
+        let (queries, keys_values) =
+            (joined.narrow(1, 0, width)?, joined.narrow(1, width, kv_width)?);
+        self.attend(x, &queries, &keys_values, &batch.every_token, batch, scratch)
     }
 
     /// The same with queries at the predicted rows only; `x`: `[predicted rows, hidden]`, `normed`: `[tokens, hidden]`.
@@ -113,22 +104,11 @@ impl Attention {
     ) -> Result<()> {
         let (width, kv_width) = self.widths();
         let keys_values = scratch.joined.matrix(normed.dim(0)?, kv_width)?;
-        self.query_key_value
-            .outputs(width, kv_width)?
-            .forward_into(&keys_values, normed)?;
+        self.query_key_value.outputs(width, kv_width)?.forward_into(&keys_values, normed)?;
         let queries = scratch.queries.matrix(batch.forest.rows.len(), width)?;
         let normed = normed.index_select(&batch.rows, 0)?;
-        self.query_key_value
-            .outputs(0, width)?
-            .forward_into(&queries, &normed)?;
-        self.attend(
-            x,
-            &queries,
-            &keys_values,
-            &batch.forest.rows,
-            batch,
-            scratch,
-        )
+        self.query_key_value.outputs(0, width)?.forward_into(&queries, &normed)?;
+        self.attend(x, &queries, &keys_values, &batch.forest.rows, batch, scratch)
     }
 
     fn attend(
@@ -154,10 +134,7 @@ impl Attention {
 
     /// Of the queries, and of keys and values together.
     fn widths(&self) -> (usize, usize) {
-        (
-            self.heads * self.head_dim,
-            2 * self.kv_heads * self.head_dim,
-        )
+        (self.heads * self.head_dim, 2 * self.kv_heads * self.head_dim)
     }
 }
 
@@ -227,11 +204,8 @@ impl Llama {
         take: impl FnMut(&str) -> Option<(Vec<usize>, Vec<f32>)>,
     ) -> std::result::Result<Self, LoadError> {
         let mut weights = Weights { config, take };
-        let embedding = weights.matrix(
-            "model.embed_tokens.weight",
-            config.vocab_size,
-            config.hidden_size,
-        )?;
+        let embedding =
+            weights.matrix("model.embed_tokens.weight", config.vocab_size, config.hidden_size)?;
         let layers = (0..config.num_hidden_layers)
             .map(|layer| weights.layer(layer))
             .collect::<std::result::Result<_, _>>()?;
@@ -240,13 +214,7 @@ impl Llama {
             true => embedding.clone(),
             false => weights.matrix("lm_head.weight", config.vocab_size, config.hidden_size)?,
         };
-        Ok(Llama {
-            config: config.clone(),
-            embedding,
-            layers,
-            norm,
-            head: Linear(head),
-        })
+        Ok(Llama { config: config.clone(), embedding, layers, norm, head: Linear(head) })
     }
 
     /// The shape the model was built with.
@@ -267,10 +235,7 @@ impl Llama {
         order.sort_by_key(|&i| forest.predictions[i].row);
         let asked: Vec<Prediction> = order.iter().map(|&i| forest.predictions[i]).collect();
         let mut scores = vec![0f32; asked.len()];
-        for (place, score) in order
-            .into_iter()
-            .zip(self.predict(&hidden, &asked, scratch)?)
-        {
+        for (place, score) in order.into_iter().zip(self.predict(&hidden, &asked, scratch)?) {
             scores[place] = score;
         }
         Ok(scores)
@@ -280,11 +245,7 @@ impl Llama {
     fn hidden_at_rows(&self, forest: &TokenForest, scratch: &mut Scratch) -> Result<Tensor> {
         let batch = Batch {
             forest,
-            rotary: Rotary::new(
-                self.config.rope_theta,
-                self.config.head_dim,
-                forest.height(),
-            ),
+            rotary: Rotary::new(self.config.rope_theta, self.config.head_dim, forest.height()),
             rows: Tensor::from_iter(forest.rows.iter().map(|&row| row as u32), &Device::Cpu)?,
             every_token: (0..forest.tokens.len()).collect(),
         };
@@ -297,9 +258,7 @@ impl Llama {
             layer.forward(&x, &batch, scratch)?;
         }
         let x = last.forward_to_rows(&x, &batch, scratch)?;
-        let normed = scratch
-            .normed
-            .matrix(forest.rows.len(), self.config.hidden_size)?;
+        let normed = scratch.normed.matrix(forest.rows.len(), self.config.hidden_size)?;
         self.norm.forward_into(&normed, &x)?;
         Ok(normed)
     }
@@ -319,8 +278,7 @@ impl Llama {
         for first in (0..rows).step_by(step) {
             let count = step.min(rows - first);
             let logits = scratch.logits.matrix(count, self.config.vocab_size)?;
-            self.head
-                .forward_into(&logits, &hidden.narrow(0, first, count)?)?;
+            self.head.forward_into(&logits, &hidden.narrow(0, first, count)?)?;
             let (now, later) = asked.split_at(asked.partition_point(|p| p.row < first + count));
             scores.extend(log_likelihoods(&logits, first, now)?);
             asked = later;
@@ -344,11 +302,7 @@ impl<F: FnMut(&str) -> Option<(Vec<usize>, Vec<f32>)>> Weights<'_, F> {
         let (got, values) =
             (self.take)(name).ok_or_else(|| LoadError::Missing { name: name.into() })?;
         if got != expected || values.len() != expected.iter().product::<usize>() {
-            return Err(LoadError::Shape {
-                name: name.into(),
-                expected: expected.into(),
-                got,
-            });
+            return Err(LoadError::Shape { name: name.into(), expected: expected.into(), got });
         }
         Ok(values)
     }
@@ -374,20 +328,13 @@ impl<F: FnMut(&str) -> Option<(Vec<usize>, Vec<f32>)>> Weights<'_, F> {
         for (name, rows) in parts {
             values.append(&mut self.values(name, &[*rows, columns])?);
         }
-        Ok(Linear(Tensor::from_vec(
-            values,
-            (rows, columns),
-            &Device::Cpu,
-        )?))
+        Ok(Linear(Tensor::from_vec(values, (rows, columns), &Device::Cpu)?))
     }
 
     fn norm(&mut self, name: String) -> std::result::Result<RmsNorm, LoadError> {
         let width = self.config.hidden_size;
         let weight = Tensor::from_vec(self.values(&name, &[width])?, width, &Device::Cpu)?;
-        Ok(RmsNorm {
-            weight,
-            epsilon: self.config.rms_norm_eps as f32,
-        })
+        Ok(RmsNorm { weight, epsilon: self.config.rms_norm_eps as f32 })
     }
 
     fn layer(&mut self, layer: usize) -> std::result::Result<Layer, LoadError> {
@@ -419,25 +366,13 @@ impl<F: FnMut(&str) -> Option<(Vec<usize>, Vec<f32>)>> Weights<'_, F> {
         let query_key_value = self.joined(&parts, hidden_size)?;
         let output =
             Linear(self.matrix(&name("self_attn.o_proj"), hidden_size, heads * head_dim)?);
-        Ok(Attention {
-            query_key_value,
-            output,
-            heads,
-            kv_heads,
-            head_dim,
-        })
+        Ok(Attention { query_key_value, output, heads, kv_heads, head_dim })
     }
 
     fn mlp(&mut self, name: &impl Fn(&str) -> String) -> std::result::Result<Mlp, LoadError> {
-        let LlamaConfig {
-            hidden_size,
-            intermediate_size,
-            ..
-        } = *self.config;
-        let parts = [
-            (name("mlp.gate_proj"), intermediate_size),
-            (name("mlp.up_proj"), intermediate_size),
-        ];
+        let LlamaConfig { hidden_size, intermediate_size, .. } = *self.config;
+        let parts =
+            [(name("mlp.gate_proj"), intermediate_size), (name("mlp.up_proj"), intermediate_size)];
         let gate_up = self.joined(&parts, hidden_size)?;
         Ok(Mlp {
             gate_up,

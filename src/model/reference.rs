@@ -55,34 +55,22 @@ pub enum ReferenceError {
 pub fn last_logits(folder: &Path, tokens: &[u32]) -> Result<Vec<f32>, ReferenceError> {
     let config = read_config(folder)?;
     let weights = read_weights(folder)?;
-    let model = Llama::load(
-        VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu),
-        &config,
-    )?;
+    let model = Llama::load(VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu), &config)?;
     let mut cache = Cache::new(false, DType::F32, &config, &Device::Cpu)?;
-    let logits = model.forward(
-        &Tensor::new(tokens, &Device::Cpu)?.unsqueeze(0)?,
-        0,
-        &mut cache,
-    )?;
+    let logits = model.forward(&Tensor::new(tokens, &Device::Cpu)?.unsqueeze(0)?, 0, &mut cache)?;
     Ok(logits.i(0)?.to_vec1()?)
 }
 
 fn read_config(folder: &Path) -> Result<Config, ReferenceError> {
     let path = folder.join("config.json");
-    let text = fs::read(&path).map_err(|source| ReferenceError::Read {
-        path: path.clone(),
-        source,
-    })?;
+    let text =
+        fs::read(&path).map_err(|source| ReferenceError::Read { path: path.clone(), source })?;
     let json =
         serde_json::from_slice(&text).map_err(|source| ReferenceError::Json { path, source })?;
     let config = LlamaConfig::from_json(&json)?;
     let derived = config.hidden_size / config.num_attention_heads;
     if config.head_dim != derived {
-        return Err(ReferenceError::HeadDim {
-            head_dim: config.head_dim,
-            derived,
-        });
+        return Err(ReferenceError::HeadDim { head_dim: config.head_dim, derived });
     }
     Ok(Config {
         hidden_size: config.hidden_size,
@@ -103,17 +91,11 @@ fn read_config(folder: &Path) -> Result<Config, ReferenceError> {
 }
 
 fn read_weights(folder: &Path) -> Result<HashMap<String, Tensor>, ReferenceError> {
-    let unreadable = |source| ReferenceError::Read {
-        path: folder.into(),
-        source,
-    };
+    let unreadable = |source| ReferenceError::Read { path: folder.into(), source };
     let mut weights = HashMap::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "safetensors")
-        {
+        if path.extension().is_some_and(|extension| extension == "safetensors") {
             weights.extend(candle_core::safetensors::load(&path, &Device::Cpu)?);
         }
     }

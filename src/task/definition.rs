@@ -102,41 +102,26 @@ impl FilesDigest {
     }
 
     pub fn hexadecimal(self) -> String {
-        self.0
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
 /// Reads a file as text, adding it to the digest.
 pub fn read_text(path: &Path, digest: &mut FilesDigest) -> Result<String, TaskError> {
-    let bytes = fs::read(path).map_err(|source| TaskError::Read {
-        path: path.into(),
-        source,
-    })?;
+    let bytes = fs::read(path).map_err(|source| TaskError::Read { path: path.into(), source })?;
     digest.add(&bytes);
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes()[..valid]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count();
-        TaskError::Utf8 {
-            path: path.into(),
-            line,
-        }
+        let line = 1 + error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count();
+        TaskError::Utf8 { path: path.into(), line }
     })
 }
 
 pub fn read(path: &Path) -> Result<(Definition, FilesDigest), TaskError> {
     let mut digest = FilesDigest(Sha256::new());
     let text = read_text(path, &mut digest)?;
-    let raw: RawDefinition = toml::from_str(&text).map_err(|source| TaskError::Toml {
-        path: path.into(),
-        source: Box::new(source),
-    })?;
+    let raw: RawDefinition = toml::from_str(&text)
+        .map_err(|source| TaskError::Toml { path: path.into(), source: Box::new(source) })?;
     let definition = Definition {
         doc_to_choice: choices(path, &raw.doc_to_choice)?,
         path: path.into(),

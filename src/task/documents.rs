@@ -30,30 +30,21 @@ impl Template {
         };
         let mut environment = Environment::new();
         environment.set_syntax(
-            SyntaxConfig::builder()
-                .keep_trailing_newline(true)
-                .build()
-                .map_err(unusable)?,
+            SyntaxConfig::builder().keep_trailing_newline(true).build().map_err(unusable)?,
         );
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment
-            .add_template_owned(PROMPT, text)
-            .map_err(unusable)?;
+        environment.add_template_owned(PROMPT, text).map_err(unusable)?;
         Ok(Template(environment))
     }
 
     fn render(&self, fields: &Map<String, Value>) -> Result<String, minijinja::Error> {
-        self.0
-            .get_template(PROMPT)?
-            .render(minijinja::value::Serde(fields))
+        self.0.get_template(PROMPT)?.render(minijinja::value::Serde(fields))
     }
 }
 
 fn is_field_name(text: &str) -> bool {
     let mut letters = text.chars();
-    letters
-        .next()
-        .is_some_and(|c| c.is_alphabetic() || c == '_')
+    letters.next().is_some_and(|c| c.is_alphabetic() || c == '_')
         && letters.all(|c| c.is_alphanumeric() || c == '_')
 }
 
@@ -66,18 +57,8 @@ pub fn read(
 ) -> Result<Vec<Doc>, TaskError> {
     let text = read_text(path, digest)?;
     let mut docs = Vec::new();
-    for (index, line) in text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-    {
-        docs.push(
-            Line {
-                path,
-                number: index + 1,
-            }
-            .read(line, definition, template)?,
-        );
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        docs.push(Line { path, number: index + 1 }.read(line, definition, template)?);
     }
     match docs.is_empty() {
         true => Err(TaskError::Empty { path: path.into() }),
@@ -98,32 +79,18 @@ impl Line<'_> {
         definition: &Definition,
         template: &Template,
     ) -> Result<Doc, TaskError> {
-        let fields: Map<String, Value> =
-            serde_json::from_str(text).map_err(|source| TaskError::Json {
-                path: self.path.into(),
-                line: self.number,
-                source,
-            })?;
+        let fields: Map<String, Value> = serde_json::from_str(text).map_err(|source| {
+            TaskError::Json { path: self.path.into(), line: self.number, source }
+        })?;
         let choices = self.choices(&fields, &definition.doc_to_choice)?;
         let target = self.target(&fields, &definition.doc_to_target, choices.len())?;
-        let text = template
-            .render(&fields)
-            .map_err(|source| TaskError::Render {
-                path: self.path.into(),
-                line: self.number,
-                fields: fields
-                    .keys()
-                    .map(String::as_str)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-                source: Box::new(source),
-            })?;
-        Ok(Doc {
-            text,
-            choices,
-            target,
+        let text = template.render(&fields).map_err(|source| TaskError::Render {
+            path: self.path.into(),
             line: self.number,
-        })
+            fields: fields.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+            source: Box::new(source),
+        })?;
+        Ok(Doc { text, choices, target, line: self.number })
     }
 
     fn choices(
@@ -157,15 +124,11 @@ impl Line<'_> {
         field: &str,
         choices: usize,
     ) -> Result<usize, TaskError> {
-        let index = fields
-            .get(field)
-            .and_then(Value::as_u64)
-            .filter(|index| *index < choices as u64);
+        let index =
+            fields.get(field).and_then(Value::as_u64).filter(|index| *index < choices as u64);
         index.map(|index| index as usize).ok_or_else(|| {
-            let expected = format!(
-                "the index of the right choice, an integer from 0 to {}",
-                choices - 1
-            );
+            let expected =
+                format!("the index of the right choice, an integer from 0 to {}", choices - 1);
             self.field_error("doc_to_target", field, fields, expected)
         })
     }
@@ -182,20 +145,14 @@ impl Line<'_> {
             line: self.number,
             key,
             field: field.to_owned(),
-            value: fields
-                .get(field)
-                .map_or("missing".to_owned(), Value::to_string),
+            value: fields.get(field).map_or("missing".to_owned(), Value::to_string),
             expected,
         }
     }
 }
 
 fn strings(value: &Value) -> Option<Vec<String>> {
-    value
-        .as_array()?
-        .iter()
-        .map(|item| item.as_str().map(str::to_owned))
-        .collect()
+    value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
 }
 
 /// Prompt and choices decide whether two documents are the same; `splits` are in the order of [`Split::ALL`].
@@ -203,9 +160,8 @@ pub fn check_disjoint(path: &Path, splits: &[Vec<Doc>]) -> Result<(), TaskError>
     let mut seen: BTreeMap<(&str, &[String]), (Split, usize)> = BTreeMap::new();
     for (split, docs) in Split::ALL.into_iter().zip(splits) {
         for doc in docs {
-            let (first, first_line) = *seen
-                .entry((&doc.text, &doc.choices))
-                .or_insert((split, doc.line));
+            let (first, first_line) =
+                *seen.entry((&doc.text, &doc.choices)).or_insert((split, doc.line));
             if first != split {
                 let (second, second_line) = (split, doc.line);
                 return Err(TaskError::Shared {

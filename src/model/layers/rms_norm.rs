@@ -16,9 +16,7 @@ pub struct RmsNorm {
 impl RmsNorm {
     /// `x` and `out`: `[rows, hidden]`, f32.
     pub fn forward_into(&self, out: &Tensor, x: &Tensor) -> Result<()> {
-        let op = Normalise {
-            epsilon: self.epsilon,
-        };
+        let op = Normalise { epsilon: self.epsilon };
         out.inplace_op3(x, &self.weight, &op)
     }
 }
@@ -44,12 +42,7 @@ impl InplaceOp3 for Normalise {
         let x = Rows::new(x, x_layout)?;
         let weight = &w.as_slice::<f32>()?[w_layout.start_offset()..][..x.width];
         let out = contiguous_mut(out, out_layout)?;
-        dispatch(Loop {
-            x,
-            weight,
-            epsilon: self.epsilon,
-            out,
-        });
+        dispatch(Loop { x, weight, epsilon: self.epsilon, out });
         Ok(())
     }
 }

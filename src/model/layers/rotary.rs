@@ -4,7 +4,6 @@
 pub struct Rotary {
     cos: Vec<f32>,
     sin: Vec<f32>,
-    half: usize,
 }
 
 impl Rotary {
@@ -17,18 +16,20 @@ impl Rotary {
         let angles = (0..positions)
             .flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
         let (sin, cos) = angles.map(f32::sin_cos).unzip();
-        Rotary { cos, sin, half }
+        Rotary { cos, sin }
     }
 
-    /// Writes the rotated `head` (one head of one token) as `put(dimension, value)`.
+    /// Writes `scale` times the rotated `head` (one head of one token) to `out`, of the same length.
     #[inline(always)]
-    pub fn rotate(&self, position: usize, head: &[f32], mut put: impl FnMut(usize, f32)) {
-        let cos = &self.cos[position * self.half..][..self.half];
-        let sin = &self.sin[position * self.half..][..self.half];
-        let (low, high) = head.split_at(self.half);
-        for i in 0..self.half {
-            put(i, low[i] * cos[i] - high[i] * sin[i]);
-            put(self.half + i, high[i] * cos[i] + low[i] * sin[i]);
+    pub fn rotate(&self, position: usize, head: &[f32], scale: f32, out: &mut [f32]) {
+        let half = head.len() / 2;
+        let cos = &self.cos[position * half..][..half];
+        let sin = &self.sin[position * half..][..half];
+        let (low, high) = head.split_at(half);
+        let (out_low, out_high) = out[..head.len()].split_at_mut(half);
+        for i in 0..half {
+            out_low[i] = (low[i] * cos[i] - high[i] * sin[i]) * scale;
+            out_high[i] = (high[i] * cos[i] + low[i] * sin[i]) * scale;
         }
     }
 }
