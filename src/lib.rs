@@ -1,9 +1,38 @@
 //! merge-search: evolutionary search for the best way to merge expert language models.
+//!
+//! # Architecture
+//!
+//! Two columns meet at two plain types:
+//!
+//! ```text
+//!  space ─► genome ─► optimizer           checkpoint ─► merge ─► model ─► evaluate
+//!      (numbers only, no tensors)               (tensors only, no search)
+//!                  │                                    │
+//!                  └──────────►  search  ◄──────────────┘
+//!                   Recipe goes down ▼      ▲ Outcome comes up
+//!                          record (parquet) ─► analysis, submission
+//! ```
+//!
+//! A [`recipe::Recipe`] is one merge, in mergekit's own words; an [`outcome::Outcome`] is what was measured of it, or why
+//! it could not be. The optimizer never sees a tensor; the analysis of a run never sees one either: candle is named only in
+//! [`model`] and [`evaluate`], polars only in [`record`] and [`analysis`]. The library neither prints nor reads the
+//! environment: [`search::run`] emits [`search::SearchEvent`]s, and the command line (a module of the binary) draws them.
+//! `tests/layering.rs` holds the table of who may import whom.
+//!
+//! Start reading at [`search::run`], which tells the story of a run.
+pub mod analysis;
 pub mod checkpoint;
+pub mod evaluate;
 pub mod genome;
 pub mod merge;
+pub mod model;
+pub mod objective;
+pub mod optimizer;
 pub mod outcome;
 pub mod recipe;
 pub mod record;
+pub mod search;
 pub mod space;
+pub mod submission;
+pub mod task;
 pub mod units;

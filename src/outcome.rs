@@ -2,6 +2,8 @@
 //!
 //! Comes up from [`crate::evaluate`] to [`crate::search`] and [`crate::record`]; knows neither tensors nor genes.
 
+use serde::Serialize;
+
 use crate::units::{Accuracy, Bytes, Seconds};
 
 /// The result of one trial. A candidate that cannot be built or scored is data, not an error.
@@ -77,4 +79,15 @@ pub struct ItemScore {
     pub chosen: u32,
     /// Log-likelihood of the target minus the best other choice's, in nats.
     pub margin: f32,
+}
+
+/// A geometric mean of the tasks' accuracies with its 95 % confidence interval, all in `[0, 1]`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct GeometricMean {
+    /// Point estimate.
+    pub value: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
 }

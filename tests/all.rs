@@ -1,1 +1,9 @@
-
+//! The one integration-test binary: every extra one links polars and candle again.
+mod analysis;
+mod layering;
+mod merge;
+mod model;
+mod objective;
+mod optimizer;
+mod record;
+mod record_damage;

@@ -3,6 +3,7 @@
 //! Weights come out as `f32`, row-major, whatever they are stored as. What a tensor is *for* is read off its name
 //! ([`TensorRole`]). How tensors are combined is [`crate::merge`]'s business.
 mod error;
+mod hub;
 mod open;
 mod role;
 mod tensor;
@@ -17,6 +18,7 @@ use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
 pub use error::{CheckpointError, Found};
+pub use hub::{Hub, HubError};
 pub use role::{TensorGroup, TensorRole, in_layer};
 pub use tensor::{Dtype, TensorShape};
 pub use write::{OutputConfig, WriteError, write_checkpoint};

@@ -2,7 +2,10 @@
 //!
 //! The optimizer deals in [`Genotype`]s only; what a gene means is known here and in [`crate::space`].
 
+mod decode;
+
 pub use crate::space::{Dimension, Domain};
+pub use decode::{Decoder, passthrough_of, uniform_average};
 
 /// One gene's value.
 #[derive(Debug, Clone, Copy, PartialEq)]

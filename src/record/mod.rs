@@ -1,3 +1,43 @@
-//! What a run leaves on disk.
+//! What a run leaves on disk: `results/<name>/`.
+//!
+//! ```text
+//! manifest.json                    how the run was made; written once, when it begins
+//! trials/generation-00000.parquet  one row per trial on the search split; generation 0 = baselines
+//! trials/final-selection.parquet   … on the selection and holdout splits, and finalists scored again
+//! items/<part>-<row>.parquet       the documents of that row of that part
+//! front.parquet, best.yaml, …      written over whenever they change
+//! run.lock                         held by the process that writes the run
+//! ```
+//!
+//! Every file is replaced in one step (temporary name in the same folder, fsync, rename, fsync of the folder), and a part
+//! is written again after every trial, its items before it: a killed process loses what was in flight, and a row implies
+//! its items. [`RunFolder`] reads, also while a search is running; [`RunWriter`] writes and keeps others from writing.
+//!
+//! **Versions.** [`SCHEMA_VERSION`] is in the manifest and in every parquet file's key-value metadata. A reader takes its
+//! own schema version only. A key or column may be added within a version, so readers ignore those they do not know;
+//! whatever a reader could misunderstand raises the version. Each parquet file also holds its own SHA-256 (`seal.rs`).
+mod atomic;
+mod columns;
+mod error;
+mod folder;
+mod items;
+mod manifest;
+mod part;
+mod rows;
+mod seal;
+mod table;
 mod trial;
-pub use trial::{GeometricMean, Trial, TrialKind};
+mod writer;
+
+pub use crate::outcome::GeometricMean;
+pub use error::RecordError;
+pub use folder::{FrontEntry, RunFolder};
+pub use manifest::{
+    CheckpointEntry, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest, SpaceFile,
+    TaskEntry,
+};
+pub use trial::{Trial, TrialKind};
+pub use writer::{FrontRow, RunWriter};
+
+/// Version of everything in a run folder. See the module's reader policy.
+pub const SCHEMA_VERSION: u32 = 1;

@@ -1,7 +1,7 @@
 //! One row of the record: a recipe, where it came from, and what was measured of it on one split.
 
 use crate::genome::Genotype;
-use crate::outcome::Outcome;
+use crate::outcome::{GeometricMean, Outcome};
 use crate::units::{Seconds, Seed, Split};
 
 /// Why a trial was made.
@@ -15,15 +15,21 @@ pub enum TrialKind {
     Final,
 }
 
-/// A geometric mean of the tasks' accuracies with its 95 % confidence interval, all in `[0, 1]`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct GeometricMean {
-    /// Point estimate.
-    pub value: f64,
-    /// Lower end of the interval.
-    pub low: f64,
-    /// Upper end of the interval.
-    pub high: f64,
+impl TrialKind {
+    const ALL: [TrialKind; 3] = [TrialKind::Baseline, TrialKind::Candidate, TrialKind::Final];
+
+    /// The word in the column `kind`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TrialKind::Baseline => "baseline",
+            TrialKind::Candidate => "candidate",
+            TrialKind::Final => "final",
+        }
+    }
+
+    pub(super) fn from_word(word: &str) -> Option<TrialKind> {
+        TrialKind::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
 }
 
 /// One recipe scored on one split.

@@ -1,0 +1,140 @@
+//! What a run found, from its folder alone: tables as values, as text, and (through serde) as JSON.
+//!
+//! Reads [`crate::record`], computes with [`crate::objective`]; prints nothing.
+mod convergence;
+mod render;
+mod standings;
+mod text_table;
+
+pub use convergence::{BestSoFar, Convergence, GenerationScores};
+pub use standings::{Comparison, SplitScore, Standing};
+
+use serde::Serialize;
+
+use crate::record::{
+    FrontEntry, GeometricMean, OptimizerSettings, RecordError, RunBudget, RunFolder, RunManifest,
+    Trial, TrialKind,
+};
+use crate::units::{Seconds, Seed, Split};
+
+/// Everything `merge-search analyze` shows of a run, finished or not.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// What the run was.
+    pub header: Header,
+    /// Baselines in the order they were scored, then the winner.
+    pub standings: Vec<Standing>,
+    /// The winner against every baseline on the holdout documents; empty before the holdout was scored.
+    pub comparisons: Vec<Comparison>,
+    /// By ascending time; empty before the first front was written.
+    pub front: Vec<FrontPoint>,
+    /// How the search went.
+    pub convergence: Convergence,
+}
+
+/// What was run and how much of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Header {
+    /// The run's folder.
+    pub run: String,
+    /// RFC 3339, UTC.
+    pub created_at: String,
+    /// Version of merge-search.
+    pub written_by: String,
+    /// The command as typed.
+    pub command_line: Vec<String>,
+    /// Seed of the run.
+    pub seed: Seed,
+    /// How it searched.
+    pub optimizer: OptimizerSettings,
+    /// How long it was to search.
+    pub budget: RunBudget,
+    /// Where it ran.
+    pub device: String,
+    /// Tasks, in the order of the search space.
+    pub tasks: Vec<String>,
+    /// Candidates scored on the search split, infeasible ones among them.
+    pub trials: usize,
+    /// How many of them were infeasible.
+    pub infeasible: usize,
+    /// Time of the last trial, over all sessions.
+    pub elapsed: Seconds,
+}
+
+/// A trial no other is both more accurate and faster than.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FrontPoint {
+    /// Its number.
+    pub trial: u64,
+    /// Where it has one.
+    pub name: Option<String>,
+    /// On the search split.
+    pub geometric_mean: Option<GeometricMean>,
+    /// As [`FrontEntry::pooled_time`]: 1 = as fast as the base model.
+    pub pooled_time: f64,
+}
+
+impl Summary {
+    /// Reads the whole run.
+    ///
+    /// # Errors
+    /// As [`RunFolder::trials`] and [`RunFolder::front`].
+    pub fn load(run: &RunFolder) -> Result<Summary, RecordError> {
+        let trials = run.trials()?;
+        let standings = standings::standings(&trials);
+        Ok(Summary {
+            header: header(run, &trials),
+            comparisons: standings::comparisons(&standings, &trials, run.manifest().seed),
+            standings,
+            front: front(&run.front()?, &trials),
+            convergence: Convergence::of(&candidates(&trials)),
+        })
+    }
+
+    /// All tables, in plain text.
+    pub fn render(&self) -> String {
+        render::render(self)
+    }
+}
+
+/// What the optimizer asked for, in the order it was scored.
+fn candidates(trials: &[Trial]) -> Vec<&Trial> {
+    (trials.iter())
+        .filter(|trial| trial.kind == TrialKind::Candidate && trial.split == Split::Search)
+        .collect()
+}
+
+fn header(run: &RunFolder, trials: &[Trial]) -> Header {
+    let manifest: RunManifest = run.manifest().clone();
+    let candidates = candidates(trials);
+    let infeasible = |trial: &&&Trial| trial.outcome.evaluation().is_none();
+    let elapsed = trials.iter().map(|trial| trial.elapsed.0);
+    Header {
+        run: run.path().display().to_string(),
+        tasks: manifest.task_names().map(str::to_owned).collect(),
+        created_at: manifest.created_at,
+        written_by: manifest.written_by,
+        command_line: manifest.command_line,
+        seed: manifest.seed,
+        optimizer: manifest.optimizer,
+        budget: manifest.budget,
+        device: manifest.device,
+        trials: candidates.len(),
+        infeasible: candidates.iter().filter(infeasible).count(),
+        elapsed: Seconds(elapsed.fold(0.0, f64::max)),
+    }
+}
+
+fn front(entries: &[FrontEntry], trials: &[Trial]) -> Vec<FrontPoint> {
+    let row = |number| {
+        (trials.iter()).find(|trial| trial.trial == number && trial.split == Split::Search)
+    };
+    (entries.iter())
+        .map(|entry| FrontPoint {
+            trial: entry.trial,
+            name: row(entry.trial).and_then(|trial| trial.name.clone()),
+            geometric_mean: row(entry.trial).and_then(|trial| trial.geometric_mean),
+            pooled_time: entry.pooled_time,
+        })
+        .collect()
+}

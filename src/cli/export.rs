@@ -1,0 +1,92 @@
+//! `merge-search export RUN -o DIR`: the winner (or any trial) as a checkpoint.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+use merge_search::evaluate::verify_export;
+use merge_search::recipe::Recipe;
+use merge_search::record::{RunFolder, Trial, TrialKind};
+use merge_search::submission::{CardScore, model_card};
+use merge_search::units::Split;
+
+use super::{Failure, merge, print};
+
+/// Writes a run's winner as a merged checkpoint (safetensors, config, tokenizer, recipe, model card)
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// Run folder
+    run: PathBuf,
+    /// Another trial than the winner, by its number
+    #[arg(long, value_name = "N")]
+    trial: Option<u64>,
+    /// Folder to write; must not exist or be empty
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+}
+
+/// Exports and checks what was written against an independent implementation of the model.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let folder = RunFolder::open(&args.run)?;
+    let trials = folder.trials()?;
+    let (number, text) = match args.trial {
+        Some(number) => (number, recipe_of(&trials, number, args)?),
+        None => winner(&trials, args)?,
+    };
+    let recipe = Recipe::from_yaml(&text).map_err(|error| Failure::from_error(&error))?;
+    let tasks: Vec<String> = folder.manifest().task_names().map(str::to_owned).collect();
+    let card = model_card(&recipe, &tasks, &scores(&trials, number));
+    merge::write(&recipe, &args.output, &card)?;
+    let difference =
+        verify_export(&args.output).map_err(|error| Failure::from_error(&error))?;
+    print(&format!(
+        "wrote trial {number} to {}\nchecked: candle-transformers' own Llama gives the same log-probabilities (largest difference {difference:.1e})\n",
+        args.output.display()
+    ))
+}
+
+fn winner(trials: &[Trial], args: &Args) -> Result<(u64, String), Failure> {
+    let winner = trials
+        .iter()
+        .find(|trial| trial.kind == TrialKind::Final && trial.split == Split::Holdout);
+    winner.map(|trial| (trial.trial, trial.recipe.clone())).ok_or_else(|| {
+        Failure::input(format!("{} has no winner yet: its search has not finished", args.run.display()))
+            .remedy(format!(
+                "finish it with --resume {}, or name a trial with --trial N",
+                args.run.display()
+            ))
+    })
+}
+
+fn recipe_of(trials: &[Trial], number: u64, args: &Args) -> Result<String, Failure> {
+    let found = trials.iter().find(|trial| trial.trial == number);
+    found.map(|trial| trial.recipe.clone()).ok_or_else(|| {
+        let last = trials.iter().map(|trial| trial.trial).max().unwrap_or(0);
+        Failure::input(format!("--trial {number}: {} has trials 0 to {last}", args.run.display()))
+    })
+}
+
+/// Baselines and the exported trial.
+fn scores(trials: &[Trial], exported: u64) -> Vec<CardScore> {
+    let mut numbers: Vec<u64> = trials
+        .iter()
+        .filter(|trial| trial.kind == TrialKind::Baseline)
+        .map(|trial| trial.trial)
+        .collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let named = |number: u64| trials.iter().find(|trial| trial.trial == number)?.name.clone();
+    let mut scores: Vec<CardScore> = numbers
+        .into_iter()
+        .map(|number| score(trials, number, named(number).unwrap_or_default()))
+        .collect();
+    scores.push(score(trials, exported, "this model".to_owned()));
+    scores
+}
+
+fn score(trials: &[Trial], number: u64, name: String) -> CardScore {
+    let on = |split| {
+        let mut rows = trials.iter().filter(|trial| trial.trial == number && trial.split == split);
+        rows.find_map(|trial| trial.geometric_mean).map(|mean| 100.0 * mean.value)
+    };
+    CardScore { name, geometric_means: Split::ALL.map(on) }
+}

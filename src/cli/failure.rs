@@ -1,0 +1,101 @@
+//! From a typed error to a message, a remedy and an exit code.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use merge_search::evaluate::OpenError;
+use merge_search::record::RecordError;
+use merge_search::search::SearchError;
+use merge_search::space::SpaceError;
+
+/// Why a command ends without having done its work.
+#[derive(Debug)]
+pub struct Failure {
+    message: String,
+    remedy: Option<String>,
+    code: u8,
+}
+
+impl Failure {
+    /// The user can mend it: exit code 2.
+    pub fn input(message: impl Into<String>) -> Self {
+        Self { message: message.into(), remedy: None, code: 2 }
+    }
+
+    /// Stopped, and can go on: exit code 3.
+    pub fn stopped(message: impl Into<String>) -> Self {
+        Self { message: message.into(), remedy: None, code: 3 }
+    }
+
+    /// What to do about it.
+    pub fn remedy(self, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..self }
+    }
+
+    /// Bad input, with the error's whole chain of causes.
+    pub fn from_error(error: &dyn Error) -> Self {
+        Self::input(chain(error))
+    }
+
+    /// Prints it to standard error.
+    pub fn report(&self) -> ExitCode {
+        let label = if self.code == 3 { "stopped" } else { "error" };
+        eprintln!("{label}: {}", self.message);
+        if let Some(remedy) = &self.remedy {
+            eprintln!("  {remedy}");
+        }
+        ExitCode::from(self.code)
+    }
+
+    /// A run that broke off: everything recorded stays, so the remedy is to resume.
+    pub fn of_run(error: &SearchError, run: &std::path::Path) -> Self {
+        let resume = format!(
+            "everything recorded is kept; once mended, go on with: merge-search --resume {}",
+            run.display()
+        );
+        match error {
+            SearchError::Record(_) | SearchError::Evaluate(_) => {
+                Self::stopped(chain(error)).remedy(resume)
+            }
+            SearchError::ReplayDiffers { .. } => Self::from_error(error).remedy(
+                "resume with the program version in manifest.json, or begin a new run with --name",
+            ),
+            SearchError::BaseInfeasible { .. } => Self::from_error(error)
+                .remedy("check the base checkpoint and the task files named in the search space"),
+            SearchError::Executor(_) => Self { code: 1, ..Self::from_error(error) },
+        }
+    }
+}
+
+/// The error and its causes, joined by colons; a cause that the text already has is not said twice.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+impl From<SpaceError> for Failure {
+    fn from(error: SpaceError) -> Self {
+        Self::from_error(&error)
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        Self::from_error(&error)
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self::from_error(&error)
+    }
+}

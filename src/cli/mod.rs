@@ -1,0 +1,66 @@
+//! The command line: one file per command. What is printed, asked of the environment or turned into an exit code is here.
+
+mod analyze;
+mod export;
+mod failure;
+mod merge;
+mod plan;
+mod progress;
+mod quickstart;
+mod report;
+mod search;
+mod workbench;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+
+/// Finds the best way to merge expert language models.
+///
+/// Without a command: searches. Without a SPACE: searches the built-in quickstart family.
+#[derive(Debug, Parser)]
+#[command(name = "merge-search", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    search: search::Args,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Plan(plan::Args),
+    Analyze(analyze::Args),
+    Export(export::Args),
+    Merge(merge::Args),
+}
+
+/// Runs the command that was typed.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.command {
+        None => search::run(&cli.search),
+        Some(Command::Plan(args)) => plan::run(args),
+        Some(Command::Analyze(args)) => analyze::run(args),
+        Some(Command::Export(args)) => export::run(args),
+        Some(Command::Merge(args)) => merge::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Writes to standard output; a closed pipe (`| head`) is not an error of ours.
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::input(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,124 @@
+//! What a finished search prints.
+
+use std::path::Path;
+
+use merge_search::outcome::GeometricMean;
+use merge_search::search::{Comparison, Report, Standing};
+use merge_search::units::Split;
+use serde_json::{Value, json};
+
+use super::{Failure, print as write};
+
+/// Prints the report: a table, or one JSON object.
+pub fn print(report: &Report, folder: &Path, as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        return write(&format!("{:#}\n", to_json(report, folder)));
+    }
+    write(&to_text(report, folder))
+}
+
+fn to_text(report: &Report, folder: &Path) -> String {
+    let folder = folder.display();
+    let mut text = String::from("geometric mean ×100 with 95 % interval\n");
+    text.push_str(&format!(
+        "{:<16} {:>20} {:>20} {:>20}\n",
+        "", "search", "selection", "holdout"
+    ));
+    for standing in report.baselines.iter().chain([&report.winner]) {
+        text.push_str(&row(standing));
+    }
+    text.push('\n');
+    text.push_str(&verdict(report));
+    text.push_str(&format!(
+        "\n{} candidates ({} infeasible) in {:.0} s. Everything is in {folder}\n",
+        report.candidates, report.infeasible, report.elapsed.0
+    ));
+    text.push_str(&format!("  look:   merge-search analyze {folder}\n"));
+    text.push_str(&format!("  ship:   merge-search export {folder} -o merged\n"));
+    text
+}
+
+fn row(standing: &Standing) -> String {
+    let cells: Vec<String> =
+        standing.geometric_means.iter().map(|mean| format!("{:>20}", cell(*mean))).collect();
+    format!("{:<16} {}\n", standing.name, cells.join(" "))
+}
+
+fn cell(mean: Option<GeometricMean>) -> String {
+    mean.map_or_else(
+        || "–".to_owned(),
+        |m| format!("{:.1} [{:.1}, {:.1}]", 100.0 * m.value, 100.0 * m.low, 100.0 * m.high),
+    )
+}
+
+fn verdict(report: &Report) -> String {
+    let mut text = String::new();
+    if report.nothing_better {
+        text.push_str(&format!(
+            "NOTE: on the selection split no merge beat baseline number {}, so that is the winner.\n",
+            report.winner.trial
+        ));
+    }
+    for comparison in [&report.against_best_parent, &report.against_uniform].into_iter().flatten() {
+        text.push_str(&compare(comparison));
+    }
+    if let Some(gap) = report.winner.gap() {
+        text.push_str(&format!(
+            "search score minus holdout score of the winner: {:+.1} (what picking on seen documents flattered)\n",
+            100.0 * gap
+        ));
+    }
+    text
+}
+
+fn compare(comparison: &Comparison) -> String {
+    let certain = if comparison.low > 0.0 || comparison.high < 0.0 {
+        ""
+    } else {
+        " – not distinguishable"
+    };
+    format!(
+        "winner − {} on holdout: {:+.1} [{:+.1}, {:+.1}]{certain}\n",
+        comparison.against,
+        100.0 * comparison.difference,
+        100.0 * comparison.low,
+        100.0 * comparison.high
+    )
+}
+
+fn to_json(report: &Report, folder: &Path) -> Value {
+    json!({
+        "run": folder.display().to_string(),
+        "winner": standing(&report.winner),
+        "baselines": report.baselines.iter().map(standing).collect::<Vec<_>>(),
+        "nothing_better": report.nothing_better,
+        "gap": report.winner.gap(),
+        "against_best_parent": report.against_best_parent.as_ref().map(comparison),
+        "against_uniform": report.against_uniform.as_ref().map(comparison),
+        "candidates": report.candidates,
+        "infeasible": report.infeasible,
+        "elapsed_seconds": report.elapsed.0,
+    })
+}
+
+fn standing(standing: &Standing) -> Value {
+    let mean = |split| {
+        standing.on(split).map(|m| json!({ "value": m.value, "low": m.low, "high": m.high }))
+    };
+    json!({
+        "trial": standing.trial,
+        "name": standing.name,
+        "search": mean(Split::Search),
+        "selection": mean(Split::Selection),
+        "holdout": mean(Split::Holdout),
+    })
+}
+
+fn comparison(comparison: &Comparison) -> Value {
+    json!({
+        "against": comparison.against,
+        "difference": comparison.difference,
+        "low": comparison.low,
+        "high": comparison.high,
+    })
+}

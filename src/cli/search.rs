@@ -1,0 +1,289 @@
+//! `merge-search [SPACE] --budget 24h`: the main job.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use clap::Args as ClapArgs;
+use merge_search::evaluate::Workers;
+use merge_search::optimizer::{self, Optimizer, OptimizerKind, Settings};
+use merge_search::record::{
+    CheckpointEntry, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest, RunWriter,
+    SCHEMA_VERSION, SpaceFile, TaskEntry,
+};
+use merge_search::search::{self, Budget, Ending, Setup};
+use merge_search::units::{Seed, Split};
+
+use super::progress::Watcher;
+use super::workbench::{SpaceSource, Workbench, WorkerArgs};
+use super::{Failure, report};
+
+/// What the search command takes.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// Search space (TOML); without it, the built-in quickstart
+    space: Option<PathBuf>,
+    /// Time for the whole run, final selection included: 90s, 30m, 24h [default: 2m]
+    #[arg(long, value_parser = parse_budget, value_name = "TIME", conflicts_with = "trials")]
+    budget: Option<Duration>,
+    /// Stop after so many candidates instead
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    trials: Option<u64>,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// cat-cma (alias cma-es) or random [default: the space's, or cat-cma]
+    #[arg(long, value_name = "NAME")]
+    optimizer: Option<String>,
+    /// Where run folders go
+    #[arg(long, default_value = "results", value_name = "DIR")]
+    results: PathBuf,
+    /// Name of the run's folder [default: the space's name and the time]
+    #[arg(long, value_name = "RUN")]
+    name: Option<String>,
+    /// Go on with the run in this folder, with the space, seed, optimizer and budget it began with
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["space", "budget", "trials", "seed", "optimizer", "results", "name"])]
+    resume: Option<PathBuf>,
+    #[command(flatten)]
+    workers: WorkerArgs,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// No progress, only the report
+    #[arg(long)]
+    quiet: bool,
+}
+
+const DEFAULT_BUDGET: Duration = Duration::from_secs(120);
+const DEFAULT_SIGMA: f64 = 0.3;
+
+fn parse_budget(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write 90s, 30m, 24h or 1h30m"))?;
+    match time.as_secs() {
+        0 => Err("at least 1s".to_owned()),
+        _ => Ok(time),
+    }
+}
+
+/// Searches, or goes on searching.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let interrupt = catch_interrupts()?;
+    let prepared = match &args.resume {
+        Some(run) => resume(args, run)?,
+        None => begin(args)?,
+    };
+    let folder = prepared.writer.folder().path().to_owned();
+    let watcher = Watcher::new(prepared.budget, args.quiet || args.json);
+    let pool = Workers::new(args.workers.count())
+        .map_err(|error| Failure::input(format!("cannot start workers: {error}")))?;
+    let ending = search::run(Setup {
+        decoder: &prepared.bench.decoder,
+        layers: prepared.bench.layers,
+        evaluator: &prepared.bench.evaluator,
+        workers: &pool,
+        optimizer: prepared.optimizer,
+        budget: prepared.budget,
+        seed: prepared.seed,
+        writer: prepared.writer,
+        interrupt: &interrupt,
+        listener: &|event| watcher.on(&event),
+    });
+    watcher.finish();
+    match ending.map_err(|error| Failure::of_run(&error, &folder))? {
+        Ending::Finished(done) => report::print(&done, &folder, args.json),
+        Ending::Interrupted => Err(Failure::stopped("interrupted; everything scored is recorded")
+            .remedy(format!("go on with: merge-search --resume {}", folder.display()))),
+    }
+}
+
+/// A run that is ready to go.
+struct Prepared {
+    bench: Workbench,
+    optimizer: Box<dyn Optimizer + Send>,
+    budget: Budget,
+    seed: Seed,
+    writer: RunWriter,
+}
+
+fn begin(args: &Args) -> Result<Prepared, Failure> {
+    let folder = run_folder(args)?;
+    let source = SpaceSource::open(args.space.as_deref())?;
+    let workers = args.workers.count();
+    let bench = Workbench::open(&source, workers)?;
+    let choice = &bench.decoder.space().optimizer;
+    let name = args.optimizer.as_deref().or(choice.name.as_deref()).unwrap_or("cat-cma");
+    let kind: OptimizerKind = name.parse().map_err(|error| Failure::from_error(&error))?;
+    let settings = Settings {
+        population: choice.population,
+        sigma: choice.sigma.unwrap_or(DEFAULT_SIGMA),
+        workers,
+    };
+    let seed = Seed(args.seed);
+    let optimizer = build(kind, &bench, seed, &settings)?;
+    let budget = match args.trials {
+        Some(trials) => Budget::Trials(trials),
+        None => Budget::WallClock(args.budget.unwrap_or(DEFAULT_BUDGET)),
+    };
+    let settings = Settings { population: Some(optimizer.population_size()), ..settings };
+    let manifest = manifest(&source, &bench, kind, &settings, budget, seed)?;
+    let folder = folder.unwrap_or_else(|| unused_folder(args, &bench.decoder.space().name));
+    let writer = RunWriter::create(&folder, manifest)?;
+    Ok(Prepared { bench, optimizer, budget, seed, writer })
+}
+
+fn resume(args: &Args, run: &Path) -> Result<Prepared, Failure> {
+    let writer = RunWriter::resume(run)?;
+    let manifest = writer.folder().manifest().clone();
+    let source = SpaceSource::recorded(&manifest.space.path, &manifest.space.text)?;
+    let bench = Workbench::open(&source, args.workers.count())?;
+    check_unchanged(&manifest, &bench)?;
+    let recorded = &manifest.optimizer;
+    let kind: OptimizerKind = recorded.kind.parse().map_err(|error| Failure::from_error(&error))?;
+    // The population as it was, whatever the number of workers now: the trajectory must not depend on the machine.
+    let settings = Settings {
+        population: Some(recorded.population as usize),
+        sigma: recorded.sigma.unwrap_or(DEFAULT_SIGMA),
+        workers: 1,
+    };
+    let optimizer = build(kind, &bench, manifest.seed, &settings)?;
+    let budget = match (manifest.budget.trials, manifest.budget.seconds) {
+        (Some(trials), _) => Budget::Trials(trials),
+        (None, seconds) => {
+            Budget::WallClock(Duration::from_secs_f64(seconds.unwrap_or_default().max(0.0)))
+        }
+    };
+    Ok(Prepared { bench, optimizer, budget, seed: manifest.seed, writer })
+}
+
+fn build(
+    kind: OptimizerKind,
+    bench: &Workbench,
+    seed: Seed,
+    settings: &Settings,
+) -> Result<Box<dyn Optimizer + Send>, Failure> {
+    optimizer::build(kind, bench.decoder.dimensions(), seed, settings)
+        .map_err(|error| Failure::from_error(&error).remedy("mend the search space"))
+}
+
+/// The first Ctrl-C asks for a clean stop; the second ends the process at once, which the record survives too.
+fn catch_interrupts() -> Result<Arc<AtomicBool>, Failure> {
+    let interrupt = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupt);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(3);
+        }
+        eprintln!("\nstopping after the candidates in flight; Ctrl-C again to stop at once");
+    })
+    .map_err(|error| Failure::input(format!("cannot catch Ctrl-C: {error}")))?;
+    Ok(interrupt)
+}
+
+/// The folder that `--name` asks for, checked before anything slow is done.
+fn run_folder(args: &Args) -> Result<Option<PathBuf>, Failure> {
+    let Some(name) = &args.name else {
+        return Ok(None);
+    };
+    let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+        return Err(Failure::input(format!("--name {name:?}: letters, digits, `-`, `_` and `.` only")));
+    }
+    let folder = args.results.join(name);
+    if folder.exists() {
+        return Err(Failure::input(format!("{} exists already", folder.display())).remedy(format!(
+            "go on with it: --resume {}; or give this run another --name",
+            folder.display()
+        )));
+    }
+    Ok(Some(folder))
+}
+
+fn unused_folder(args: &Args, space: &str) -> PathBuf {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let stamp: String = now.chars().filter(char::is_ascii_digit).collect();
+    let name = format!("{space}-{}-{}", &stamp[..8], &stamp[8..14]);
+    let candidates = std::iter::once(name.clone()).chain((2..).map(|n| format!("{name}-{n}")));
+    let mut folders = candidates.map(|name| args.results.join(name));
+    folders.find(|folder| !folder.exists()).unwrap_or_default()
+}
+
+fn manifest(
+    source: &SpaceSource,
+    bench: &Workbench,
+    kind: OptimizerKind,
+    settings: &Settings,
+    budget: Budget,
+    seed: Seed,
+) -> Result<RunManifest, Failure> {
+    Ok(RunManifest {
+        schema_version: SCHEMA_VERSION,
+        written_by: env!("CARGO_PKG_VERSION").to_owned(),
+        created_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        command_line: std::env::args().collect(),
+        seed,
+        space: SpaceFile::new(source.path.clone(), source.text.clone()),
+        genes: bench.decoder.dimensions().iter().map(GeneColumn::from).collect(),
+        optimizer: OptimizerSettings {
+            kind: kind.to_string(),
+            population: settings.population.unwrap_or_default() as u64,
+            sigma: Some(settings.sigma),
+            workers: settings.workers as u64,
+        },
+        budget: match budget {
+            Budget::WallClock(time) => {
+                RunBudget { seconds: Some(time.as_secs_f64()), trials: None }
+            }
+            Budget::Trials(trials) => RunBudget { seconds: None, trials: Some(trials) },
+        },
+        tasks: task_entries(bench),
+        checkpoints: checkpoint_entries(bench)?,
+        device: "cpu".to_owned(),
+    })
+}
+
+fn task_entries(bench: &Workbench) -> Vec<TaskEntry> {
+    let limits = bench.decoder.space().docs;
+    let count = |docs: usize, limit: Option<usize>| docs.min(limit.unwrap_or(docs)) as u64;
+    bench
+        .tasks
+        .iter()
+        .map(|task| TaskEntry {
+            name: task.name.clone(),
+            sha256: task.digest.clone(),
+            docs: DocCounts {
+                search: count(task.docs(Split::Search).len(), limits.search),
+                selection: count(task.docs(Split::Selection).len(), limits.selection),
+                holdout: count(task.docs(Split::Holdout).len(), limits.holdout),
+            },
+        })
+        .collect()
+}
+
+fn checkpoint_entries(bench: &Workbench) -> Result<Vec<CheckpointEntry>, Failure> {
+    let entry = |(name, checkpoint): (&String, &merge_search::checkpoint::Checkpoint)| {
+        let sha256 = checkpoint.digest().map_err(|error| Failure::from_error(&error))?;
+        Ok(CheckpointEntry { name: name.clone(), sha256 })
+    };
+    bench.names.iter().zip(bench.evaluator.checkpoints()).map(entry).collect()
+}
+
+/// Scores of other weights or other documents must not be mixed into a run.
+fn check_unchanged(manifest: &RunManifest, bench: &Workbench) -> Result<(), Failure> {
+    let changed = |what: &str, name: &str| {
+        Err(Failure::input(format!("{what} `{name}` has changed since the run began"))
+            .remedy("put the old files back to resume, or begin a new run"))
+    };
+    for (then, now) in manifest.checkpoints.iter().zip(checkpoint_entries(bench)?) {
+        if *then != now {
+            return changed("checkpoint", &then.name);
+        }
+    }
+    for (then, now) in manifest.tasks.iter().zip(task_entries(bench)) {
+        if *then != now {
+            return changed("task", &then.name);
+        }
+    }
+    Ok(())
+}

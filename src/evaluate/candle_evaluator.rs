@@ -1,0 +1,258 @@
+//! The evaluator that does the work: merges in memory, runs the model with candle, scores every document.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use tokenizers::Tokenizer;
+
+use super::{EvaluateError, Evaluator, ScoringSet, TokenizeError, memory};
+use crate::checkpoint::{Checkpoint, CheckpointError, Hub, HubError};
+use crate::merge::{MergePlan, MergedTensor, merge_all};
+use crate::model::{ConfigError, Llama, LlamaConfig, Scratch, TokenForest};
+use crate::outcome::{Evaluation, Outcome};
+use crate::recipe::{ModelRef, Recipe};
+use crate::task::{Task, TaskError};
+use crate::units::{Bytes, Seconds, Split};
+
+/// Holds the checkpoints of one search, its documents as tokens, and the base model as the clock's reference.
+pub struct CandleEvaluator {
+    models: Vec<(ModelRef, Checkpoint)>,
+    config: LlamaConfig,
+    sets: [ScoringSet; 3],
+    base: Llama,
+}
+
+/// Why an evaluator could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A model could not be found.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// A checkpoint cannot be used, or does not fit the base model.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A task cannot be used.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    /// Two task folders give the same name.
+    #[error("two tasks are called `{task}`; each needs a name of its own in its task.toml")]
+    TaskTwice { task: String },
+    /// The base model's config.json has something this program does not compute.
+    #[error("{}", file.display())]
+    Config {
+        file: PathBuf,
+        #[source]
+        source: ConfigError,
+    },
+    /// No usable tokenizer beside the base model.
+    #[error("cannot read tokenizer {}: {reason}", file.display())]
+    Tokenizer { file: PathBuf, reason: String },
+    /// A document does not fit the model.
+    #[error(transparent)]
+    Tokenize(#[from] TokenizeError),
+    /// The base model cannot be built from its tensors.
+    #[error("cannot build the base model {}: {reason}", folder.display())]
+    Base { folder: PathBuf, reason: String },
+    /// Too little memory for the number of workers.
+    #[error("{workers} workers need about {needed}, and {available} are available")]
+    Memory { workers: usize, needed: Bytes, available: Bytes },
+}
+
+impl CandleEvaluator {
+    /// Opens and checks the models (base first), and tokenizes the documents with the base model's tokenizer.
+    /// `docs` limits the documents per task, by split in [`Split::ALL`]'s order.
+    ///
+    /// # Errors
+    /// See [`OpenError`]: every checkpoint must have the base model's tensors and finite weights.
+    pub fn open(
+        models: &[ModelRef],
+        hub: &Hub,
+        tasks: &[Task],
+        docs: [Option<usize>; 3],
+    ) -> Result<Self, OpenError> {
+        let models = open_checkpoints(models, hub)?;
+        let base = &models[0].1;
+        let file = base.dir().join("config.json");
+        let config = LlamaConfig::from_json(base.config())
+            .map_err(|source| OpenError::Config { file, source })?;
+        let tokenizer = tokenizer(base.dir())?;
+        check_names(tasks)?;
+        let set = |split: Split| {
+            ScoringSet::new(tasks, split, docs[split as usize], &tokenizer, &config)
+        };
+        let sets = [set(Split::Search)?, set(Split::Selection)?, set(Split::Holdout)?];
+        let base = load_base(base, &config)?;
+        Ok(Self { models, config, sets, base })
+    }
+
+    /// The open checkpoints, base first.
+    pub fn checkpoints(&self) -> impl Iterator<Item = &Checkpoint> {
+        self.models.iter().map(|(_, checkpoint)| checkpoint)
+    }
+
+    /// Layers of the base model.
+    pub fn layers(&self) -> usize {
+        self.models[0].1.layers()
+    }
+
+    /// Checks that `workers` candidates fit into memory side by side.
+    ///
+    /// # Errors
+    /// [`OpenError::Memory`] when they do not.
+    pub fn require_memory(&self, workers: usize) -> Result<(), OpenError> {
+        let needed = self.memory_needed(workers);
+        match memory::available() {
+            Some(available) if available < needed => {
+                Err(OpenError::Memory { workers, needed, available })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Merged weights twice (as merged and as loaded) and the activations of the largest pack, per worker.
+    fn memory_needed(&self, workers: usize) -> Bytes {
+        let base = &self.models[0].1;
+        let weights: usize = base.tensors().map(|(_, shape)| shape.elements()).sum();
+        let tokens = self.sets.iter().map(ScoringSet::largest_pack).max().unwrap_or(0);
+        // Residual stream, norms, queries, keys, values and their products; gate, up and their product; logits.
+        let per_token = 10 * self.config.hidden_size + 4 * self.config.intermediate_size;
+        let logits = 2 * (64 * self.config.vocab_size).max(1 << 20);
+        Bytes((4 * workers * (2 * weights + tokens * per_token + logits)) as u64)
+    }
+
+    fn set(&self, split: Split) -> &ScoringSet {
+        &self.sets[split as usize]
+    }
+
+    fn merge(&self, recipe: &Recipe) -> Result<Llama, String> {
+        let models: Vec<(ModelRef, &Checkpoint)> =
+            self.models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
+        let plan = MergePlan::new(recipe, &models).map_err(|error| error.to_string())?;
+        let tensors = merge_all(&plan).map_err(|error| error.to_string())?;
+        let config =
+            LlamaConfig { num_hidden_layers: plan.source_layers().len(), ..self.config.clone() };
+        load(&config, tensors)
+    }
+
+    /// Time of a fixed block of documents on `model` relative to the base model, pack by pack in turns, so that a
+    /// machine that gets busier slows both.
+    fn relative_time(&self, model: &Llama, set: &ScoringSet) -> Result<f64, String> {
+        let mut scratch = Scratch::new().map_err(|error| error.to_string())?;
+        let mut time = |model: &Llama, forest: &TokenForest| -> Result<f64, String> {
+            let start = Instant::now();
+            model.log_probabilities(forest, &mut scratch).map_err(|error| error.to_string())?;
+            Ok(start.elapsed().as_secs_f64())
+        };
+        let (mut ours, mut base) = (0.0, 0.0);
+        for pack in set.timing_packs() {
+            base += time(&self.base, &pack.forest)?;
+            ours += time(model, &pack.forest)?;
+        }
+        Ok(ours / base)
+    }
+
+    fn measure(&self, recipe: &Recipe, split: Split) -> Result<Evaluation, String> {
+        let set = self.set(split);
+        let start = Instant::now();
+        let model = self.merge(recipe)?;
+        let merged = Instant::now();
+        let tasks = set.score(&model).map_err(|error| error.to_string())?;
+        let scored = merged.elapsed().as_secs_f64();
+        let relative_time = self.relative_time(&model, set)?;
+        let items: usize = tasks.iter().map(|task| task.items.len()).sum();
+        Ok(Evaluation {
+            tasks,
+            merge_seconds: Seconds((merged - start).as_secs_f64()),
+            score_seconds: Seconds(scored),
+            seconds_per_item: Seconds(scored / items as f64),
+            relative_time,
+            peak_bytes: memory::peak(),
+        })
+    }
+}
+
+impl Evaluator for CandleEvaluator {
+    fn evaluate(&self, recipe: &Recipe, split: Split) -> Result<Outcome, EvaluateError> {
+        Ok(match self.measure(recipe, split) {
+            Ok(evaluation) => Outcome::Feasible(evaluation),
+            Err(reason) => Outcome::Infeasible { reason },
+        })
+    }
+
+    fn items(&self, split: Split) -> usize {
+        self.set(split).docs()
+    }
+}
+
+fn open_checkpoints(
+    models: &[ModelRef],
+    hub: &Hub,
+) -> Result<Vec<(ModelRef, Checkpoint)>, OpenError> {
+    let mut open: Vec<(ModelRef, Checkpoint)> = Vec::new();
+    for model in models {
+        let checkpoint = open_checkpoint(model, hub)?;
+        if let Some((_, base)) = open.first() {
+            base.require_same_shapes(&checkpoint)?;
+        }
+        checkpoint.require_finite()?;
+        open.push((model.clone(), checkpoint));
+    }
+    Ok(open)
+}
+
+/// Opens one model of a recipe: a folder, or a hub id through its cache.
+///
+/// # Errors
+/// The model is nowhere, or its files cannot be used.
+pub fn open_checkpoint(model: &ModelRef, hub: &Hub) -> Result<Checkpoint, OpenError> {
+    if model.lora().is_some() {
+        return Err(HubError::NotAnId { model: model.to_string() }.into());
+    }
+    Ok(Checkpoint::open(&hub.folder(model.path(), model.revision())?)?)
+}
+
+fn tokenizer(folder: &Path) -> Result<Tokenizer, OpenError> {
+    let file = folder.join("tokenizer.json");
+    Tokenizer::from_file(&file)
+        .map_err(|error| OpenError::Tokenizer { file, reason: error.to_string() })
+}
+
+fn check_names(tasks: &[Task]) -> Result<(), OpenError> {
+    for (i, task) in tasks.iter().enumerate() {
+        if tasks[..i].iter().any(|other| other.name == task.name) {
+            return Err(OpenError::TaskTwice { task: task.name.clone() });
+        }
+    }
+    Ok(())
+}
+
+fn load_base(checkpoint: &Checkpoint, config: &LlamaConfig) -> Result<Llama, OpenError> {
+    let folder = checkpoint.dir().to_owned();
+    load_checkpoint(checkpoint, config).map_err(|reason| OpenError::Base { folder, reason })
+}
+
+/// A checkpoint as it is, ready to score.
+pub(super) fn load_checkpoint(
+    checkpoint: &Checkpoint,
+    config: &LlamaConfig,
+) -> Result<Llama, String> {
+    let tensors: Result<Vec<MergedTensor>, CheckpointError> = checkpoint
+        .tensors()
+        .map(|(name, shape)| {
+            Ok(MergedTensor {
+                name: name.to_owned(),
+                shape: shape.shape.clone(),
+                values: checkpoint.tensor(name)?.into_owned(),
+            })
+        })
+        .collect();
+    load(config, tensors.map_err(|error| error.to_string())?)
+}
+
+fn load(config: &LlamaConfig, tensors: Vec<MergedTensor>) -> Result<Llama, String> {
+    let mut by_name: std::collections::BTreeMap<String, (Vec<usize>, Vec<f32>)> = tensors
+        .into_iter()
+        .map(|tensor| (tensor.name, (tensor.shape, tensor.values)))
+        .collect();
+    Llama::new(config, |name| by_name.remove(name)).map_err(|error| error.to_string())
+}

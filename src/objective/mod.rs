@@ -1,0 +1,25 @@
+//! From what was measured to what is optimised: the geometric mean over tasks, its uncertainty, and the Pareto front of
+//! accuracy against time.
+//!
+//! Knows [`crate::outcome`] and [`crate::units`] only. Accuracy is maximised everywhere; [`cost`] holds the one sign
+//! flip, for optimizers that minimise.
+mod geometric_mean;
+mod hypervolume;
+mod paired;
+mod pareto;
+
+pub use geometric_mean::{geometric_mean, geometric_mean_of, interval};
+pub use hypervolume::hypervolume;
+pub use paired::{PairedDifference, PairingError, paired_difference};
+pub use pareto::{Point, pareto_front, pooled_times};
+
+pub use crate::outcome::GeometricMean;
+use crate::outcome::Outcome;
+
+/// What an optimizer minimises: minus the geometric mean, in `[-1, 0]`, or plus infinity for an infeasible candidate.
+pub fn cost(outcome: &Outcome) -> f64 {
+    match outcome {
+        Outcome::Feasible(evaluation) => -geometric_mean(evaluation),
+        Outcome::Infeasible { .. } => f64::INFINITY,
+    }
+}

@@ -1,0 +1,100 @@
+//! Lets `argmin::core::Executor` drive any [`Optimizer`], so that argmin's observers, limits and
+//! timers apply.
+
+use argmin::core::{
+    CostFunction, Error, KV, PopulationState, Problem, Solver, State, TerminationReason,
+};
+
+use super::Optimizer;
+use crate::genome::Genotype;
+
+/// An [`Optimizer`] as an argmin solver; one `next_iter` is one generation, evaluated by one
+/// `bulk_cost`.
+///
+/// The problem returns `None` for a candidate it did not evaluate because the budget ended. Such a
+/// generation is not told and the run stops with [`TerminationReason::SolverExit`]: part of a
+/// generation would rank the others last unseen.
+///
+/// The state is a [`PopulationState`], the only one of argmin's that holds a whole population and
+/// asks nothing of the parameter but `Clone`. Its `individual` and `cost` are the best of the
+/// current generation, its `best_individual` and `best_cost` the best ever observed; under noise
+/// that is a lucky draw, so report [`Optimizer::recommend`] or measure again instead. Infeasible is
+/// infinite there, never NaN.
+///
+/// ```
+/// use argmin::core::{CostFunction, Error, Executor, State};
+/// use merge_search::genome::{Dimension, Domain, Gene, Genotype};
+/// use merge_search::optimizer::{ArgminSolver, OptimizerKind, Settings, build};
+/// use merge_search::units::Seed;
+///
+/// struct Distance;
+/// impl CostFunction for Distance {
+///     type Param = Genotype;
+///     type Output = Option<f64>;
+///     fn cost(&self, genotype: &Genotype) -> Result<Option<f64>, Error> {
+///         let [Gene::Real(x)] = genotype.0[..] else { return Ok(Some(f64::INFINITY)) };
+///         Ok(Some((x - 0.7).abs()))
+///     }
+/// }
+///
+/// let weight = Dimension {
+///     name: "weight".into(),
+///     domain: Domain::Continuous { low: 0.0, high: 1.0 },
+///     initial: None,
+/// };
+/// let optimizer = build(OptimizerKind::CatCma, &[weight], Seed(1), &Settings::default())?;
+/// let result = Executor::new(Distance, ArgminSolver(optimizer))
+///     .configure(|state| state.max_iters(50))
+///     .run()?;
+/// assert!(result.state().get_best_cost() < 1e-6);
+/// let optimizer = result.solver.0;
+/// assert_eq!(optimizer.generation(), 50);
+/// # Ok::<(), Error>(())
+/// ```
+pub struct ArgminSolver(pub Box<dyn Optimizer + Send>);
+
+type Generation = PopulationState<Genotype, f64>;
+
+impl<P> Solver<P, Generation> for ArgminSolver
+where
+    P: CostFunction<Param = Genotype, Output = Option<f64>>,
+{
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn next_iter(
+        &mut self,
+        problem: &mut Problem<P>,
+        state: Generation,
+    ) -> Result<(Generation, Option<KV>), Error> {
+        let population = self.0.ask();
+        let costs = problem.bulk_cost(&population)?;
+        let told: Vec<(Genotype, f64)> = population
+            .iter()
+            .zip(&costs)
+            .filter_map(|(x, cost)| Some((x.clone(), (*cost)?)))
+            .collect();
+        let state = with_best(state, &told);
+        let state = if told.len() == population.len() {
+            self.0.tell(&told);
+            state
+        } else {
+            state.terminate_with(TerminationReason::SolverExit(
+                "evaluation budget spent".to_owned(),
+            ))
+        };
+        let kv =
+            argmin::kv!("generation" => self.0.generation(); "evaluated" => told.len() as u64;);
+        Ok((state.population(population), Some(kv)))
+    }
+}
+
+/// The state with the best of what was evaluated in this generation, if anything was.
+fn with_best(state: Generation, told: &[(Genotype, f64)]) -> Generation {
+    let cost = |(_, cost): &(Genotype, f64)| if cost.is_nan() { f64::INFINITY } else { *cost };
+    match told.iter().min_by(|a, b| cost(a).total_cmp(&cost(b))) {
+        Some(best) => state.individual(best.0.clone()).cost(cost(best)),
+        None => state,
+    }
+}

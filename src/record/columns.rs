@@ -1,0 +1,167 @@
+//! Trials to columns: one row per trial × split. Others read these names, so they change only with the schema version.
+
+use polars::prelude::*;
+
+use super::{GeneColumn, RecordError, RunManifest, Trial};
+use crate::genome::{Domain, Gene};
+use crate::outcome::{Evaluation, GeometricMean, Outcome};
+
+pub(super) const FEASIBLE: &str = "feasible";
+pub(super) const INFEASIBLE: &str = "infeasible";
+
+/// All columns of `trials`, in the order of the file.
+///
+/// # Errors
+/// When a trial has other tasks or genes than the manifest.
+pub(super) fn trial_columns(
+    trials: &[&Trial],
+    manifest: &RunManifest,
+) -> Result<Vec<Column>, RecordError> {
+    for trial in trials {
+        check_tasks(trial, manifest)?;
+        check_genes(trial, manifest)?;
+    }
+    let mut columns = identity(trials);
+    columns.extend(scores(trials, manifest));
+    columns.extend(costs(trials));
+    columns.push(column("recipe", trials, |trial| trial.recipe.as_str()));
+    columns.extend((manifest.genes.iter().enumerate()).map(|(i, gene)| genes(trials, i, gene)));
+    columns.push(column("seed", trials, |trial| trial.seed.0));
+    columns.push(column("elapsed_seconds", trials, |trial| trial.elapsed.0));
+    // Microseconds since the Unix epoch, UTC: polars' Datetime is not among the features compiled in.
+    columns.push(column("started_at", trials, |trial| trial.started_at));
+    Ok(columns)
+}
+
+fn column<'a, T>(name: &str, trials: &[&'a Trial], value: impl Fn(&'a Trial) -> T) -> Column
+where
+    Series: NamedFrom<Vec<T>, [T]>,
+{
+    let values: Vec<T> = trials.iter().map(|trial| value(trial)).collect();
+    Column::new(name.into(), values)
+}
+
+fn measured<'a, T>(name: &str, trials: &[&'a Trial], value: impl Fn(&'a Evaluation) -> T) -> Column
+where
+    Series: NamedFrom<Vec<Option<T>>, [Option<T>]>,
+{
+    column(name, trials, |trial| trial.outcome.evaluation().map(&value))
+}
+
+fn identity(trials: &[&Trial]) -> Vec<Column> {
+    vec![
+        column("trial", trials, |trial| trial.trial),
+        column("name", trials, |trial| trial.name.as_deref()),
+        column("generation", trials, |trial| trial.generation),
+        column("kind", trials, |trial| trial.kind.as_str()),
+        column("split", trials, |trial| trial.split.as_str()),
+        column("outcome", trials, |trial| match trial.outcome {
+            Outcome::Feasible(_) => FEASIBLE,
+            Outcome::Infeasible { .. } => INFEASIBLE,
+        }),
+        column("reason", trials, |trial| match &trial.outcome {
+            Outcome::Feasible(_) => None,
+            Outcome::Infeasible { reason } => Some(reason.as_str()),
+        }),
+    ]
+}
+
+fn scores(trials: &[&Trial], manifest: &RunManifest) -> Vec<Column> {
+    let mean = |name: &str, value: fn(GeometricMean) -> f64| {
+        column(name, trials, |trial| trial.geometric_mean.map(value))
+    };
+    let mut columns = vec![
+        mean("geometric_mean", |mean| mean.value),
+        mean("geometric_mean_low", |mean| mean.low),
+        mean("geometric_mean_high", |mean| mean.high),
+    ];
+    columns.extend(manifest.task_names().enumerate().map(|(index, task)| {
+        measured(&accuracy_column(task), trials, |evaluation| evaluation.tasks[index].accuracy().0)
+    }));
+    columns
+}
+
+fn costs(trials: &[&Trial]) -> Vec<Column> {
+    vec![
+        column("items", trials, |trial| {
+            trial.outcome.evaluation().map_or(0, Evaluation::items) as u64
+        }),
+        measured("seconds_per_item", trials, |e| e.seconds_per_item.0),
+        measured("relative_time", trials, |e| e.relative_time),
+        measured("merge_seconds", trials, |e| e.merge_seconds.0),
+        measured("score_seconds", trials, |e| e.score_seconds.0),
+        measured("peak_bytes", trials, |e| e.peak_bytes.0),
+    ]
+}
+
+fn genes(trials: &[&Trial], index: usize, gene: &GeneColumn) -> Column {
+    let name = gene_column(&gene.name);
+    let value = |trial: &Trial| Some(trial.genotype.as_ref()?.0[index]);
+    match &gene.domain {
+        Domain::Continuous { .. } => column(&name, trials, |trial| match value(trial)? {
+            Gene::Real(value) => Some(value),
+            _ => None,
+        }),
+        Domain::Integer { .. } => column(&name, trials, |trial| match value(trial)? {
+            Gene::Integer(value) => Some(value),
+            _ => None,
+        }),
+        Domain::Categorical { choices } => column(&name, trials, |trial| match value(trial)? {
+            Gene::Category(choice) => choices.get(choice).map(String::as_str),
+            _ => None,
+        }),
+    }
+}
+
+pub(super) fn accuracy_column(task: &str) -> String {
+    format!("accuracy.{task}")
+}
+
+pub(super) fn gene_column(gene: &str) -> String {
+    format!("gene.{gene}")
+}
+
+fn check_tasks(trial: &Trial, manifest: &RunManifest) -> Result<(), RecordError> {
+    let Some(evaluation) = trial.outcome.evaluation() else {
+        return Ok(());
+    };
+    let found = evaluation.tasks.iter().map(|task| task.task.as_str());
+    if found.clone().eq(manifest.task_names()) {
+        return Ok(());
+    }
+    Err(RecordError::TasksDiffer {
+        trial: trial.trial,
+        expected: manifest.task_names().map(str::to_owned).collect(),
+        found: found.map(str::to_owned).collect(),
+    })
+}
+
+fn check_genes(trial: &Trial, manifest: &RunManifest) -> Result<(), RecordError> {
+    let Some(genotype) = &trial.genotype else {
+        return Ok(());
+    };
+    if genotype.0.len() != manifest.genes.len() {
+        return Err(RecordError::GenotypeLength {
+            trial: trial.trial,
+            expected: manifest.genes.len(),
+            found: genotype.0.len(),
+        });
+    }
+    let mut pairs = genotype.0.iter().zip(&manifest.genes);
+    match pairs.find(|(value, gene)| !fits(**value, &gene.domain)) {
+        None => Ok(()),
+        Some((_, gene)) => {
+            Err(RecordError::GeneDiffers { trial: trial.trial, gene: gene.name.clone() })
+        }
+    }
+}
+
+/// Of the right kind for its column; the range is the search space's to check.
+fn fits(value: Gene, domain: &Domain) -> bool {
+    match (value, domain) {
+        (Gene::Real(_), Domain::Continuous { .. }) => true,
+        (Gene::Integer(_), Domain::Integer { .. }) => true,
+        (Gene::Category(choice), Domain::Categorical { choices }) => choice < choices.len(),
+        _ => false,
+    }
+}

@@ -1,0 +1,99 @@
+//! Reading a run, finished or not.
+
+use std::path::{Path, PathBuf};
+
+use super::atomic::{entries, is_temporary};
+use super::part::{Part, TRIALS};
+use super::rows::read_part;
+use super::table::Table;
+use super::{RecordError, RunManifest, Trial};
+
+/// A run on disk. Reading takes no lock: every file is whole at every moment.
+#[derive(Debug, Clone)]
+pub struct RunFolder {
+    pub(super) path: PathBuf,
+    pub(super) manifest: RunManifest,
+}
+
+/// A row of `front.parquet`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FrontEntry {
+    /// Number of the trial; its row on the search split is in `trials/`.
+    pub trial: u64,
+    /// [`relative_time`](crate::outcome::Evaluation::relative_time) pooled over all trials that do the same work.
+    pub pooled_time: f64,
+}
+
+pub(super) const FRONT: &str = "front.parquet";
+
+impl RunFolder {
+    /// Reads the manifest of the run in `path`.
+    ///
+    /// # Errors
+    /// When there is no manifest, or one of another schema version.
+    pub fn open(path: &Path) -> Result<RunFolder, RecordError> {
+        Ok(RunFolder { path: path.to_owned(), manifest: RunManifest::read(path)? })
+    }
+
+    /// How the run was made.
+    pub fn manifest(&self) -> &RunManifest {
+        &self.manifest
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Every finished trial with its documents' outcomes: generation by generation, then the final ones by split; within
+    /// these in the order they finished.
+    ///
+    /// # Errors
+    /// When a part is truncated, of another schema version, or without its items; the error names the file.
+    pub fn trials(&self) -> Result<Vec<Trial>, RecordError> {
+        let mut trials = Vec::new();
+        for part in self.parts()? {
+            trials.extend(self.part(part)?);
+        }
+        Ok(trials)
+    }
+
+    /// The Pareto front as last written, by ascending time; empty before the first.
+    ///
+    /// # Errors
+    /// As [`RunFolder::trials`].
+    pub fn front(&self) -> Result<Vec<FrontEntry>, RecordError> {
+        let path = self.path.join(FRONT);
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let table = Table::read(&path)?;
+        let (trials, times) = (table.u64("trial")?, table.f64("pooled_time")?);
+        (0..table.height())
+            .map(|row| {
+                Ok(FrontEntry {
+                    trial: (trials.get(row)).ok_or_else(|| table.invalid(row, "trial"))?,
+                    pooled_time: (times.get(row))
+                        .ok_or_else(|| table.invalid(row, "pooled_time"))?,
+                })
+            })
+            .collect()
+    }
+
+    fn parts(&self) -> Result<Vec<Part>, RecordError> {
+        let mut parts = (entries(&self.path.join(TRIALS))?.into_iter())
+            .filter(|path| !is_temporary(path))
+            .map(|path| Part::from_path(&path).ok_or(RecordError::UnknownPart { path }))
+            .collect::<Result<Vec<Part>, _>>()?;
+        parts.sort();
+        Ok(parts)
+    }
+
+    pub(super) fn part(&self, part: Part) -> Result<Vec<Trial>, RecordError> {
+        read_part(part, &self.path, &self.manifest)
+    }
+
+    pub(super) fn has(&self, part: Part) -> bool {
+        part.trials(&self.path).exists()
+    }
+}

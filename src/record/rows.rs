@@ -1,0 +1,157 @@
+//! Columns back to trials, bit for bit.
+
+use std::path::Path;
+
+use super::columns::{FEASIBLE, INFEASIBLE, accuracy_column, gene_column};
+use super::items::read_items;
+use super::part::Part;
+use super::table::Table;
+use super::{GeneColumn, RecordError, RunManifest, Trial, TrialKind};
+use crate::genome::{Domain, Gene, Genotype};
+use crate::outcome::{Evaluation, GeometricMean, Outcome, TaskScore};
+use crate::units::{Bytes, Seconds, Seed, Split};
+
+/// All rows of one part, each with its items.
+pub(super) fn read_part(
+    part: Part,
+    run: &Path,
+    manifest: &RunManifest,
+) -> Result<Vec<Trial>, RecordError> {
+    let table = &Table::read(&part.trials(run))?;
+    for task in manifest.task_names() {
+        table.f64(&accuracy_column(task))?;
+    }
+    (0..table.height())
+        .map(|index| Row { table, index }.trial(&part.items(run, index), manifest))
+        .collect()
+}
+
+struct Row<'a> {
+    table: &'a Table,
+    index: usize,
+}
+
+impl<'a> Row<'a> {
+    fn trial(&self, items: &Path, manifest: &RunManifest) -> Result<Trial, RecordError> {
+        let trial = self.u64("trial")?;
+        let split = self.split()?;
+        Ok(Trial {
+            trial,
+            name: self.table.str("name")?.get(self.index).map(str::to_owned),
+            generation: self.u64("generation")?,
+            kind: TrialKind::from_word(self.str("kind")?).ok_or_else(|| self.invalid("kind"))?,
+            split,
+            outcome: self.outcome(trial, split, items, manifest)?,
+            geometric_mean: self.geometric_mean()?,
+            recipe: self.str("recipe")?.to_owned(),
+            genotype: self.genotype(&manifest.genes)?,
+            seed: Seed(self.u64("seed")?),
+            elapsed: self.seconds("elapsed_seconds")?,
+            started_at: self
+                .required("started_at", self.table.i64("started_at")?.get(self.index))?,
+        })
+    }
+
+    fn outcome(
+        &self,
+        trial: u64,
+        split: Split,
+        items: &Path,
+        manifest: &RunManifest,
+    ) -> Result<Outcome, RecordError> {
+        match self.str("outcome")? {
+            INFEASIBLE => Ok(Outcome::Infeasible { reason: self.str("reason")?.to_owned() }),
+            FEASIBLE => Ok(Outcome::Feasible(Evaluation {
+                tasks: self.tasks(trial, split, items, manifest)?,
+                merge_seconds: self.seconds("merge_seconds")?,
+                score_seconds: self.seconds("score_seconds")?,
+                seconds_per_item: self.seconds("seconds_per_item")?,
+                relative_time: self.f64("relative_time")?,
+                peak_bytes: Bytes(self.u64("peak_bytes")?),
+            })),
+            _ => Err(self.invalid("outcome")),
+        }
+    }
+
+    fn tasks(
+        &self,
+        trial: u64,
+        split: Split,
+        items: &Path,
+        manifest: &RunManifest,
+    ) -> Result<Vec<TaskScore>, RecordError> {
+        if !items.exists() {
+            return Err(RecordError::MissingItems { path: items.to_owned(), trial, split });
+        }
+        read_items(&Table::read(items)?, trial, split, self.u64("items")?, manifest)
+    }
+
+    fn geometric_mean(&self) -> Result<Option<GeometricMean>, RecordError> {
+        let value = self.table.f64("geometric_mean")?.get(self.index);
+        value
+            .map(|value| {
+                Ok(GeometricMean {
+                    value,
+                    low: self.f64("geometric_mean_low")?,
+                    high: self.f64("geometric_mean_high")?,
+                })
+            })
+            .transpose()
+    }
+
+    /// All genes, or none (a baseline).
+    fn genotype(&self, genes: &[GeneColumn]) -> Result<Option<Genotype>, RecordError> {
+        let values: Vec<Option<Gene>> =
+            (genes.iter()).map(|gene| self.gene(gene)).collect::<Result<_, _>>()?;
+        if values.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        (values.into_iter().zip(genes))
+            .map(|(value, gene)| self.required(&gene_column(&gene.name), value))
+            .collect::<Result<_, _>>()
+            .map(|values| Some(Genotype(values)))
+    }
+
+    fn gene(&self, gene: &GeneColumn) -> Result<Option<Gene>, RecordError> {
+        let name = gene_column(&gene.name);
+        Ok(match &gene.domain {
+            Domain::Continuous { .. } => self.table.f64(&name)?.get(self.index).map(Gene::Real),
+            Domain::Integer { .. } => self.table.i64(&name)?.get(self.index).map(Gene::Integer),
+            Domain::Categorical { choices } => match self.table.str(&name)?.get(self.index) {
+                None => None,
+                Some(word) => {
+                    let index = choices.iter().position(|choice| choice == word);
+                    Some(Gene::Category(index.ok_or_else(|| self.invalid(&name))?))
+                }
+            },
+        })
+    }
+
+    fn split(&self) -> Result<Split, RecordError> {
+        self.str("split")?.parse().map_err(|_| self.invalid("split"))
+    }
+
+    fn seconds(&self, column: &str) -> Result<Seconds, RecordError> {
+        self.f64(column).map(Seconds)
+    }
+
+    fn u64(&self, column: &str) -> Result<u64, RecordError> {
+        self.required(column, self.table.u64(column)?.get(self.index))
+    }
+
+    fn f64(&self, column: &str) -> Result<f64, RecordError> {
+        self.required(column, self.table.f64(column)?.get(self.index))
+    }
+
+    fn str(&self, column: &str) -> Result<&'a str, RecordError> {
+        self.required(column, self.table.str(column)?.get(self.index))
+    }
+
+    fn required<T>(&self, column: &str, cell: Option<T>) -> Result<T, RecordError> {
+        cell.ok_or_else(|| self.invalid(column))
+    }
+
+    fn invalid(&self, column: &str) -> RecordError {
+        self.table.invalid(self.index, column)
+    }
+}

@@ -1,0 +1,185 @@
+//! What the search remembers of its trials: enough for finalists, front and progress, whatever their number.
+
+use std::collections::BTreeMap;
+
+use crate::genome::Genotype;
+use crate::objective::{Point, pareto_front, pooled_times};
+use crate::outcome::GeometricMean;
+use crate::record::{Trial, TrialKind};
+use crate::units::{Seconds, Split};
+
+/// A trial on the Pareto front and its time pooled over all trials of the same inference graph.
+#[derive(Debug, Clone)]
+pub struct FrontMember {
+    pub trial: Trial,
+    pub pooled_time: f64,
+}
+
+/// A candidate that may be scored again on the selection split.
+#[derive(Debug, Clone)]
+pub(super) struct Contender {
+    pub trial: u64,
+    pub generation: u64,
+    pub geometric_mean: GeometricMean,
+    pub genotype: Genotype,
+}
+
+/// Trials on the search split, condensed.
+#[derive(Debug)]
+pub(super) struct Archive {
+    /// How many contenders are kept.
+    keep: usize,
+    /// Best first; of equal ones the earlier trial first.
+    contenders: Vec<Contender>,
+    /// Inference graph → its most accurate trial and every measured relative time. Models with the same graph do the
+    /// same work, so of each graph only the most accurate one can be on the front.
+    graphs: BTreeMap<usize, (Trial, Vec<f64>)>,
+    with_time: bool,
+    /// Baselines and the optimizer's recommendation.
+    others: BTreeMap<u64, GeometricMean>,
+    /// Number and generation of the last candidate.
+    last: Option<(u64, u64)>,
+    candidates: u64,
+    infeasible: u64,
+    seconds: f64,
+    timed: u64,
+}
+
+impl Archive {
+    /// `with_time`: whether time is an objective.
+    pub fn new(keep: usize, with_time: bool) -> Self {
+        Self {
+            keep,
+            contenders: Vec::new(),
+            graphs: BTreeMap::new(),
+            with_time,
+            others: BTreeMap::new(),
+            last: None,
+            candidates: 0,
+            infeasible: 0,
+            seconds: 0.0,
+            timed: 0,
+        }
+    }
+
+    /// Takes in a trial whose model has `layers` layers. Only rows on the search split count.
+    pub fn add(&mut self, trial: &Trial, layers: usize) {
+        if trial.split != Split::Search {
+            return;
+        }
+        if trial.kind == TrialKind::Candidate {
+            self.candidates += 1;
+            self.last = self.last.max(Some((trial.trial, trial.generation)));
+        }
+        let (Some(evaluation), Some(mean)) = (trial.outcome.evaluation(), trial.geometric_mean)
+        else {
+            self.infeasible += 1;
+            return;
+        };
+        self.seconds += evaluation.merge_seconds.0 + evaluation.score_seconds.0;
+        self.timed += 1;
+        self.add_graph(trial, mean, evaluation.relative_time, layers);
+        if let (TrialKind::Candidate, Some(genotype)) = (trial.kind, &trial.genotype) {
+            self.add_contender(Contender {
+                trial: trial.trial,
+                generation: trial.generation,
+                geometric_mean: mean,
+                genotype: genotype.clone(),
+            });
+        } else {
+            self.others.insert(trial.trial, mean);
+        }
+    }
+
+    fn add_graph(&mut self, trial: &Trial, mean: GeometricMean, time: f64, layers: usize) {
+        let graph = if self.with_time { layers } else { 0 };
+        let (best, times) =
+            self.graphs.entry(graph).or_insert_with(|| (trial.clone(), Vec::new()));
+        times.push(time);
+        // Trials finish in any order: the earlier one wins a tie whichever came in first.
+        let rank = |trial: &Trial, mean: f64| (mean, std::cmp::Reverse(trial.trial));
+        if best.geometric_mean.is_none_or(|old| rank(trial, mean.value) > rank(best, old.value)) {
+            *best = trial.clone();
+        }
+    }
+
+    fn add_contender(&mut self, contender: Contender) {
+        let better = |other: &Contender| {
+            let (theirs, ours) = (other.geometric_mean.value, contender.geometric_mean.value);
+            theirs > ours || (theirs == ours && other.trial < contender.trial)
+        };
+        let place = self.contenders.partition_point(better);
+        self.contenders.insert(place, contender);
+        self.contenders.truncate(self.keep);
+    }
+
+    /// The best candidates on the search split, best first.
+    pub fn contenders(&self) -> &[Contender] {
+        &self.contenders
+    }
+
+    /// Geometric mean on the search split of a contender, a baseline or the recommendation.
+    pub fn mean_of(&self, trial: u64) -> Option<GeometricMean> {
+        let contender = self.contenders.iter().find(|contender| contender.trial == trial);
+        contender.map(|contender| contender.geometric_mean).or(self.others.get(&trial).copied())
+    }
+
+    /// Number and generation of the last candidate scored.
+    pub fn last_candidate(&self) -> Option<(u64, u64)> {
+        self.last
+    }
+
+    /// The non-dominated trials, fastest first.
+    pub fn front(&self) -> Vec<FrontMember> {
+        let best: Vec<_> = self.graphs.values().map(|(trial, _)| trial).collect();
+        let measured: Vec<(usize, f64)> = self
+            .graphs
+            .iter()
+            .flat_map(|(graph, (_, times))| times.iter().map(|time| (*graph, *time)))
+            .collect();
+        let pooled: BTreeMap<usize, f64> = measured
+            .iter()
+            .zip(pooled_times(&measured))
+            .map(|((graph, _), time)| (*graph, time))
+            .collect();
+        let times: Vec<f64> = pooled.into_values().collect();
+        let points: Vec<Point> = best
+            .iter()
+            .zip(&times)
+            .map(|(trial, &time)| Point {
+                accuracy: trial.geometric_mean.map_or(f64::NAN, |mean| mean.value),
+                time,
+            })
+            .collect();
+        pareto_front(&points)
+            .into_iter()
+            .map(|i| FrontMember { trial: best[i].clone(), pooled_time: times[i] })
+            .collect()
+    }
+
+    /// Number of non-dominated trials.
+    pub fn front_size(&self) -> usize {
+        if self.graphs.len() < 2 { self.graphs.len() } else { self.front().len() }
+    }
+
+    /// Best geometric mean so far.
+    pub fn best(&self) -> Option<GeometricMean> {
+        let means = self.graphs.values().filter_map(|(trial, _)| trial.geometric_mean);
+        means.max_by(|a, b| a.value.total_cmp(&b.value))
+    }
+
+    /// Candidates scored, infeasible ones included.
+    pub fn candidates(&self) -> u64 {
+        self.candidates
+    }
+
+    /// Trials that could not be merged or scored.
+    pub fn infeasible(&self) -> u64 {
+        self.infeasible
+    }
+
+    /// Mean time of one trial on the search split, on one worker.
+    pub fn seconds_per_trial(&self) -> Option<Seconds> {
+        (self.timed > 0).then(|| Seconds(self.seconds / self.timed as f64))
+    }
+}

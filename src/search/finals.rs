@@ -1,0 +1,164 @@
+//! Who wins, on documents that the search did not see; and by how much, on documents that nobody saw.
+
+use super::baselines::Baseline;
+use super::event::{Comparison, Report, SearchEvent, Standing};
+use super::session::{Job, Session};
+use super::{FINALISTS, SearchError};
+use crate::genome::Genotype;
+use crate::objective::paired_difference;
+use crate::outcome::Evaluation;
+use crate::record::{Trial, TrialKind};
+use crate::units::{Seconds, Seed, Split};
+
+/// Resamples of the paired bootstrap in the report.
+const RESAMPLES: usize = 1000;
+
+/// Time to keep back from a wall-clock budget for everything after the last candidate.
+pub(super) fn reserve(session: &Session<'_>, baselines: &[Baseline]) -> Seconds {
+    let slowest = |split: Split| {
+        let seconds = baselines.iter().filter_map(|baseline| {
+            let evaluation = baseline.on(split).outcome.evaluation()?;
+            Some(evaluation.merge_seconds.0 + evaluation.score_seconds.0)
+        });
+        seconds.fold(0.0, f64::max)
+    };
+    // Finalists and the distribution's mean on selection, side by side; the mean on search too; the winner alone on
+    // holdout. The factor covers a machine that gets busier; the constant the files.
+    let finalists = (FINALISTS + 1) as f64 * slowest(Split::Selection) + slowest(Split::Search);
+    let waves = finalists / session.workers.count() as f64 + slowest(Split::Selection);
+    Seconds(1.1 * (waves + slowest(Split::Holdout)) + 0.5)
+}
+
+/// Scores the finalists on selection, chooses, and scores the winner on holdout; `None` = interrupted.
+pub(super) fn decide(
+    session: &Session<'_>,
+    baselines: Vec<Baseline>,
+    mean: Option<Genotype>,
+    seed: Seed,
+) -> Result<Option<Report>, SearchError> {
+    let jobs = finalists(session, baselines.len() as u64, mean);
+    session.emit(SearchEvent::Selecting { finalists: jobs.len() });
+    let mut selected = Vec::new();
+    for trial in session.run(&jobs)? {
+        match trial {
+            Some(trial) if trial.split == Split::Selection => selected.push(trial),
+            Some(_) => {}
+            None => return Ok(None),
+        }
+    }
+    let on_selection = baselines.iter().map(|b| b.on(Split::Selection)).chain(&selected);
+    let Some(winner) = on_selection.max_by(by_accuracy).cloned() else {
+        return Err(SearchError::Executor("there is no baseline to fall back on".to_owned()));
+    };
+    session.emit(SearchEvent::HoldingOut);
+    let Some(Some(holdout)) = session.run(&[holdout_job(session, &winner)?])?.pop() else {
+        return Ok(None);
+    };
+    session.write_front()?;
+    session.writer().write_text("best.yaml", &winner.recipe)?;
+    Ok(Some(report(session, &baselines, &winner, &holdout, seed)))
+}
+
+/// More accurate on selection; of equals the earlier trial (so a baseline before a candidate).
+fn by_accuracy(a: &&Trial, b: &&Trial) -> std::cmp::Ordering {
+    let value = |trial: &Trial| trial.geometric_mean.map_or(f64::NEG_INFINITY, |mean| mean.value);
+    value(a).total_cmp(&value(b)).then(b.trial.cmp(&a.trial))
+}
+
+/// The best observed candidates, and the optimizer's own recommendation with the number after the last candidate's.
+fn finalists(session: &Session<'_>, baselines: u64, mean: Option<Genotype>) -> Vec<Job> {
+    let archive = session.archive();
+    let job = |trial, generation, split, genotype: &Genotype| Job {
+        trial,
+        name: None,
+        generation,
+        kind: TrialKind::Final,
+        split,
+        recipe: session.decoder.decode(genotype),
+        genotype: Some(genotype.clone()),
+    };
+    let mut jobs: Vec<Job> = archive
+        .contenders()
+        .iter()
+        .map(|c| job(c.trial, c.generation, Split::Selection, &c.genotype))
+        .collect();
+    let new = |mean: &Genotype| archive.contenders().iter().all(|c| c.genotype != *mean);
+    if let Some(mean) = mean.filter(|mean| archive.candidates() > 0 && new(mean)) {
+        // Past every candidate, also those that a partly scored last generation left out.
+        let (last, generation) = archive.last_candidate().unwrap_or((baselines, 0));
+        let (trial, generation) = (last + 1, generation + 1);
+        jobs.push(job(trial, generation, Split::Search, &mean));
+        jobs.push(job(trial, generation, Split::Selection, &mean));
+    }
+    jobs
+}
+
+fn holdout_job(session: &Session<'_>, winner: &Trial) -> Result<Job, SearchError> {
+    let recipe = match &winner.genotype {
+        Some(genotype) => session.decoder.decode(genotype),
+        None => crate::recipe::Recipe::from_yaml(&winner.recipe)
+            .map_err(|_| SearchError::ReplayDiffers { trial: winner.trial })?,
+    };
+    Ok(Job {
+        trial: winner.trial,
+        name: Some("winner".to_owned()),
+        generation: winner.generation,
+        kind: TrialKind::Final,
+        split: Split::Holdout,
+        recipe,
+        genotype: winner.genotype.clone(),
+    })
+}
+
+fn report(
+    session: &Session<'_>,
+    baselines: &[Baseline],
+    winner: &Trial,
+    holdout: &Trial,
+    seed: Seed,
+) -> Report {
+    let standings: Vec<Standing> = baselines
+        .iter()
+        .map(|baseline| Standing {
+            trial: baseline.trials[0].trial,
+            name: baseline.name.clone(),
+            recipe: baseline.trials[0].recipe.clone(),
+            geometric_means: Split::ALL.map(|split| baseline.on(split).geometric_mean),
+        })
+        .collect();
+    let against = |baseline: &Baseline| compare(baseline, holdout, seed);
+    let is_uniform = |baseline: &&Baseline| baseline.name == "uniform";
+    let best_parent = baselines
+        .iter()
+        .filter(|baseline| !is_uniform(baseline))
+        .max_by(|a, b| by_accuracy(&a.on(Split::Selection), &b.on(Split::Selection)));
+    let archive = session.archive();
+    let search = archive.mean_of(winner.trial);
+    Report {
+        winner: Standing {
+            trial: winner.trial,
+            name: "winner".to_owned(),
+            recipe: winner.recipe.clone(),
+            geometric_means: [search, winner.geometric_mean, holdout.geometric_mean],
+        },
+        nothing_better: (winner.trial as usize) < baselines.len(),
+        candidates: archive.candidates(),
+        infeasible: archive.infeasible(),
+        against_best_parent: best_parent.and_then(against),
+        against_uniform: baselines.iter().find(is_uniform).and_then(against),
+        elapsed: session.clock.elapsed(),
+        baselines: standings,
+    }
+}
+
+fn compare(baseline: &Baseline, holdout: &Trial, seed: Seed) -> Option<Comparison> {
+    let evaluation = |trial: &Trial| -> Option<Evaluation> { trial.outcome.evaluation().cloned() };
+    let (ours, theirs) = (evaluation(holdout)?, evaluation(baseline.on(Split::Holdout))?);
+    let paired = paired_difference(&ours, &theirs, seed, RESAMPLES).ok()?;
+    Some(Comparison {
+        against: baseline.name.clone(),
+        difference: paired.difference,
+        low: paired.low,
+        high: paired.high,
+    })
+}

@@ -1,0 +1,141 @@
+//! The loop: baselines, generations until the budget ends, finalists, one look at the holdout split.
+//!
+//! A run is a sequence of trials whose numbers, recipes and splits follow from the seed and the recorded outcomes alone.
+//! So **resume is replay**: [`run`] asks for the same trials again, finds the recorded ones in the run folder, and goes on
+//! where they end. Progress goes out as [`SearchEvent`]s; nothing is printed here.
+
+mod archive;
+mod baselines;
+mod budget;
+mod event;
+mod finals;
+mod problem;
+mod session;
+
+use std::sync::atomic::AtomicBool;
+
+use argmin::core::Executor;
+
+pub use archive::FrontMember;
+pub use budget::{Budget, Clock};
+pub use event::{Comparison, Progress, Report, SearchEvent, Standing};
+
+use archive::Archive;
+use budget::Deadline;
+use problem::MergeProblem;
+use session::{Parts, Session};
+
+use crate::evaluate::{EvaluateError, Evaluator, Workers};
+use crate::genome::Decoder;
+use crate::optimizer::{ArgminSolver, Optimizer};
+use crate::record::{RecordError, RunWriter};
+use crate::space::Objective;
+use crate::units::Seed;
+
+/// How many of the best observed candidates are scored again on the selection split.
+const FINALISTS: usize = 4;
+/// Seconds that a trial is expected to take before one was timed.
+const EXPECTED_FLOOR: f64 = 1.0;
+
+/// Everything a run needs.
+pub struct Setup<'a> {
+    pub decoder: &'a Decoder,
+    /// Layers of the base model.
+    pub layers: usize,
+    pub evaluator: &'a dyn Evaluator,
+    pub workers: &'a Workers,
+    pub optimizer: Box<dyn Optimizer + Send>,
+    pub budget: Budget,
+    pub seed: Seed,
+    pub writer: RunWriter,
+    /// Set by whoever wants the run to stop after the candidates in flight.
+    pub interrupt: &'a AtomicBool,
+    pub listener: &'a (dyn Fn(SearchEvent<'_>) + Sync),
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// The budget is spent and the winner chosen.
+    Finished(Box<Report>),
+    /// Asked to stop; can be resumed.
+    Interrupted,
+}
+
+/// Why a run cannot go on. Everything recorded until then stays.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// The run folder cannot be written or read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// No recipe can be scored any more.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// The record was not written by the search that is now replayed.
+    #[error("trial {trial} of the record is not the one this search asks for")]
+    ReplayDiffers { trial: u64 },
+    /// The base model, of all, could not be scored.
+    #[error("the base model cannot be scored on {split}: {reason}")]
+    BaseInfeasible { split: crate::units::Split, reason: String },
+    /// argmin's executor failed for a reason of its own.
+    #[error("argmin stopped the search: {0}")]
+    Executor(String),
+}
+
+/// Runs a search, or what is left of it.
+///
+/// # Errors
+/// See [`SearchError`]. A candidate that cannot be merged or scored is a row of the record, not an error.
+pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
+    let with_time = setup.decoder.space().objectives.contains(&Objective::RelativeTime);
+    let parts = Parts {
+        decoder: setup.decoder,
+        layers: setup.layers,
+        evaluator: setup.evaluator,
+        workers: setup.workers,
+        interrupt: setup.interrupt,
+        listener: setup.listener,
+        writer: setup.writer,
+    };
+    let session = Session::begin(parts, Archive::new(FINALISTS, with_time))?;
+    let Some(baselines) = baselines::score(&session)? else {
+        return Ok(Ending::Interrupted);
+    };
+    let reserve = finals::reserve(&session, &baselines);
+    session.emit(SearchEvent::Searching {
+        genes: setup.decoder.dimensions().len(),
+        population: setup.optimizer.population_size(),
+        reserve,
+    });
+    let deadline = Deadline::new(setup.budget, reserve);
+    let optimizer = optimize(&session, deadline, baselines.len(), setup.optimizer)?;
+    if session.interrupted() {
+        return Ok(Ending::Interrupted);
+    }
+    if session.archive().candidates() == 0 {
+        let warning = "the budget left no time for a single candidate after the baselines";
+        session.emit(SearchEvent::Warning(warning.to_owned()));
+    }
+    match finals::decide(&session, baselines, optimizer.recommend(), setup.seed)? {
+        Some(report) => Ok(Ending::Finished(Box::new(report))),
+        None => Ok(Ending::Interrupted),
+    }
+}
+
+/// Generations under argmin's executor until the budget ends; gives the optimizer back as it then stands.
+fn optimize(
+    session: &Session<'_>,
+    deadline: Deadline,
+    baselines: usize,
+    optimizer: Box<dyn Optimizer + Send>,
+) -> Result<Box<dyn Optimizer + Send>, SearchError> {
+    let problem = MergeProblem::new(session, deadline, baselines, optimizer.population_size());
+    let result = Executor::new(problem, ArgminSolver(optimizer)).run();
+    match result {
+        Ok(result) => Ok(result.solver.0),
+        Err(error) => Err(match error.downcast::<SearchError>() {
+            Ok(error) => error,
+            Err(error) => SearchError::Executor(error.to_string()),
+        }),
+    }
+}

@@ -1,0 +1,161 @@
+//! From a space to its list of genes.
+
+use super::parameter::{Axis, ParameterName, ParameterSpec};
+use super::{Depth, Dimension, Domain, SearchSpace, TensorGroup};
+use crate::recipe::MergeMethod;
+
+/// Where a value applies; `None` = everywhere along that axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Place {
+    /// Index into the experts.
+    pub expert: Option<usize>,
+    /// Index into the space's groups; their number stands for `rest`.
+    pub group: Option<usize>,
+    /// Control point or block.
+    pub depth: Option<usize>,
+}
+
+/// What a gene decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GeneKey {
+    /// Which merge method.
+    Method,
+    /// Whether an expert takes part.
+    TakesPart { expert: usize },
+    /// Which two models slerp interpolates.
+    Pair,
+    /// Which model a block of layers is taken from (passthrough).
+    Owner { block: usize },
+    /// A merge parameter's value.
+    Parameter(ParameterName, Place),
+}
+
+impl SearchSpace {
+    /// Every gene, in the order of the genotype, for a base model of `layers` layers.
+    pub fn genes(&self, layers: usize) -> Vec<(GeneKey, Dimension)> {
+        let mut genes = Vec::new();
+        if self.methods.len() > 1 {
+            let choices = self.methods.iter().map(|method| method.as_str().to_owned()).collect();
+            genes.push((GeneKey::Method, categorical("method".to_owned(), choices)));
+        }
+        if self.choose_experts {
+            for (expert, entry) in self.experts.iter().enumerate() {
+                let choices = vec!["in".to_owned(), "out".to_owned()];
+                let dimension = categorical(format!("expert.{}", entry.name), choices);
+                genes.push((GeneKey::TakesPart { expert }, dimension));
+            }
+        }
+        let pairs = self.pairs();
+        if self.methods.contains(&MergeMethod::Slerp) && pairs.len() > 1 {
+            let choices = pairs
+                .iter()
+                .map(|&(a, b)| format!("{}+{}", self.model_name(a), self.model_name(b)))
+                .collect();
+            genes.push((GeneKey::Pair, categorical("pair".to_owned(), choices)));
+        }
+        if self.methods.contains(&MergeMethod::Passthrough) {
+            let names: Vec<_> = (0..=self.experts.len()).map(|m| self.model_name(m)).collect();
+            for block in 0..self.depth_count(layers) {
+                let dimension = categorical(format!("owner.{block}"), names.clone());
+                genes.push((GeneKey::Owner { block }, dimension));
+            }
+        }
+        for (name, spec) in &self.parameters {
+            for place in self.places(spec.per(), layers) {
+                if let Some(domain) = domain(spec) {
+                    let gene = Dimension {
+                        name: self.gene_name(*name, place),
+                        domain,
+                        initial: initial(spec),
+                    };
+                    genes.push((GeneKey::Parameter(*name, place), gene));
+                }
+            }
+        }
+        genes
+    }
+
+    /// Number of control points or blocks.
+    pub fn depth_count(&self, layers: usize) -> usize {
+        match self.depth {
+            Depth::ControlPoints(points) => points,
+            Depth::Blocks { layers_per_block } => layers.div_ceil(layers_per_block),
+        }
+    }
+
+    /// All pairs of models that slerp can join: 0 is the base model, `i + 1` expert `i`.
+    pub fn pairs(&self) -> Vec<(usize, usize)> {
+        let models = self.experts.len() + 1;
+        (0..models).flat_map(|a| (a + 1..models).map(move |b| (a, b))).collect()
+    }
+
+    /// `base`, or the name of expert `model - 1`.
+    pub fn model_name(&self, model: usize) -> String {
+        match model.checked_sub(1) {
+            None => "base".to_owned(),
+            Some(expert) => self.experts[expert].name.clone(),
+        }
+    }
+
+    /// The places at which a parameter with these axes has a value of its own, in order.
+    fn places(&self, per: &[Axis], layers: usize) -> Vec<Place> {
+        let along = |axis: Axis, count: usize| -> Vec<Option<usize>> {
+            if per.contains(&axis) { (0..count).map(Some).collect() } else { vec![None] }
+        };
+        let mut places = Vec::new();
+        for expert in along(Axis::Expert, self.experts.len()) {
+            for group in along(Axis::Group, self.groups.len() + 1) {
+                for depth in along(Axis::Depth, self.depth_count(layers)) {
+                    // Embeddings and head stand outside the layers: one value.
+                    if self.has_depth(group) || depth.is_none_or(|depth| depth == 0) {
+                        places.push(Place { expert, group, depth });
+                    }
+                }
+            }
+        }
+        places
+    }
+
+    fn has_depth(&self, group: Option<usize>) -> bool {
+        let group = group.and_then(|group| self.groups.get(group));
+        group.is_none_or(|group| TensorGroup::has_depth(*group))
+    }
+
+    fn gene_name(&self, name: ParameterName, place: Place) -> String {
+        let mut words = vec![name.as_str().to_owned()];
+        words.extend(place.expert.map(|expert| self.experts[expert].name.clone()));
+        words.extend(place.group.map(|group| match self.groups.get(group) {
+            Some(group) => group.as_str().to_owned(),
+            None if self.groups.is_empty() => "all".to_owned(),
+            None => "rest".to_owned(),
+        }));
+        if self.has_depth(place.group) {
+            words.extend(place.depth.map(|depth| depth.to_string()));
+        }
+        words.join(".")
+    }
+}
+
+fn categorical(name: String, choices: Vec<String>) -> Dimension {
+    Dimension { name, domain: Domain::Categorical { choices }, initial: None }
+}
+
+fn domain(spec: &ParameterSpec) -> Option<Domain> {
+    match spec {
+        ParameterSpec::Fixed(_) => None,
+        ParameterSpec::Range { low, high, .. } => {
+            Some(Domain::Continuous { low: *low, high: *high })
+        }
+        ParameterSpec::Steps { last, .. } => Some(Domain::Integer { low: 0, high: *last }),
+        ParameterSpec::Choices { choices, .. } => {
+            Some(Domain::Categorical { choices: choices.iter().map(ToString::to_string).collect() })
+        }
+    }
+}
+
+fn initial(spec: &ParameterSpec) -> Option<f64> {
+    match spec {
+        ParameterSpec::Range { initial, .. } | ParameterSpec::Steps { initial, .. } => *initial,
+        ParameterSpec::Fixed(_) | ParameterSpec::Choices { .. } => None,
+    }
+}

@@ -1,0 +1,150 @@
+//! A search-space file as typed: every key that may stand in it, nothing checked but the syntax.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSpace {
+    pub name: String,
+    pub models: RawModels,
+    pub merge: RawMerge,
+    #[serde(default)]
+    pub parameters: BTreeMap<String, RawParameter>,
+    pub tasks: RawTasks,
+    #[serde(default)]
+    pub objectives: Option<Vec<String>>,
+    #[serde(default)]
+    pub optimizer: RawOptimizer,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawModels {
+    pub base: String,
+    /// Name → folder or hub id, in the file's order.
+    pub experts: toml::Table,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMerge {
+    pub methods: Vec<String>,
+    #[serde(default)]
+    pub choose_experts: bool,
+    #[serde(default)]
+    pub groups: Vec<String>,
+    #[serde(default)]
+    pub control_points: Option<i64>,
+    #[serde(default)]
+    pub layer_granularity: Option<i64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTasks {
+    pub folders: Vec<String>,
+    #[serde(default)]
+    pub search_docs: Option<i64>,
+    #[serde(default)]
+    pub selection_docs: Option<i64>,
+    #[serde(default)]
+    pub holdout_docs: Option<i64>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawOptimizer {
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub population: Option<i64>,
+    #[serde(default)]
+    pub sigma: Option<f64>,
+}
+
+/// A parameter's right-hand side: a number, a boolean, or a table that makes genes of it.
+#[derive(Debug, Clone)]
+pub(super) enum RawParameter {
+    Number(f64),
+    Boolean(bool),
+    Genes(RawGenes),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawGenes {
+    #[serde(default)]
+    pub range: Option<(f64, f64)>,
+    #[serde(default)]
+    pub step: Option<f64>,
+    #[serde(default)]
+    pub initial: Option<f64>,
+    #[serde(default)]
+    pub choices: Option<Vec<RawChoice>>,
+    #[serde(default)]
+    pub per: Vec<String>,
+}
+
+/// A number or a boolean.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum RawChoice {
+    Number(f64),
+    Boolean(bool),
+}
+
+// Visitors instead of `#[serde(untagged)]`, whose errors name neither key nor value.
+impl<'de> Deserialize<'de> for RawParameter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ParameterVisitor)
+    }
+}
+
+struct ParameterVisitor;
+
+impl<'de> Visitor<'de> for ParameterVisitor {
+    type Value = RawParameter;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, true/false, or a table with `range` or `choices`")
+    }
+    fn visit_f64<E>(self, number: f64) -> Result<RawParameter, E> {
+        Ok(RawParameter::Number(number))
+    }
+    fn visit_i64<E>(self, number: i64) -> Result<RawParameter, E> {
+        Ok(RawParameter::Number(number as f64))
+    }
+    fn visit_bool<E>(self, value: bool) -> Result<RawParameter, E> {
+        Ok(RawParameter::Boolean(value))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawParameter, A::Error> {
+        RawGenes::deserialize(MapAccessDeserializer::new(map)).map(RawParameter::Genes)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ChoiceVisitor)
+    }
+}
+
+struct ChoiceVisitor;
+
+impl Visitor<'_> for ChoiceVisitor {
+    type Value = RawChoice;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number or true/false")
+    }
+    fn visit_f64<E>(self, number: f64) -> Result<RawChoice, E> {
+        Ok(RawChoice::Number(number))
+    }
+    fn visit_i64<E>(self, number: i64) -> Result<RawChoice, E> {
+        Ok(RawChoice::Number(number as f64))
+    }
+    fn visit_bool<E>(self, value: bool) -> Result<RawChoice, E> {
+        Ok(RawChoice::Boolean(value))
+    }
+}

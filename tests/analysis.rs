@@ -1,0 +1,174 @@
+//! The summary of a small run whose every number can be worked out by hand.
+
+use std::path::Path;
+
+use merge_search::analysis::Summary;
+use merge_search::objective::interval;
+use merge_search::outcome::{Evaluation, ItemScore, Outcome, TaskScore};
+use merge_search::record::{FrontRow, RunFolder, RunWriter, Trial, TrialKind};
+use merge_search::units::{Bytes, Seconds, Split};
+
+use crate::record::{manifest, trial};
+
+/// Documents per task.
+const DOCS: usize = 100;
+
+/// `right` answers of 100 on each of the two tasks.
+fn scored(right: [usize; 2]) -> Outcome {
+    let task = |name: &str, right| TaskScore {
+        task: name.to_owned(),
+        items: (0..DOCS)
+            .map(|doc| ItemScore { correct: doc < right, chosen: 0, margin: 0.0 })
+            .collect(),
+    };
+    Outcome::Feasible(Evaluation {
+        tasks: vec![task("arc", right[0]), task("boolq", right[1])],
+        merge_seconds: Seconds(0.5),
+        score_seconds: Seconds(2.0),
+        seconds_per_item: Seconds(0.01),
+        relative_time: 1.0,
+        peak_bytes: Bytes(1),
+    })
+}
+
+fn measured(number: u64, generation: u64, outcome: Outcome) -> Trial {
+    let geometric_mean = outcome.evaluation().map(interval);
+    Trial { geometric_mean, ..trial(number, generation, outcome) }
+}
+
+fn named(number: u64, name: &str, kind: TrialKind, split: Split, right: [usize; 2]) -> Trial {
+    Trial {
+        name: Some(name.to_owned()),
+        kind,
+        split,
+        genotype: None,
+        ..measured(number, 0, scored(right))
+    }
+}
+
+/// Base 20 %, expert sqrt(.9·.1) = 30 %; candidates 40, infeasible, 70 | 50, 80; winner (trial 6) 80 on search, 64 on
+/// holdout. Without `finished`, a run still searching.
+pub fn write_run(path: &Path, finished: bool) {
+    let mut writer = RunWriter::create(path, manifest(&["arc", "boolq"], DOCS as u64)).unwrap();
+    let none = Outcome::Infeasible { reason: "not finite".to_owned() };
+    let search = [
+        named(0, "base", TrialKind::Baseline, Split::Search, [20, 20]),
+        named(1, "maths", TrialKind::Baseline, Split::Search, [90, 10]),
+        measured(2, 1, scored([40, 40])),
+        measured(3, 1, none),
+        measured(4, 1, scored([70, 70])),
+        measured(5, 2, scored([50, 50])),
+        measured(6, 2, scored([80, 80])),
+    ];
+    for trial in &search {
+        writer.append(trial).unwrap();
+    }
+    if finished {
+        let last = [
+            named(0, "base", TrialKind::Baseline, Split::Holdout, [20, 20]),
+            named(1, "maths", TrialKind::Baseline, Split::Holdout, [64, 64]),
+            named(6, "winner", TrialKind::Final, Split::Selection, [70, 70]),
+            named(6, "winner", TrialKind::Final, Split::Holdout, [64, 64]),
+        ];
+        for trial in &last {
+            writer.append(trial).unwrap();
+        }
+        let front = [&search[2], &search[6]].map(|trial| FrontRow {
+            trial,
+            pooled_time: if trial.trial == 6 { 1.25 } else { 0.75 },
+        });
+        writer.write_front(&front).unwrap();
+        writer.write_text("best.yaml", &search[6].recipe).unwrap();
+    }
+}
+
+fn summary(finished: bool) -> Summary {
+    let folder = tempfile::tempdir().unwrap();
+    write_run(folder.path(), finished);
+    Summary::load(&RunFolder::open(folder.path()).unwrap()).unwrap()
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() < 1e-12
+}
+
+#[test]
+fn a_finished_run() {
+    let summary = summary(true);
+    assert_eq!((summary.header.trials, summary.header.infeasible), (5, 1));
+    let names: Vec<&str> = summary.standings.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["base", "maths", "winner"]);
+    let maths = summary.standings[1].score(Split::Search).unwrap();
+    assert!(close(maths.geometric_mean.value, 0.3));
+    assert_eq!((maths.accuracies.clone(), maths.items), (vec![0.9, 0.1], 200));
+    let winner = &summary.standings[2];
+    assert!(close(winner.gap().unwrap(), 0.8 - 0.64));
+    assert!(winner.selection.is_some() && summary.standings[0].selection.is_none());
+    let front: Vec<(u64, f64)> =
+        (summary.front.iter()).map(|point| (point.trial, point.pooled_time)).collect();
+    assert_eq!(front, [(2, 0.75), (6, 1.25)]);
+    let against: Vec<&str> = summary.comparisons.iter().map(|c| c.baseline.as_str()).collect();
+    assert_eq!(against, ["base", "maths"]);
+    let [base, maths] = [0, 1].map(|index| summary.comparisons[index].difference);
+    assert!(close(base.difference, 0.44) && base.low > 0.3 && base.p_value < 0.001);
+    // The same answers to the same documents.
+    assert_eq!((maths.difference, maths.p_value), (0.0, 1.0));
+}
+
+#[test]
+fn convergence_by_hand() {
+    let convergence = summary(true).convergence;
+    let course = [0.4, 0.4, 0.7, 0.7, 0.8];
+    assert!(convergence.course.iter().zip(course).all(|(a, b)| close(*a, b)));
+    let best: Vec<usize> = convergence.best_so_far.iter().map(|best| best.trials).collect();
+    assert_eq!(best, [1, 2, 5]);
+    let [first, second] = &convergence.generations[..] else {
+        panic!("{:?}", convergence.generations);
+    };
+    assert_eq!((first.feasible, first.infeasible), (2, 1));
+    assert!(close(first.median.unwrap(), 0.55) && close(first.best.unwrap(), 0.7));
+    assert!(close(second.median.unwrap(), 0.65) && close(second.best.unwrap(), 0.8));
+}
+
+#[test]
+fn the_text_has_every_table() {
+    let text = summary(true).render();
+    for expected in [
+        "trials    5, 1 of them infeasible",
+        "budget    1h; last trial after 9s",
+        "  maths       1  30.0 [",
+        "+16.0",
+        "Pareto front",
+        // 1 + 7·(0.7 - 0.4)/(0.8 - 0.4) = 6.25th of eight blocks.
+        "  ▁▁▆▆█\n",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_run_still_searching_has_no_holdout() {
+    let summary = summary(false);
+    assert!(summary.comparisons.is_empty() && summary.front.is_empty());
+    assert!(summary.standings[0].holdout.is_none() && summary.standings[0].gap().is_none());
+    let text = summary.render();
+    assert!(text.contains("Accuracy per task on search"), "{text}");
+    assert!(!text.contains("Pareto front"));
+}
+
+#[test]
+fn a_run_without_trials_renders() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(RunWriter::create(folder.path(), manifest(&["arc"], 1)).unwrap());
+    let summary = Summary::load(&RunFolder::open(folder.path()).unwrap()).unwrap();
+    assert!(summary.render().contains("trials    0, 0 of them infeasible"));
+    assert_eq!(serde_json::to_value(&summary).unwrap()["header"]["seed"], 7);
+}
+
+/// Leaves a run for `tests/reference/read_parquet.py` where `MERGE_SEARCH_TEST_KEEP` says.
+#[test]
+fn a_run_for_other_readers() {
+    if let Ok(path) = std::env::var("MERGE_SEARCH_TEST_KEEP") {
+        write_run(Path::new(&path), true);
+    }
+}

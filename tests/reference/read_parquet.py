@@ -1,0 +1,56 @@
+"""Reads every table of a run folder with polars and with pandas, prints shapes, and stops where the two differ.
+
+    pip install polars==2.1.0 pandas==3.1.1 pyarrow==26.0.1
+    python tests/reference/read_parquet.py results/<name>
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+
+FIXED = """trial name generation kind split outcome reason geometric_mean geometric_mean_low geometric_mean_high items
+seconds_per_item relative_time merge_seconds score_seconds peak_bytes recipe seed elapsed_seconds started_at""".split()
+ITEMS = "trial split task doc correct chosen margin".split()
+
+
+def same(path: Path) -> pl.DataFrame:
+    """The file as polars reads it, once pandas has read the same."""
+    a, b = pl.read_parquet(path), pd.read_parquet(path)
+    assert a.shape == b.shape and a.columns == list(b.columns), path
+    for column in a.columns:
+        left = a[column].to_list()
+        right = [None if pd.isna(x) else x for x in b[column]]
+        # pandas turns whole numbers with gaps into floats
+        assert all(x == y or (x is not None and float(x) == y) for x, y in zip(left, right, strict=True)), (path, column)
+    print(f"{path}: {a.shape}")
+    return a
+
+
+def main(run: Path) -> None:
+    manifest = json.loads((run / "manifest.json").read_text())
+    trials = pl.concat([same(path) for path in sorted(run.glob("trials/*.parquet"))])
+    items = pl.concat([same(path) for path in sorted(run.glob("items/*.parquet"))])
+    columns = FIXED + [f"accuracy.{task['name']}" for task in manifest["tasks"]]
+    columns += [f"gene.{gene['name']}" for gene in manifest["genes"]]
+    assert sorted(trials.columns) == sorted(columns), set(trials.columns) ^ set(columns)
+    assert items.columns == ITEMS, items.columns
+
+    scored = trials.filter(pl.col("outcome") == "feasible")
+    assert scored["items"].sum() == items.height
+    for task in (task["name"] for task in manifest["tasks"]):
+        share = items.filter(task=task).group_by("trial", "split").agg(pl.col("correct").mean())
+        both = scored.join(share, on=["trial", "split"], validate="1:1")
+        assert (both[f"accuracy.{task}"] - both["correct"]).abs().max() < 1e-12, task
+
+    assert pl.read_parquet(f"{run}/trials/*.parquet").shape == trials.shape
+    began = trials.select(pl.from_epoch("started_at", time_unit="us")).to_series()
+    print(f"trials {trials.shape}, items {items.shape}, {began.min()} to {began.max()}")
+    if (run / "front.parquet").exists():
+        print(same(run / "front.parquet").select("trial", "geometric_mean", "pooled_time"))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
