@@ -107,7 +107,7 @@ fn a_written_checkpoint_holds_what_mergekit_stores() {
             source_layers: plan.source_layers(),
             dtype: stored_dtype(&recipe).unwrap(),
         };
-        let elements = |i: usize| plan.merge_tensor(i);
+        let elements = |i: usize| plan.merge(&plan.tensors()[i]);
         write_checkpoint(&dir, &plan.shapes(), elements, &config).unwrap();
 
         let ours = stored(&dir.join("model.safetensors"));

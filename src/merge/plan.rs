@@ -84,15 +84,14 @@ impl<'a> MergePlan<'a> {
         self.tensors.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect()
     }
 
-    /// Merges the `i`-th of [`MergePlan::tensors`]; its elements are row-major.
+    /// Merges one of [`MergePlan::tensors`]; its elements are row-major.
     ///
     /// # Errors
     /// A weight cannot be read.
     ///
     /// # Panics
-    /// There is no `i`-th tensor.
-    pub fn merge_tensor(&self, i: usize) -> Result<Vec<f32>, MergeError> {
-        let tensor = &self.tensors[i];
+    /// The tensor is of another plan, with more models than this one.
+    pub fn merge(&self, tensor: &PlannedTensor) -> Result<Vec<f32>, MergeError> {
         let read = |input: &Input| self.models[input.model].1.tensor(&input.tensor);
         let base = tensor.base.as_ref().map(read).transpose()?.unwrap_or_default();
         let inputs = tensor.inputs.iter().map(read).collect::<Result<Vec<_>, _>>()?;
@@ -137,10 +136,9 @@ impl<'a> MergePlan<'a> {
         tensor.inputs.iter().zip(densities).map(dropout).collect()
     }
 
-    fn merged(&self, i: usize) -> Result<MergedTensor, MergeError> {
-        let PlannedTensor { name, shape, .. } = &self.tensors[i];
-        let (name, shape, values) = (name.clone(), shape.clone(), self.merge_tensor(i)?);
-        Ok(MergedTensor { name, shape, values })
+    fn merged(&self, tensor: &PlannedTensor) -> Result<MergedTensor, MergeError> {
+        let values = self.merge(tensor)?;
+        Ok(MergedTensor { name: tensor.name.clone(), shape: tensor.shape.clone(), values })
     }
 }
 
@@ -149,7 +147,7 @@ impl<'a> MergePlan<'a> {
 /// # Errors
 /// A weight cannot be read.
 pub fn merge_all(plan: &MergePlan) -> Result<Vec<MergedTensor>, MergeError> {
-    (0..plan.tensors.len()).map(|i| plan.merged(i)).collect()
+    plan.tensors.iter().map(|tensor| plan.merged(tensor)).collect()
 }
 
 /// Merges all tensors on rayon's threads, to the same bits as [`merge_all`].
@@ -157,8 +155,7 @@ pub fn merge_all(plan: &MergePlan) -> Result<Vec<MergedTensor>, MergeError> {
 /// # Errors
 /// A weight cannot be read.
 pub fn merge_all_parallel(plan: &MergePlan) -> Result<Vec<MergedTensor>, MergeError> {
-    let indices = (0..plan.tensors.len()).into_par_iter();
-    let merged: Vec<_> = indices.map(|i| plan.merged(i)).collect();
+    let merged: Vec<_> = plan.tensors.par_iter().map(|tensor| plan.merged(tensor)).collect();
     // Only now, so that of several errors it is always the first one that comes out.
     merged.into_iter().collect()
 }
