@@ -79,9 +79,7 @@ impl Checkpoint {
 
     /// All tensors, by name.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &TensorShape)> {
-        self.tensors
-            .iter()
-            .map(|(name, stored)| (name.as_str(), &stored.shape))
+        self.tensors.iter().map(|(name, stored)| (name.as_str(), &stored.shape))
     }
 
     /// Shape and stored type of a tensor.
@@ -93,15 +91,9 @@ impl Checkpoint {
     pub fn dtype(&self) -> Option<Dtype> {
         let elements = |dtype| -> usize {
             let of_type = |(_, shape): &(&str, &TensorShape)| shape.dtype == dtype;
-            self.tensors()
-                .filter(of_type)
-                .map(|(_, shape)| shape.elements())
-                .sum()
+            self.tensors().filter(of_type).map(|(_, shape)| shape.elements()).sum()
         };
-        Dtype::ALL
-            .into_iter()
-            .filter(|dtype| elements(*dtype) > 0)
-            .max_by_key(|d| elements(*d))
+        Dtype::ALL.into_iter().filter(|dtype| elements(*dtype) > 0).max_by_key(|d| elements(*d))
     }
 
     /// A tensor's elements, row-major; borrowed from the file where they are stored as aligned `f32`.
@@ -109,10 +101,8 @@ impl Checkpoint {
     /// # Errors
     /// No tensor of that name.
     pub fn tensor(&self, name: &str) -> Result<Cow<'_, [f32]>, CheckpointError> {
-        let missing = || CheckpointError::NoTensor {
-            dir: self.dir.clone(),
-            tensor: name.to_owned(),
-        };
+        let missing =
+            || CheckpointError::NoTensor { dir: self.dir.clone(), tensor: name.to_owned() };
         let stored = self.tensors.get(name).ok_or_else(missing)?;
         let file = &self.files[stored.file];
         Ok(stored.shape.dtype.to_f32(&file.map[stored.bytes.clone()]))
@@ -120,9 +110,7 @@ impl Checkpoint {
 
     /// The file that holds a tensor.
     pub fn file_of(&self, name: &str) -> Option<&Path> {
-        self.tensors
-            .get(name)
-            .map(|stored| self.files[stored.file].path.as_path())
+        self.tensors.get(name).map(|stored| self.files[stored.file].path.as_path())
     }
 
     /// Row-major index of a tensor's first NaN or infinite element.
@@ -130,10 +118,7 @@ impl Checkpoint {
     /// # Errors
     /// No tensor of that name.
     pub fn first_non_finite(&self, name: &str) -> Result<Option<usize>, CheckpointError> {
-        Ok(self
-            .tensor(name)?
-            .iter()
-            .position(|element| !element.is_finite()))
+        Ok(self.tensor(name)?.iter().position(|element| !element.is_finite()))
     }
 
     /// Reads every weight once and refuses the checkpoint if one is NaN or infinite.
@@ -144,11 +129,7 @@ impl Checkpoint {
         for (name, stored) in &self.tensors {
             if let Some(index) = self.first_non_finite(name)? {
                 let file = self.files[stored.file].path.clone();
-                return Err(CheckpointError::NotFinite {
-                    file,
-                    tensor: name.clone(),
-                    index,
-                });
+                return Err(CheckpointError::NotFinite { file, tensor: name.clone(), index });
             }
         }
         Ok(())
@@ -163,11 +144,7 @@ impl Checkpoint {
             let (first, other) = (self.found(name), expert.found(name));
             if first.shape != other.shape {
                 let (first, other) = (Box::new(first), Box::new(other));
-                return Err(CheckpointError::ShapesDiffer {
-                    tensor: name.clone(),
-                    first,
-                    other,
-                });
+                return Err(CheckpointError::ShapesDiffer { tensor: name.clone(), first, other });
             }
         }
         Ok(())
@@ -195,11 +172,7 @@ impl Checkpoint {
             let name = file.path.file_name().unwrap_or_default().to_string_lossy();
             add_file(&mut all, &name, &file.map);
         }
-        Ok(all
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
+        Ok(all.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
 

@@ -19,31 +19,16 @@ pub(super) const LAYER_KEYS: [&str; 3] = ["num_hidden_layers", "n_layer", "num_l
 
 pub(super) fn open(dir: &Path) -> Result<Checkpoint, CheckpointError> {
     if !dir.is_dir() {
-        return Err(CheckpointError::NoFolder {
-            dir: dir.to_owned(),
-        });
+        return Err(CheckpointError::NoFolder { dir: dir.to_owned() });
     }
     let (paths, index) = weight_files(dir)?;
     let config_path = dir.join("config.json");
     let config = read_json(&config_path)?;
     let layers = layers(&config, &config_path)?;
-    let tied_head = config
-        .get("tie_word_embeddings")
-        .and_then(Value::as_bool)
-        .unwrap_or(false);
-    let files = paths
-        .into_iter()
-        .map(WeightFile::open)
-        .collect::<Result<Vec<_>, _>>()?;
+    let tied_head = config.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false);
+    let files = paths.into_iter().map(WeightFile::open).collect::<Result<Vec<_>, _>>()?;
     let tensors = tensor_table(&files, index.as_ref(), tied_head)?;
-    Ok(Checkpoint {
-        dir: dir.to_owned(),
-        config,
-        layers,
-        tied_head,
-        files,
-        tensors,
-    })
+    Ok(Checkpoint { dir: dir.to_owned(), config, layers, tied_head, files, tensors })
 }
 
 /// Tensor → file name, of a sharded checkpoint.
@@ -58,17 +43,11 @@ fn weight_files(dir: &Path) -> Result<(Vec<PathBuf>, Option<Index>), CheckpointE
     if !index_path.is_file() {
         let pickled = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
         let pickled = pickled.iter().any(|name| dir.join(name).is_file());
-        return Err(CheckpointError::NoSafetensors {
-            dir: dir.to_owned(),
-            pickled,
-        });
+        return Err(CheckpointError::NoSafetensors { dir: dir.to_owned(), pickled });
     }
     let index = read_index(&index_path)?;
     let names: BTreeSet<&String> = index.values().collect();
-    Ok((
-        names.into_iter().map(|name| dir.join(name)).collect(),
-        Some(index),
-    ))
+    Ok((names.into_iter().map(|name| dir.join(name)).collect(), Some(index)))
 }
 
 fn read_index(path: &Path) -> Result<Index, CheckpointError> {
@@ -78,16 +57,10 @@ fn read_index(path: &Path) -> Result<Index, CheckpointError> {
         expected: "a mapping of tensor names to names of files in the same folder",
     };
     let json = read_json(path)?;
-    let map = json
-        .get("weight_map")
-        .and_then(Value::as_object)
-        .ok_or_else(wrong)?;
+    let map = json.get("weight_map").and_then(Value::as_object).ok_or_else(wrong)?;
     map.iter()
         .map(|(tensor, file)| {
-            let file = file
-                .as_str()
-                .filter(|file| is_plain(file))
-                .ok_or_else(wrong)?;
+            let file = file.as_str().filter(|file| is_plain(file)).ok_or_else(wrong)?;
             Ok((tensor.clone(), file.to_owned()))
         })
         .collect()
@@ -99,29 +72,20 @@ fn is_plain(file: &str) -> bool {
 }
 
 pub(super) fn read_json(path: &Path) -> Result<Value, CheckpointError> {
-    let text = std::fs::read(path).map_err(|source| CheckpointError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    serde_json::from_slice(&text).map_err(|source| CheckpointError::Json {
-        path: path.to_owned(),
-        source,
-    })
+    let text = std::fs::read(path)
+        .map_err(|source| CheckpointError::Read { path: path.to_owned(), source })?;
+    serde_json::from_slice(&text)
+        .map_err(|source| CheckpointError::Json { path: path.to_owned(), source })
 }
 
 fn layers(config: &Value, path: &Path) -> Result<usize, CheckpointError> {
-    let layers = LAYER_KEYS
-        .iter()
-        .find_map(|key| config.get(key))
-        .and_then(Value::as_u64);
+    let layers = LAYER_KEYS.iter().find_map(|key| config.get(key)).and_then(Value::as_u64);
     let wrong = || CheckpointError::Key {
         path: path.to_owned(),
         key: LAYER_KEYS[0].to_owned(),
         expected: "a whole number",
     };
-    layers
-        .and_then(|layers| usize::try_from(layers).ok())
-        .ok_or_else(wrong)
+    layers.and_then(|layers| usize::try_from(layers).ok()).ok_or_else(wrong)
 }
 
 impl WeightFile {
@@ -144,13 +108,10 @@ fn tensor_table(
     for (number, file) in files.iter().enumerate() {
         let belongs = |tensor: &str| match index {
             None => true,
-            Some(index) => index
-                .get(tensor)
-                .is_some_and(|name| file.path.ends_with(name)),
+            Some(index) => index.get(tensor).is_some_and(|name| file.path.ends_with(name)),
         };
-        let of_file = read_header(number, file, |tensor| {
-            belongs(tensor) && has_effect(tensor, tied_head)
-        })?;
+        let of_file =
+            read_header(number, file, |tensor| belongs(tensor) && has_effect(tensor, tied_head))?;
         table.extend(of_file);
     }
     require_listed(files, index, &table, tied_head)?;
@@ -185,18 +146,11 @@ fn read_header(
     file: &WeightFile,
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<(String, StoredTensor)>, CheckpointError> {
-    let malformed = |source| CheckpointError::Safetensors {
-        path: file.path.clone(),
-        source,
-    };
+    let malformed = |source| CheckpointError::Safetensors { path: file.path.clone(), source };
     let (header, metadata) = SafeTensors::read_metadata(&file.map).map_err(malformed)?;
     let start = LENGTH_BYTES + header;
     let mut tensors = Vec::new();
-    for name in metadata
-        .offset_keys()
-        .into_iter()
-        .filter(|name| wanted(name))
-    {
+    for name in metadata.offset_keys().into_iter().filter(|name| wanted(name)) {
         let Some(stored) = metadata.info(&name) else {
             continue;
         };
@@ -205,24 +159,14 @@ fn read_header(
             tensor: name.clone(),
             dtype: format!("{:?}", stored.dtype),
         })?;
-        let shape = TensorShape {
-            shape: stored.shape.clone(),
-            dtype,
-        };
+        let shape = TensorShape { shape: stored.shape.clone(), dtype };
         let (first, end) = stored.data_offsets;
         let bytes = start.saturating_add(first)..start.saturating_add(end);
         // The crate's own check adds without a guard against overflow.
         if file.map.get(bytes.clone()).is_none() {
             return Err(malformed(safetensors::SafeTensorError::InvalidOffset(name)));
         }
-        tensors.push((
-            name,
-            StoredTensor {
-                shape,
-                file: number,
-                bytes,
-            },
-        ));
+        tensors.push((name, StoredTensor { shape, file: number, bytes }));
     }
     Ok(tensors)
 }

@@ -110,10 +110,7 @@ fn singles(bytes: &[u8]) -> Cow<'_, [f32]> {
 }
 
 fn bits(bytes: &[u8]) -> Vec<u16> {
-    bytes
-        .chunks_exact(2)
-        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
-        .collect()
+    bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect()
 }
 
 fn little_endian(bits: &[u16]) -> Vec<u8> {

@@ -20,12 +20,7 @@ fn folder(config: &str, files: &[(&str, &[u8])]) -> TempDir {
 
 /// A safetensors file, put together by hand.
 fn file(header: &str, content: &[u8]) -> Vec<u8> {
-    [
-        &(header.len() as u64).to_le_bytes(),
-        header.as_bytes(),
-        content,
-    ]
-    .concat()
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), content].concat()
 }
 
 fn singles(name: &str, values: &[f32]) -> Vec<u8> {
@@ -81,19 +76,11 @@ fn sharded(y_file: &str) -> Result<Checkpoint, CheckpointError> {
 fn shards_are_read_as_their_index_says() {
     let checkpoint = sharded("two.safetensors").unwrap();
     assert_eq!(*checkpoint.tensor("y").unwrap(), [2.0]);
-    assert!(
-        checkpoint
-            .file_of("y")
-            .unwrap()
-            .ends_with("two.safetensors")
-    );
+    assert!(checkpoint.file_of("y").unwrap().ends_with("two.safetensors"));
     let error = sharded("one.safetensors").unwrap_err();
     assert!(matches!(error, CheckpointError::NotInShard { ref tensor, .. } if tensor == "y"));
     for outside in ["../two.safetensors", "/etc/passwd", "..", ""] {
-        assert!(
-            matches!(sharded(outside), Err(CheckpointError::Key { .. })),
-            "{outside}"
-        );
+        assert!(matches!(sharded(outside), Err(CheckpointError::Key { .. })), "{outside}");
     }
 }
 
@@ -107,23 +94,15 @@ fn what_cannot_be_merged_is_refused_with_a_reason() {
     let nothing = message(CONFIG, &[]);
     assert!(!nothing.contains("safe_serialization"), "{nothing}");
     let truncated = message(CONFIG, &[("model.safetensors", &good[..good.len() - 1])]);
-    assert!(
-        truncated.contains("model.safetensors is not a whole"),
-        "{truncated}"
-    );
+    assert!(truncated.contains("model.safetensors is not a whole"), "{truncated}");
     let config = message("{}", &[("model.safetensors", &good)]);
     assert!(config.contains("num_hidden_layers"), "{config}");
     let json = message("{", &[("model.safetensors", &good)]);
     assert!(json.contains("not JSON"), "{json}");
     let header = r#"{"x":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}"#;
     let integers = message(CONFIG, &[("model.safetensors", &file(header, &[0; 8]))]);
-    assert!(
-        integers.contains("I64") && integers.contains("BF16"),
-        "{integers}"
-    );
-    let no_folder = Checkpoint::open(Path::new("/nowhere/at/all"))
-        .unwrap_err()
-        .to_string();
+    assert!(integers.contains("I64") && integers.contains("BF16"), "{integers}");
+    let no_folder = Checkpoint::open(Path::new("/nowhere/at/all")).unwrap_err().to_string();
     assert!(no_folder.contains("/nowhere/at/all"), "{no_folder}");
 }
 
@@ -133,13 +112,7 @@ fn absurd_sizes_are_refused() {
     let shape = r#"{"x":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]}}"#;
     let offsets = r#"{"x":{"dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,18446744073709551615]}}"#;
     let long = [&(1_u64 << 60).to_le_bytes()[..], b"{}"].concat();
-    for bytes in [
-        file(shape, &[]),
-        file(offsets, &[]),
-        long,
-        Vec::new(),
-        vec![0; 7],
-    ] {
+    for bytes in [file(shape, &[]), file(offsets, &[]), long, Vec::new(), vec![0; 7]] {
         let error = opened(CONFIG, &[("model.safetensors", &bytes)]).unwrap_err();
         assert!(matches!(
             error,
@@ -152,12 +125,7 @@ fn absurd_sizes_are_refused() {
 fn the_head_of_a_tied_model_is_left_out() {
     let tied = r#"{"num_hidden_layers": 2, "tie_word_embeddings": true}"#;
     let head = singles("lm_head.weight", &[1.0]);
-    let count = |config| {
-        opened(config, &[("model.safetensors", &head)])
-            .unwrap()
-            .tensors()
-            .count()
-    };
+    let count = |config| opened(config, &[("model.safetensors", &head)]).unwrap().tensors().count();
     assert_eq!(count(tied), 0);
     assert_eq!(count(CONFIG), 1);
 }
@@ -169,10 +137,7 @@ fn a_non_finite_weight_is_found() {
         let checkpoint = opened(CONFIG, &[("model.safetensors", &bytes)]).unwrap();
         assert_eq!(checkpoint.first_non_finite("x").unwrap(), Some(2));
         let message = checkpoint.require_finite().unwrap_err().to_string();
-        assert!(
-            message.contains("model.safetensors: element 2 of tensor `x`"),
-            "{message}"
-        );
+        assert!(message.contains("model.safetensors: element 2 of tensor `x`"), "{message}");
     }
     let bytes = singles("x", &[f32::MAX, -0.0]);
     let checkpoint = opened(CONFIG, &[("model.safetensors", &bytes)]).unwrap();
@@ -184,19 +149,10 @@ fn a_non_finite_weight_is_found() {
 fn an_expert_of_another_shape_is_refused() {
     let of = |bytes: &[u8]| opened(CONFIG, &[("model.safetensors", bytes)]).unwrap();
     let base = of(&singles("x", &[1.0, 2.0]));
-    assert!(
-        base.require_same_shapes(&of(&singles("x", &[3.0, 4.0])))
-            .is_ok()
-    );
-    let message = base
-        .require_same_shapes(&of(&singles("x", &[3.0])))
-        .unwrap_err()
-        .to_string();
+    assert!(base.require_same_shapes(&of(&singles("x", &[3.0, 4.0]))).is_ok());
+    let message = base.require_same_shapes(&of(&singles("x", &[3.0]))).unwrap_err().to_string();
     assert!(message.contains("`x`") && message.contains("[2] in") && message.contains("[1] in"));
-    let message = base
-        .require_same_shapes(&of(&singles("y", &[3.0])))
-        .unwrap_err()
-        .to_string();
+    let message = base.require_same_shapes(&of(&singles("y", &[3.0]))).unwrap_err().to_string();
     assert!(message.contains("missing in"), "{message}");
 }
 
@@ -208,31 +164,18 @@ fn the_digest_follows_the_content_and_not_the_folder() {
     };
     assert_eq!(digest(CONFIG, 1.0), digest(CONFIG, 1.0));
     assert_ne!(digest(CONFIG, 1.0), digest(CONFIG, 1.5));
-    assert_ne!(
-        digest(CONFIG, 1.0),
-        digest(r#"{"num_hidden_layers": 3}"#, 1.0)
-    );
+    assert_ne!(digest(CONFIG, 1.0), digest(r#"{"num_hidden_layers": 3}"#, 1.0));
     assert_eq!(digest(CONFIG, 1.0).len(), 64);
 }
 
 fn written(dtype: Dtype, values: &[f32]) -> (TempDir, Result<(), WriteError<Infallible>>) {
     let bytes = singles("x", values);
-    let source = folder(
-        CONFIG,
-        &[("model.safetensors", &bytes), ("tokenizer.json", b"{}")],
-    );
+    let source = folder(CONFIG, &[("model.safetensors", &bytes), ("tokenizer.json", b"{}")]);
     let checkpoint = Checkpoint::open(source.path()).unwrap();
     let out = tempfile::tempdir().unwrap();
-    let tensors = [
-        ("y".to_owned(), vec![1, values.len()]),
-        ("z".to_owned(), vec![]),
-    ];
+    let tensors = [("y".to_owned(), vec![1, values.len()]), ("z".to_owned(), vec![])];
     let elements = |i: usize| Ok(if i == 0 { values.to_vec() } else { vec![7.0] });
-    let config = OutputConfig {
-        source: &checkpoint,
-        source_layers: &[1, 0, 1],
-        dtype,
-    };
+    let config = OutputConfig { source: &checkpoint, source_layers: &[1, 0, 1], dtype };
     let result = write_checkpoint(&out.path().join("new"), &tensors, elements, &config);
     (out, result)
 }
@@ -245,25 +188,12 @@ fn what_is_written_can_be_opened() {
         let checkpoint = Checkpoint::open(&out.path().join("new")).unwrap();
         assert_eq!(*checkpoint.tensor("y").unwrap(), [1.5, -2.0, 0.0]);
         assert_eq!(*checkpoint.tensor("z").unwrap(), [7.0]);
-        assert_eq!(
-            checkpoint.shape("y"),
-            Some(&TensorShape {
-                shape: vec![1, 3],
-                dtype
-            })
-        );
+        assert_eq!(checkpoint.shape("y"), Some(&TensorShape { shape: vec![1, 3], dtype }));
         assert_eq!(checkpoint.layers(), 3);
         assert_eq!(checkpoint.config()["torch_dtype"], dtype.torch_name());
-        assert_eq!(
-            checkpoint.config()["layer_types"],
-            serde_json::json!(["b", "a", "b"])
-        );
+        assert_eq!(checkpoint.config()["layer_types"], serde_json::json!(["b", "a", "b"]));
         assert!(out.path().join("new/tokenizer.json").is_file());
-        assert_eq!(
-            fs::read_dir(out.path()).unwrap().count(),
-            1,
-            "the partial folder is gone"
-        );
+        assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1, "the partial folder is gone");
     }
 }
 
@@ -274,34 +204,20 @@ fn writing_rounds_to_the_nearest() {
     result.unwrap();
     let checkpoint = Checkpoint::open(&out.path().join("new")).unwrap();
     let step = 1.0 / 128.0;
-    assert_eq!(
-        *checkpoint.tensor("y").unwrap(),
-        [1.0, 1.0 + 2.0 * step, 1.0 + step]
-    );
+    assert_eq!(*checkpoint.tensor("y").unwrap(), [1.0, 1.0 + 2.0 * step, 1.0 + step]);
 }
 
 #[test]
 fn a_failed_write_leaves_nothing_behind() {
     let source = folder(CONFIG, &[("model.safetensors", &singles("x", &[1.0]))]);
     let checkpoint = Checkpoint::open(source.path()).unwrap();
-    let config = OutputConfig {
-        source: &checkpoint,
-        source_layers: &[0],
-        dtype: Dtype::F32,
-    };
+    let config = OutputConfig { source: &checkpoint, source_layers: &[0], dtype: Dtype::F32 };
     let tensors = [("y".to_owned(), vec![2])];
     let out = tempfile::tempdir().unwrap();
     let dir = out.path().join("new");
     let short = |_| Ok::<_, Infallible>([1.0_f32]);
     let error = write_checkpoint(&dir, &tensors, short, &config).unwrap_err();
-    assert!(matches!(
-        error,
-        WriteError::Elements {
-            expected: 2,
-            found: 1,
-            ..
-        }
-    ));
+    assert!(matches!(error, WriteError::Elements { expected: 2, found: 1, .. }));
     let broken = |_| Err::<[f32; 2], _>(std::fmt::Error);
     assert!(matches!(
         write_checkpoint(&dir, &tensors, broken, &config),
@@ -323,18 +239,10 @@ fn roles_are_read_off_names() {
     use TensorGroup::*;
     for (name, group, layer) in [
         ("model.embed_tokens.weight", Embedding, None),
-        (
-            "model.layers.12.self_attn.q_proj.weight",
-            Attention,
-            Some(12),
-        ),
+        ("model.layers.12.self_attn.q_proj.weight", Attention, Some(12)),
         ("model.layers.3.self_attn.q_norm.weight", Attention, Some(3)),
         ("model.layers.0.mlp.down_proj.weight", Mlp, Some(0)),
-        (
-            "model.layers.0.post_attention_layernorm.weight",
-            Norm,
-            Some(0),
-        ),
+        ("model.layers.0.post_attention_layernorm.weight", Norm, Some(0)),
         ("model.norm.weight", Norm, None),
         ("lm_head.weight", Head, None),
         ("transformer.h.7.attn.c_attn.weight", Attention, Some(7)),
@@ -346,10 +254,7 @@ fn roles_are_read_off_names() {
     ] {
         assert_eq!(TensorRole::of(name), TensorRole { group, layer }, "{name}");
     }
-    assert_eq!(
-        in_layer("model.layers.12.mlp.up.weight", 3),
-        "model.layers.3.mlp.up.weight"
-    );
+    assert_eq!(in_layer("model.layers.12.mlp.up.weight", 3), "model.layers.3.mlp.up.weight");
     assert_eq!(in_layer("model.norm.weight", 3), "model.norm.weight");
 }
 

@@ -90,12 +90,7 @@ where
 {
     require_empty(dir)?;
     let partial = Partial::create(dir)?;
-    write_weights(
-        &partial.0.join("model.safetensors"),
-        tensors,
-        &mut elements,
-        config.dtype,
-    )?;
+    write_weights(&partial.0.join("model.safetensors"), tensors, &mut elements, config.dtype)?;
     write_config(&partial.0.join("config.json"), config)?;
     copy_companions(config.source.dir(), &partial.0)?;
     partial.rename(dir)
@@ -105,9 +100,7 @@ fn require_empty<E: std::error::Error>(dir: &Path) -> Result<(), WriteError<E>> 
     match fs::read_dir(dir) {
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
-            Some(_) => Err(WriteError::NotEmpty {
-                dir: dir.to_owned(),
-            }),
+            Some(_) => Err(WriteError::NotEmpty { dir: dir.to_owned() }),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(failed(dir)(source)),
@@ -115,10 +108,7 @@ fn require_empty<E: std::error::Error>(dir: &Path) -> Result<(), WriteError<E>> 
 }
 
 fn failed<E: std::error::Error>(path: &Path) -> impl FnOnce(io::Error) -> WriteError<E> {
-    move |source| WriteError::Write {
-        path: path.to_owned(),
-        source,
-    }
+    move |source| WriteError::Write { path: path.to_owned(), source }
 }
 
 /// A folder in the making; removed again unless renamed.
@@ -165,24 +155,16 @@ where
 {
     let file = File::create(path).map_err(failed(path))?;
     let mut file = BufWriter::new(file);
-    file.write_all(&header(tensors, dtype))
-        .map_err(failed(path))?;
+    file.write_all(&header(tensors, dtype)).map_err(failed(path))?;
     for (i, (name, shape)) in tensors.iter().enumerate() {
         let values = elements(i).map_err(WriteError::Tensor)?;
         let (found, expected) = (values.as_ref().len(), shape.iter().product());
         if found != expected {
-            return Err(WriteError::Elements {
-                tensor: name.clone(),
-                expected,
-                found,
-            });
+            return Err(WriteError::Elements { tensor: name.clone(), expected, found });
         }
-        file.write_all(&dtype.to_bytes(values.as_ref()))
-            .map_err(failed(path))?;
+        file.write_all(&dtype.to_bytes(values.as_ref())).map_err(failed(path))?;
     }
-    let file = file
-        .into_inner()
-        .map_err(|error| failed(path)(error.into_error()))?;
+    let file = file.into_inner().map_err(|error| failed(path)(error.into_error()))?;
     file.sync_all().map_err(failed(path))
 }
 
@@ -209,9 +191,7 @@ fn write_config<E: std::error::Error>(
 ) -> Result<(), WriteError<E>> {
     let text = format!("{:#}\n", adapted(config));
     let mut file = File::create(path).map_err(failed(path))?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(failed(path))
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed(path))
 }
 
 /// `config.json` with the number of layers, the per-layer lists and the type of the output.
@@ -226,18 +206,10 @@ fn adapted(config: &OutputConfig) -> Value {
         }
     }
     if let Some(types) = entries.get("layer_types").and_then(Value::as_array) {
-        let types: Vec<_> = config
-            .source_layers
-            .iter()
-            .filter_map(|i| types.get(*i))
-            .collect();
+        let types: Vec<_> = config.source_layers.iter().filter_map(|i| types.get(*i)).collect();
         entries.insert("layer_types".to_owned(), json!(types));
     }
-    let key = if entries.contains_key("dtype") {
-        "dtype"
-    } else {
-        "torch_dtype"
-    };
+    let key = if entries.contains_key("dtype") { "dtype" } else { "torch_dtype" };
     entries.insert(key.to_owned(), json!(config.dtype.torch_name()));
     adapted
 }
@@ -246,9 +218,7 @@ fn copy_companions<E: std::error::Error>(from: &Path, to: &Path) -> Result<(), W
     for name in COMPANIONS {
         let (from, to) = (from.join(name), to.join(name));
         if from.is_file() {
-            fs::copy(&from, &to)
-                .and_then(|_| sync(&to))
-                .map_err(failed(&to))?;
+            fs::copy(&from, &to).and_then(|_| sync(&to)).map_err(failed(&to))?;
         }
     }
     sync(to).map_err(failed(to))

@@ -39,11 +39,7 @@ impl MaskKey<'_> {
             stream.fill_bytes(words);
             for (element, word) in chunk.iter_mut().zip(words.chunks_exact(4)) {
                 let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
-                *element = if u64::from(word) < threshold {
-                    *element
-                } else {
-                    0.0
-                };
+                *element = if u64::from(word) < threshold { *element } else { 0.0 };
             }
         }
     }

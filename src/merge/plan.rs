@@ -66,12 +66,7 @@ impl<'a> MergePlan<'a> {
         let planner = planner::plan(recipe, models)?;
         let (tensors, source_layers) = (planner.tensors, planner.source_layers);
         let (models, mask_seed) = (models.to_vec(), recipe.mask_seed);
-        Ok(MergePlan {
-            models,
-            mask_seed,
-            tensors,
-            source_layers,
-        })
+        Ok(MergePlan { models, mask_seed, tensors, source_layers })
     }
 
     /// The output's tensors: those before the layers, the layers, those after.
@@ -86,33 +81,20 @@ impl<'a> MergePlan<'a> {
 
     /// Names and shapes, as [`crate::checkpoint::write_checkpoint`] takes them.
     pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {
-        self.tensors
-            .iter()
-            .map(|tensor| (tensor.name.clone(), tensor.shape.clone()))
-            .collect()
+        self.tensors.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect()
     }
 
-    /// Merges the `i`-th of [`MergePlan::tensors`]; its elements are row-major.
+    /// Merges one of [`MergePlan::tensors`]; its elements are row-major.
     ///
     /// # Errors
     /// A weight cannot be read.
     ///
     /// # Panics
-    /// There is no `i`-th tensor.
-    pub fn merge_tensor(&self, i: usize) -> Result<Vec<f32>, MergeError> {
-        let tensor = &self.tensors[i];
+    /// The tensor is of another plan, with more models than this one.
+    pub fn merge(&self, tensor: &PlannedTensor) -> Result<Vec<f32>, MergeError> {
         let read = |input: &Input| self.models[input.model].1.tensor(&input.tensor);
-        let base = tensor
-            .base
-            .as_ref()
-            .map(read)
-            .transpose()?
-            .unwrap_or_default();
-        let inputs = tensor
-            .inputs
-            .iter()
-            .map(read)
-            .collect::<Result<Vec<_>, _>>()?;
+        let base = tensor.base.as_ref().map(read).transpose()?.unwrap_or_default();
+        let inputs = tensor.inputs.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let inputs: Vec<&[f32]> = inputs.iter().map(AsRef::as_ref).collect();
         Ok(self.apply(tensor, &base, &inputs))
     }
@@ -120,32 +102,23 @@ impl<'a> MergePlan<'a> {
     fn apply(&self, tensor: &PlannedTensor, base: &[f32], inputs: &[&[f32]]) -> Vec<f32> {
         match &tensor.operation {
             Operation::Linear { weights, normalize } => linear(inputs, weights, *normalize),
-            Operation::Slerp { t } => inputs
-                .first()
-                .map_or_else(Vec::new, |model| slerp(base, model, *t)),
+            Operation::Slerp { t } => {
+                inputs.first().map_or_else(Vec::new, |model| slerp(base, model, *t))
+            }
             Operation::TaskArithmetic { weights, mixing } => {
                 task_arithmetic(base, inputs, weights, *mixing)
             }
-            Operation::Ties {
-                weights,
-                densities,
-                rescale,
-                mixing,
-            } => ties(base, inputs, weights, densities, *rescale, *mixing),
-            Operation::Dare {
-                weights,
-                densities,
-                rescale,
-                mixing,
-                elect_sign,
-            } => {
+            Operation::Ties { weights, densities, rescale, mixing } => {
+                ties(base, inputs, weights, densities, *rescale, *mixing)
+            }
+            Operation::Dare { weights, densities, rescale, mixing, elect_sign } => {
                 let dropouts = self.dropouts(tensor, densities, *rescale);
                 let method = if *elect_sign { dare_ties } else { dare_linear };
                 method(base, inputs, weights, &dropouts, *mixing)
             }
-            Operation::Passthrough { scale } => inputs
-                .first()
-                .map_or_else(Vec::new, |model| passthrough(model, *scale)),
+            Operation::Passthrough { scale } => {
+                inputs.first().map_or_else(Vec::new, |model| passthrough(model, *scale))
+            }
         }
     }
 
@@ -157,28 +130,15 @@ impl<'a> MergePlan<'a> {
     ) -> Vec<Dropout<'t>> {
         let dropout = |(input, density): (&Input, &f64)| {
             let model = self.models[input.model].0.as_str();
-            let mask = MaskKey {
-                seed: self.mask_seed,
-                model,
-                tensor: &tensor.name,
-            };
-            Dropout {
-                density: *density,
-                rescale,
-                mask,
-            }
+            let mask = MaskKey { seed: self.mask_seed, model, tensor: &tensor.name };
+            Dropout { density: *density, rescale, mask }
         };
         tensor.inputs.iter().zip(densities).map(dropout).collect()
     }
 
-    fn merged(&self, i: usize) -> Result<MergedTensor, MergeError> {
-        let PlannedTensor { name, shape, .. } = &self.tensors[i];
-        let (name, shape, values) = (name.clone(), shape.clone(), self.merge_tensor(i)?);
-        Ok(MergedTensor {
-            name,
-            shape,
-            values,
-        })
+    fn merged(&self, tensor: &PlannedTensor) -> Result<MergedTensor, MergeError> {
+        let values = self.merge(tensor)?;
+        Ok(MergedTensor { name: tensor.name.clone(), shape: tensor.shape.clone(), values })
     }
 }
 
@@ -187,7 +147,7 @@ impl<'a> MergePlan<'a> {
 /// # Errors
 /// A weight cannot be read.
 pub fn merge_all(plan: &MergePlan) -> Result<Vec<MergedTensor>, MergeError> {
-    (0..plan.tensors.len()).map(|i| plan.merged(i)).collect()
+    plan.tensors.iter().map(|tensor| plan.merged(tensor)).collect()
 }
 
 /// Merges all tensors on rayon's threads, to the same bits as [`merge_all`].
@@ -195,8 +155,7 @@ pub fn merge_all(plan: &MergePlan) -> Result<Vec<MergedTensor>, MergeError> {
 /// # Errors
 /// A weight cannot be read.
 pub fn merge_all_parallel(plan: &MergePlan) -> Result<Vec<MergedTensor>, MergeError> {
-    let indices = (0..plan.tensors.len()).into_par_iter();
-    let merged: Vec<_> = indices.map(|i| plan.merged(i)).collect();
+    let merged: Vec<_> = plan.tensors.par_iter().map(|tensor| plan.merged(tensor)).collect();
     // Only now, so that of several errors it is always the first one that comes out.
     merged.into_iter().collect()
 }

@@ -33,13 +33,8 @@ enum Place {
 impl Place {
     fn of(name: &str) -> Place {
         match TensorRole::of(name) {
-            TensorRole {
-                layer: Some(layer), ..
-            } => Place::Layer(layer),
-            TensorRole {
-                group: TensorGroup::Embedding,
-                ..
-            } => Place::Before,
+            TensorRole { layer: Some(layer), .. } => Place::Layer(layer),
+            TensorRole { group: TensorGroup::Embedding, .. } => Place::Before,
             _ => Place::After,
         }
     }
@@ -63,17 +58,9 @@ pub(super) fn plan<'r, 'a>(
     let (Some(first), Some(last)) = (slices.first(), slices.last()) else {
         return Err(MergeError::NoSlices);
     };
-    let names = models
-        .iter()
-        .map(|(_, checkpoint)| by_place(checkpoint))
-        .collect();
-    let mut planner = Planner {
-        recipe,
-        models,
-        names,
-        tensors: Vec::new(),
-        source_layers: Vec::new(),
-    };
+    let names = models.iter().map(|(_, checkpoint)| by_place(checkpoint)).collect();
+    let mut planner =
+        Planner { recipe, models, names, tensors: Vec::new(), source_layers: Vec::new() };
     planner.outside_layers(first, Place::Before)?;
     for slice in &slices {
         planner.layers(slice)?;
@@ -85,9 +72,7 @@ pub(super) fn plan<'r, 'a>(
 fn require_known_parameters(recipe: &Recipe) -> Result<(), MergeError> {
     let method = recipe.merge_method;
     let known = method.parameters();
-    let names = recipe
-        .all_parameters()
-        .flat_map(|all| all.iter().map(|(name, _)| name));
+    let names = recipe.all_parameters().flat_map(|all| all.iter().map(|(name, _)| name));
     let unheard = |name: &&str| !known.contains(name);
     let no_effect = recipe.rescale_by != RescaleRule::default() && !method.is_random();
     let own = no_effect.then_some("rescale_by");
@@ -95,21 +80,14 @@ fn require_known_parameters(recipe: &Recipe) -> Result<(), MergeError> {
         None => Ok(()),
         Some(name) => {
             let (parameter, valid) = (name.to_owned(), known.join(", "));
-            Err(MergeError::UnknownParameter {
-                method,
-                parameter,
-                valid,
-            })
+            Err(MergeError::UnknownParameter { method, parameter, valid })
         }
     }
 }
 
 impl Planner<'_, '_> {
     fn outside_layers(&mut self, slice: &Slice, place: Place) -> Result<(), MergeError> {
-        let names = slice
-            .sources
-            .iter()
-            .flat_map(|source| self.names(source, place));
+        let names = slice.sources.iter().flat_map(|source| self.names(source, place));
         let names: BTreeSet<String> = names.map(|name| (*name).to_owned()).collect();
         for name in names {
             let inputs = vec![name.clone(); slice.sources.len()];
@@ -125,8 +103,7 @@ impl Planner<'_, '_> {
             for name in self.layer_names(slice, offset, number)? {
                 let input = |source: &Source| in_layer(&name, source.start + offset);
                 let inputs = slice.sources.iter().map(input).collect();
-                self.tensors
-                    .push(self.tensor(slice, slice.t(offset), &name, inputs)?);
+                self.tensors.push(self.tensor(slice, slice.t(offset), &name, inputs)?);
             }
             let model = slice.base.unwrap_or_default();
             self.source_layers.push(slice.sources[model].start + offset);
@@ -156,9 +133,7 @@ impl Planner<'_, '_> {
     }
 
     fn names(&self, source: &Source, place: Place) -> &[&str] {
-        self.names[source.checkpoint]
-            .get(&place)
-            .map_or(&[], Vec::as_slice)
+        self.names[source.checkpoint].get(&place).map_or(&[], Vec::as_slice)
     }
 
     /// `names` has one entry per source of the slice.
@@ -169,48 +144,23 @@ impl Planner<'_, '_> {
         name: &str,
         names: Vec<String>,
     ) -> Result<PlannedTensor, MergeError> {
-        let shared = Levels {
-            source: None,
-            slice: slice.parameters,
-            top: &self.recipe.parameters,
-            t,
-        };
-        let mut scopes = Scopes {
-            recipe: self.recipe,
-            tensor: name,
-            shared,
-            inputs: Vec::new(),
-        };
+        let shared =
+            Levels { source: None, slice: slice.parameters, top: &self.recipe.parameters, t };
+        let mut scopes = Scopes { recipe: self.recipe, tensor: name, shared, inputs: Vec::new() };
         let (mut base, mut inputs) = (None, Vec::new());
         for (position, (source, tensor)) in slice.sources.iter().zip(&names).enumerate() {
-            let input = Input {
-                model: source.checkpoint,
-                tensor: tensor.clone(),
-            };
+            let input = Input { model: source.checkpoint, tensor: tensor.clone() };
             if slice.base == Some(position) {
                 base = Some(input);
                 continue;
             }
             inputs.push(input);
-            let levels = Levels {
-                source: source.parameters,
-                ..shared
-            };
-            scopes.inputs.push(Scope {
-                model: source.model,
-                tensor,
-                levels,
-            });
+            let levels = Levels { source: source.parameters, ..shared };
+            scopes.inputs.push(Scope { model: source.model, tensor, levels });
         }
         let operation = operation(&scopes)?;
         let shape = self.shape(name, base.iter().chain(&inputs))?;
-        Ok(PlannedTensor {
-            name: name.to_owned(),
-            shape,
-            base,
-            inputs,
-            operation,
-        })
+        Ok(PlannedTensor { name: name.to_owned(), shape, base, inputs, operation })
     }
 
     fn shape<'i>(
@@ -227,12 +177,7 @@ impl Planner<'_, '_> {
                 let found = |input: &Input| self.models[input.model].1.found(&input.tensor);
                 let (first, other) = (Box::new(found(first)), Box::new(found(input)));
                 let tensor = name.to_owned();
-                return Err(CheckpointError::ShapesDiffer {
-                    tensor,
-                    first,
-                    other,
-                }
-                .into());
+                return Err(CheckpointError::ShapesDiffer { tensor, first, other }.into());
             }
         }
         Ok(shape.to_vec())

@@ -14,12 +14,7 @@ pub enum Operation {
     /// [`super::task_arithmetic`].
     TaskArithmetic { weights: Vec<f32>, mixing: Mixing },
     /// [`super::ties`].
-    Ties {
-        weights: Vec<f32>,
-        densities: Vec<f64>,
-        rescale: bool,
-        mixing: Mixing,
-    },
+    Ties { weights: Vec<f32>, densities: Vec<f64>, rescale: bool, mixing: Mixing },
     /// [`super::dare_linear`], or [`super::dare_ties`] with `elect_sign`.
     Dare {
         weights: Vec<f32>,
@@ -54,10 +49,7 @@ pub(super) fn operation(scopes: &Scopes) -> Result<Operation, MergeError> {
         MergeMethod::Linear => linear(scopes),
         MergeMethod::Slerp => {
             let missing = || scopes.missing("t", "all models".to_owned(), scopes.tensor);
-            let t = scopes
-                .shared
-                .number("t", scopes.tensor)
-                .ok_or_else(missing)?;
+            let t = scopes.shared.number("t", scopes.tensor).ok_or_else(missing)?;
             Ok(Operation::Slerp { t: t as f32 })
         }
         MergeMethod::TaskArithmetic => Ok(Operation::TaskArithmetic {
@@ -74,11 +66,7 @@ pub(super) fn operation(scopes: &Scopes) -> Result<Operation, MergeError> {
         MergeMethod::DareTies => dare(scopes, true),
         MergeMethod::Passthrough => {
             let scale = |scope: &Scope| scope.levels.number("scale", scope.tensor);
-            let scale = scopes
-                .inputs
-                .first()
-                .and_then(scale)
-                .map(|scale| scale as f32);
+            let scale = scopes.inputs.first().and_then(scale).map(|scale| scale as f32);
             Ok(Operation::Passthrough { scale })
         }
     }
@@ -87,9 +75,7 @@ pub(super) fn operation(scopes: &Scopes) -> Result<Operation, MergeError> {
 fn linear(scopes: &Scopes) -> Result<Operation, MergeError> {
     let (weights, normalize) = (scopes.weights()?, scopes.truth("normalize", true)?);
     if normalize && weights.iter().sum::<f32>() == 0.0 {
-        return Err(MergeError::ZeroWeight {
-            tensor: scopes.tensor.to_owned(),
-        });
+        return Err(MergeError::ZeroWeight { tensor: scopes.tensor.to_owned() });
     }
     Ok(Operation::Linear { weights, normalize })
 }
@@ -98,9 +84,7 @@ fn dare(scopes: &Scopes, elect_sign: bool) -> Result<Operation, MergeError> {
     Ok(Operation::Dare {
         weights: scopes.weights()?,
         densities: scopes.densities()?,
-        rescale: scopes
-            .truth("rescale", true)?
-            .then_some(scopes.recipe.rescale_by),
+        rescale: scopes.truth("rescale", true)?.then_some(scopes.recipe.rescale_by),
         mixing: scopes.mixing(false)?,
         elect_sign,
     })
@@ -110,10 +94,7 @@ impl Scopes<'_> {
     fn weights(&self) -> Result<Vec<f32>, MergeError> {
         let weight = |scope: &Scope| {
             let missing = || self.missing("weight", format!("`{}`", scope.model), scope.tensor);
-            Ok(scope
-                .levels
-                .number("weight", scope.tensor)
-                .ok_or_else(missing)? as f32)
+            Ok(scope.levels.number("weight", scope.tensor).ok_or_else(missing)? as f32)
         };
         self.inputs.iter().map(weight).collect()
     }
@@ -126,38 +107,22 @@ impl Scopes<'_> {
             }
             let (parameter, tensor) = ("density", scope.tensor.to_owned());
             let valid = "0 to 1";
-            Err(MergeError::ParameterValue {
-                parameter,
-                found: density,
-                tensor,
-                valid,
-            })
+            Err(MergeError::ParameterValue { parameter, found: density, tensor, valid })
         };
         self.inputs.iter().map(density).collect()
     }
 
     fn mixing(&self, normalize: bool) -> Result<Mixing, MergeError> {
         let lambda = self.shared.number("lambda", self.tensor).unwrap_or(1.0);
-        Ok(Mixing {
-            normalize: self.truth("normalize", normalize)?,
-            lambda: lambda as f32,
-        })
+        Ok(Mixing { normalize: self.truth("normalize", normalize)?, lambda: lambda as f32 })
     }
 
     fn truth(&self, parameter: &str, default: bool) -> Result<bool, MergeError> {
-        Ok(self
-            .shared
-            .truth(parameter, self.tensor)?
-            .unwrap_or(default))
+        Ok(self.shared.truth(parameter, self.tensor)?.unwrap_or(default))
     }
 
     fn missing(&self, parameter: &'static str, model: String, tensor: &str) -> MergeError {
         let method = self.recipe.merge_method;
-        MergeError::MissingParameter {
-            method,
-            parameter,
-            model,
-            tensor: tensor.to_owned(),
-        }
+        MergeError::MissingParameter { method, parameter, model, tensor: tensor.to_owned() }
     }
 }

@@ -12,10 +12,7 @@ const ZERO_NORM: f64 = 1e-8;
 /// not normalised. Nearly parallel and nearly opposite tensors are interpolated linearly.
 pub fn slerp(base: &[f32], model: &[f32], t: f32) -> Vec<f32> {
     let (to_base, to_model) = coefficients(cosine(base, model), f64::from(t));
-    base.iter()
-        .zip(model)
-        .map(|(b, x)| to_base * b + to_model * x)
-        .collect()
+    base.iter().zip(model).map(|(b, x)| to_base * b + to_model * x).collect()
 }
 
 fn coefficients(cosine: f64, t: f64) -> (f32, f32) {
@@ -24,10 +21,7 @@ fn coefficients(cosine: f64, t: f64) -> (f32, f32) {
     }
     let theta = cosine.acos();
     let sin = theta.sin();
-    (
-        (((1.0 - t) * theta).sin() / sin) as f32,
-        ((t * theta).sin() / sin) as f32,
-    )
+    ((((1.0 - t) * theta).sin() / sin) as f32, ((t * theta).sin() / sin) as f32)
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f64 {

@@ -54,29 +54,16 @@ fn whole_models<'r>(
     entries: &'r [ModelEntry],
     models: Models,
 ) -> Result<Slice<'r>, MergeError> {
-    let listed = entries
-        .iter()
-        .map(|entry| (&entry.model, Some(&entry.parameters)));
+    let listed = entries.iter().map(|entry| (&entry.model, Some(&entry.parameters)));
     let base = recipe.base_model.as_ref();
     let is_listed = |base: &ModelRef| entries.iter().any(|entry| entry.model == *base);
-    let added = base
-        .filter(|base| !is_listed(base))
-        .map(|base| (base, None));
+    let added = base.filter(|base| !is_listed(base)).map(|base| (base, None));
     let source = |(model, parameters)| {
         let checkpoint = find(model, models)?;
         let end = models[checkpoint].1.layers();
-        Ok(Source {
-            model,
-            checkpoint,
-            start: 0,
-            end,
-            parameters,
-        })
+        Ok(Source { model, checkpoint, start: 0, end, parameters })
     };
-    let sources = listed
-        .chain(added)
-        .map(source)
-        .collect::<Result<Vec<_>, MergeError>>()?;
+    let sources = listed.chain(added).map(source).collect::<Result<Vec<_>, MergeError>>()?;
     checked(recipe.merge_method, sources, base, None, "`models`", models)
 }
 
@@ -90,44 +77,22 @@ fn one_slice<'r>(
         let (model, range) = (&source.model, source.layer_range);
         let checkpoint = find(model, models)?;
         let parameters = Some(&source.parameters);
-        Ok(Source {
-            model,
-            checkpoint,
-            start: range.start(),
-            end: range.end(),
-            parameters,
-        })
+        Ok(Source { model, checkpoint, start: range.start(), end: range.end(), parameters })
     };
-    let sources = slice
-        .sources
-        .iter()
-        .map(source)
-        .collect::<Result<Vec<_>, MergeError>>()?;
+    let sources = slice.sources.iter().map(source).collect::<Result<Vec<_>, MergeError>>()?;
     let base = slice.base_model.as_ref().or(recipe.base_model.as_ref());
-    checked(
-        recipe.merge_method,
-        sources,
-        base,
-        Some(&slice.parameters),
-        &place,
-        models,
-    )
+    checked(recipe.merge_method, sources, base, Some(&slice.parameters), &place, models)
 }
 
 fn find(model: &ModelRef, models: Models) -> Result<usize, MergeError> {
     if model.lora().is_some() {
-        return Err(MergeError::Adapter {
-            model: model.clone(),
-        });
+        return Err(MergeError::Adapter { model: model.clone() });
     }
     if let Some(index) = models.iter().position(|(known, _)| known == model) {
         return Ok(index);
     }
     let known: Vec<&str> = models.iter().map(|(known, _)| known.as_str()).collect();
-    Err(MergeError::UnknownModel {
-        model: model.clone(),
-        known: known.join(", "),
-    })
+    Err(MergeError::UnknownModel { model: model.clone(), known: known.join(", ") })
 }
 
 fn checked<'r>(
@@ -146,12 +111,7 @@ fn checked<'r>(
         true => Some(base_position(method, &sources, base, place)?),
         false => None,
     };
-    Ok(Slice {
-        sources,
-        base,
-        parameters,
-        layers,
-    })
+    Ok(Slice { sources, base, parameters, layers })
 }
 
 fn require_count(method: MergeMethod, found: usize, place: &str) -> Result<(), MergeError> {
@@ -163,20 +123,12 @@ fn require_count(method: MergeMethod, found: usize, place: &str) -> Result<(), M
     if allowed.contains(&found) {
         return Ok(());
     }
-    Err(MergeError::ModelCount {
-        method,
-        expected,
-        found,
-        place: place.to_owned(),
-    })
+    Err(MergeError::ModelCount { method, expected, found, place: place.to_owned() })
 }
 
 fn require_distinct(sources: &[Source], place: &str) -> Result<(), MergeError> {
     for (i, source) in sources.iter().enumerate() {
-        if sources[..i]
-            .iter()
-            .any(|earlier| earlier.model == source.model)
-        {
+        if sources[..i].iter().any(|earlier| earlier.model == source.model) {
             let (model, place) = (source.model.clone(), place.to_owned());
             return Err(MergeError::Duplicate { model, place });
         }
@@ -189,12 +141,7 @@ fn require_layers(sources: &[Source], models: Models, place: &str) -> Result<(),
         let layers = models[source.checkpoint].1.layers();
         if source.end > layers {
             let (model, place) = (source.model.clone(), place.to_owned());
-            return Err(MergeError::NoLayer {
-                model,
-                layers,
-                end: source.end,
-                place,
-            });
+            return Err(MergeError::NoLayer { model, layers, end: source.end, place });
         }
     }
     Ok(())
@@ -205,11 +152,7 @@ fn require_equal_lengths(sources: &[Source], place: &str) -> Result<usize, Merge
     let first = lengths.next().unwrap_or_default();
     match lengths.find(|length| *length != first) {
         None => Ok(first),
-        Some(other) => Err(MergeError::SliceLengths {
-            place: place.to_owned(),
-            first,
-            other,
-        }),
+        Some(other) => Err(MergeError::SliceLengths { place: place.to_owned(), first, other }),
     }
 }
 
@@ -222,8 +165,5 @@ fn base_position(
     sources
         .iter()
         .position(|source| Some(source.model) == base)
-        .ok_or_else(|| MergeError::NoBase {
-            method,
-            place: place.to_owned(),
-        })
+        .ok_or_else(|| MergeError::NoBase { method, place: place.to_owned() })
 }

@@ -44,11 +44,7 @@ pub(super) fn mix(base: &[f32], deltas: &[Vec<f32>], weights: &[f32], mixing: Mi
 
 fn finish(base: &[f32], mut mixed: Vec<f32>, weights: &[f32], mixing: Mixing) -> Vec<f32> {
     let sum: f32 = weights.iter().sum();
-    let divisor = if mixing.normalize && sum.abs() >= ZERO_WEIGHT {
-        sum
-    } else {
-        1.0
-    };
+    let divisor = if mixing.normalize && sum.abs() >= ZERO_WEIGHT { sum } else { 1.0 };
     for (merged, b) in mixed.iter_mut().zip(base) {
         *merged = b + *merged / divisor * mixing.lambda;
     }

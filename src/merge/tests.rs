@@ -5,19 +5,9 @@ use super::task_arithmetic::delta;
 use super::*;
 use crate::recipe::RescaleRule;
 
-const PLAIN: Mixing = Mixing {
-    normalize: false,
-    lambda: 1.0,
-};
-const MEAN: Mixing = Mixing {
-    normalize: true,
-    lambda: 1.0,
-};
-const KEY: MaskKey = MaskKey {
-    seed: 42,
-    model: "models/a",
-    tensor: "model.norm.weight",
-};
+const PLAIN: Mixing = Mixing { normalize: false, lambda: 1.0 };
+const MEAN: Mixing = Mixing { normalize: true, lambda: 1.0 };
+const KEY: MaskKey = MaskKey { seed: 42, model: "models/a", tensor: "model.norm.weight" };
 
 /// From `tests/reference/mergekit/mask.py`, ChaCha8 written out from its definition.
 #[test]
@@ -54,14 +44,8 @@ fn a_mask_is_decided_element_by_element() {
 #[test]
 fn the_share_of_kept_elements_is_the_density() {
     for density in [0.0, 0.1, 0.5, 0.9, 1.0] {
-        let kept = kept(KEY, density, 100_000)
-            .into_iter()
-            .filter(|kept| *kept)
-            .count();
-        assert!(
-            (kept as f64 / 100_000.0 - density).abs() < 0.008,
-            "{density}: {kept}"
-        );
+        let kept = kept(KEY, density, 100_000).into_iter().filter(|kept| *kept).count();
+        assert!((kept as f64 / 100_000.0 - density).abs() < 0.008, "{density}: {kept}");
     }
 }
 
@@ -70,27 +54,14 @@ fn the_share_of_kept_elements_is_the_density() {
 fn masks_differ_by_seed_model_and_tensor() {
     let others = [
         MaskKey { seed: 43, ..KEY },
-        MaskKey {
-            model: "models/b",
-            ..KEY
-        },
-        MaskKey {
-            tensor: "lm_head.weight",
-            ..KEY
-        },
-        MaskKey {
-            model: "models/am",
-            tensor: "odel.norm.weight",
-            ..KEY
-        },
+        MaskKey { model: "models/b", ..KEY },
+        MaskKey { tensor: "lm_head.weight", ..KEY },
+        MaskKey { model: "models/am", tensor: "odel.norm.weight", ..KEY },
     ];
     for other in others {
         let (ours, others) = (kept(KEY, 0.5, 10_000), kept(other, 0.5, 10_000));
         let agreeing = ours.iter().zip(&others).filter(|(a, b)| a == b).count();
-        assert!(
-            (agreeing as f64 / 10_000.0 - 0.5).abs() < 0.025,
-            "{other:?}: {agreeing}"
-        );
+        assert!((agreeing as f64 / 10_000.0 - 0.5).abs() < 0.025, "{other:?}: {agreeing}");
     }
 }
 
@@ -102,15 +73,10 @@ fn dropping_keeps_the_expectation() {
     let mut sums = [0.0_f64; 4];
     for seed in 0..seeds {
         let mut delta = vector;
-        let dropout = Dropout {
-            density,
-            rescale: Some(RescaleRule::Density),
-            mask: MaskKey { seed, ..KEY },
-        };
+        let dropout =
+            Dropout { density, rescale: Some(RescaleRule::Density), mask: MaskKey { seed, ..KEY } };
         drop_and_rescale(&mut delta, &dropout);
-        sums.iter_mut()
-            .zip(delta)
-            .for_each(|(sum, d)| *sum += f64::from(d));
+        sums.iter_mut().zip(delta).for_each(|(sum, d)| *sum += f64::from(d));
     }
     // Standard deviation of the mean, relative to the element: sqrt((1-d) / (d n)) = 0.011.
     for (sum, expected) in sums.iter().zip(vector) {
@@ -123,24 +89,12 @@ fn dropping_keeps_the_expectation() {
 fn rescaling_by_l1_keeps_the_l1_norm() {
     let mut delta: Vec<f32> = (0..1000).map(|i| (i as f32 * 0.37).sin()).collect();
     let before = delta.clone();
-    let dropout = Dropout {
-        density: 0.4,
-        rescale: Some(RescaleRule::L1),
-        mask: KEY,
-    };
+    let dropout = Dropout { density: 0.4, rescale: Some(RescaleRule::L1), mask: KEY };
     drop_and_rescale(&mut delta, &dropout);
     assert!((l1(&delta) / l1(&before) - 1.0).abs() < 1e-6);
-    let factors = delta
-        .iter()
-        .zip(&before)
-        .filter(|(d, _)| **d != 0.0)
-        .map(|(d, b)| d / b);
+    let factors = delta.iter().zip(&before).filter(|(d, _)| **d != 0.0).map(|(d, b)| d / b);
     let factors: Vec<f32> = factors.collect();
-    assert!(
-        factors
-            .iter()
-            .all(|factor| (factor / factors[0] - 1.0).abs() < 1e-6)
-    );
+    assert!(factors.iter().all(|factor| (factor / factors[0] - 1.0).abs() < 1e-6));
     assert!((300..500).contains(&factors.len()), "{}", factors.len());
 }
 

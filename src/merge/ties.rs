@@ -46,10 +46,7 @@ pub fn trim(delta: &mut [f32], density: f64) {
     for d in delta.iter_mut() {
         *d = if magnitude(*d) >= threshold { *d } else { 0.0 };
     }
-    let equal = delta
-        .iter_mut()
-        .rev()
-        .filter(|d| magnitude(**d) == threshold);
+    let equal = delta.iter_mut().rev().filter(|d| magnitude(**d) == threshold);
     equal.take(surplus).for_each(|d| *d = 0.0);
 }
 
@@ -112,20 +109,13 @@ fn add_consensus<'d>(
 ) {
     let (mut elected, mut sums, mut divisors) = ([0.0; CHUNK], [0.0; CHUNK], [0.0; CHUNK]);
     for (delta, weight) in deltas.clone() {
-        elected
-            .iter_mut()
-            .zip(delta)
-            .for_each(|(sum, d)| *sum += d * weight);
+        elected.iter_mut().zip(delta).for_each(|(sum, d)| *sum += d * weight);
     }
     for (delta, weight) in deltas {
         let totals = sums.iter_mut().zip(&mut divisors);
         for (((sum, divisor), elected), d) in totals.zip(&elected).zip(delta) {
             let weighted = d * weight;
-            let agrees = if *elected >= 0.0 {
-                weighted > 0.0
-            } else {
-                weighted < 0.0
-            };
+            let agrees = if *elected >= 0.0 { weighted > 0.0 } else { weighted < 0.0 };
             *sum += if agrees { weighted } else { 0.0 };
             *divisor += if agrees { weight } else { 0.0 };
         }

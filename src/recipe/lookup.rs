@@ -30,11 +30,10 @@ pub struct ParameterError {
 impl<'a> Levels<'a> {
     /// A number: interpolated linearly where it is a gradient.
     pub fn number(&self, parameter: &str, tensor: &str) -> Option<f64> {
-        self.profile(parameter, tensor)
-            .map(|profile| match profile {
-                Profile::Constant(value) => value.as_number(),
-                Profile::Gradient(points) => interpolate(points, self.t),
-            })
+        self.profile(parameter, tensor).map(|profile| match profile {
+            Profile::Constant(value) => value.as_number(),
+            Profile::Gradient(points) => interpolate(points, self.t),
+        })
     }
 
     /// A truth value: the nearest point to the left where it is a gradient.
@@ -45,10 +44,7 @@ impl<'a> Levels<'a> {
         let Some(profile) = self.profile(parameter, tensor) else {
             return Ok(None);
         };
-        let wrong = |found| ParameterError {
-            parameter: parameter.to_owned(),
-            found,
-        };
+        let wrong = |found| ParameterError { parameter: parameter.to_owned(), found };
         let truths: Vec<bool> = (profile.values().iter())
             .map(|value| value.as_bool().ok_or_else(|| wrong(value.as_number())))
             .collect::<Result<_, _>>()?;

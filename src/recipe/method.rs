@@ -66,14 +66,9 @@ impl MergeMethod {
             MergeMethod::TaskArithmetic
             | MergeMethod::Ties
             | MergeMethod::DareLinear
-            | MergeMethod::DareTies => &[
-                "weight",
-                "density",
-                "normalize",
-                "rescale",
-                "lambda",
-                "int8_mask",
-            ],
+            | MergeMethod::DareTies => {
+                &["weight", "density", "normalize", "rescale", "lambda", "int8_mask"]
+            }
         }
     }
 }

@@ -181,11 +181,7 @@ impl Recipe {
         match &self.layout {
             Layout::Models(entries) => Box::new(entries.iter().map(|entry| &entry.model)),
             Layout::Slices(slices) => Box::new(slices.iter().flat_map(|slice| {
-                slice
-                    .sources
-                    .iter()
-                    .map(|source| &source.model)
-                    .chain(&slice.base_model)
+                slice.sources.iter().map(|source| &source.model).chain(&slice.base_model)
             })),
         }
     }
@@ -194,10 +190,7 @@ impl Recipe {
 impl ModelEntry {
     /// An entry with the parameters given.
     pub fn new(model: ModelRef, parameters: impl Into<Parameters>) -> ModelEntry {
-        ModelEntry {
-            model,
-            parameters: parameters.into(),
-        }
+        ModelEntry { model, parameters: parameters.into() }
     }
 }
 

@@ -56,17 +56,12 @@ impl Parameters {
 
     /// The setting of a parameter.
     pub fn get(&self, name: &str) -> Option<&Setting> {
-        self.0
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, setting)| setting)
+        self.0.iter().find(|(known, _)| known == name).map(|(_, setting)| setting)
     }
 
     /// Names and settings in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Setting)> {
-        self.0
-            .iter()
-            .map(|(name, setting)| (name.as_str(), setting))
+        self.0.iter().map(|(name, setting)| (name.as_str(), setting))
     }
 
     /// Whether nothing is set.
@@ -79,9 +74,7 @@ impl<N: Into<String>, S: Into<Setting>> FromIterator<(N, S)> for Parameters {
     fn from_iter<I: IntoIterator<Item = (N, S)>>(entries: I) -> Parameters {
         entries
             .into_iter()
-            .fold(Parameters::default(), |all, (name, setting)| {
-                all.with(name, setting)
-            })
+            .fold(Parameters::default(), |all, (name, setting)| all.with(name, setting))
     }
 }
 
@@ -122,9 +115,7 @@ impl Setting {
 
 impl Condition {
     fn is_met_by(&self, tensor: &str) -> bool {
-        self.filter
-            .as_deref()
-            .is_none_or(|filter| filter == "*" || tensor.contains(filter))
+        self.filter.as_deref().is_none_or(|filter| filter == "*" || tensor.contains(filter))
     }
 }
 

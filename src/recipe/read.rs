@@ -69,9 +69,8 @@ struct RawParameters {
 }
 
 pub(super) fn from_yaml(text: &str) -> Result<Recipe, RecipeError> {
-    let raw: RawRecipe = serde_saphyr::from_str(text).map_err(|error| RecipeError::Yaml {
-        message: error.to_string(),
-    })?;
+    let raw: RawRecipe = serde_saphyr::from_str(text)
+        .map_err(|error| RecipeError::Yaml { message: error.to_string() })?;
     raw.check()
 }
 
@@ -81,14 +80,10 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::from_yaml`], naming the file; a file that cannot be read.
     pub fn read(path: &Path) -> Result<Recipe, RecipeError> {
-        let text = std::fs::read_to_string(path).map_err(|source| RecipeError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        Recipe::from_yaml(&text).map_err(|error| RecipeError::File {
-            path: path.to_owned(),
-            source: Box::new(error),
-        })
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| RecipeError::Read { path: path.to_owned(), source })?;
+        Recipe::from_yaml(&text)
+            .map_err(|error| RecipeError::File { path: path.to_owned(), source: Box::new(error) })
     }
 }
 
@@ -97,10 +92,7 @@ impl RawRecipe {
         let tokenizer_source = self.tokenizer_source()?;
         if self.modules.is_some() {
             let instead = "write `models` or `slices` for a model with one stack of layers";
-            return Err(RecipeError::Unsupported {
-                key: "modules",
-                instead,
-            });
+            return Err(RecipeError::Unsupported { key: "modules", instead });
         }
         Ok(Recipe {
             merge_method: self.merge_method,
@@ -122,9 +114,9 @@ impl RawRecipe {
                 key: "tokenizer",
                 instead: "`tokenizer_source` says it already",
             }),
-            (word, tokenizer) => Ok(word
-                .clone()
-                .or(tokenizer.as_ref().map(|tokenizer| tokenizer.source.clone()))),
+            (word, tokenizer) => {
+                Ok(word.clone().or(tokenizer.as_ref().map(|tokenizer| tokenizer.source.clone())))
+            }
         }
     }
 }
@@ -155,10 +147,7 @@ fn all<R, C>(
 impl RawModel {
     fn check(self) -> Result<ModelEntry, RecipeError> {
         let parameters = self.parameters.below_top(|| format!("`{}`", self.model))?;
-        Ok(ModelEntry {
-            model: self.model,
-            parameters,
-        })
+        Ok(ModelEntry { model: self.model, parameters })
     }
 }
 
@@ -175,27 +164,16 @@ impl RawSlice {
 impl RawSource {
     fn check(self) -> Result<SliceSource, RecipeError> {
         let (start, end) = self.layer_range;
-        let empty = || RecipeError::EmptyRange {
-            model: self.model.to_string(),
-            start,
-            end,
-        };
+        let empty = || RecipeError::EmptyRange { model: self.model.to_string(), start, end };
         let layer_range = LayerRange::new(start, end).ok_or_else(empty)?;
         let parameters = self.parameters.below_top(|| format!("`{}`", self.model))?;
-        Ok(SliceSource {
-            model: self.model,
-            layer_range,
-            parameters,
-        })
+        Ok(SliceSource { model: self.model, layer_range, parameters })
     }
 }
 
 impl RawParameters {
     fn below_top(self, place: impl Fn() -> String) -> Result<Parameters, RecipeError> {
-        let misplaced = |key| RecipeError::Misplaced {
-            key,
-            place: place(),
-        };
+        let misplaced = |key| RecipeError::Misplaced { key, place: place() };
         match (self.mask_seed, self.rescale_by) {
             (None, None) => Ok(self.settings),
             (Some(_), _) => Err(misplaced("mask_seed")),
@@ -237,9 +215,7 @@ fn number<E: serde::de::Error>(number: f64) -> Result<Value, E> {
     if number.is_finite() {
         Ok(Value::Number(number))
     } else {
-        Err(E::custom(format!(
-            "a parameter must be finite, found {number}"
-        )))
+        Err(E::custom(format!("a parameter must be finite, found {number}")))
     }
 }
 
@@ -325,10 +301,7 @@ fn condition<'de, A: MapAccess<'de>>(map: A) -> Result<Condition, A::Error> {
         value: Profile,
     }
     let raw = RawCondition::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
-    Ok(Condition {
-        filter: raw.filter,
-        value: raw.value,
-    })
+    Ok(Condition { filter: raw.filter, value: raw.value })
 }
 
 impl<'de> Deserialize<'de> for Profile {

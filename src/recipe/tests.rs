@@ -27,9 +27,7 @@ fn a_file_with_everything_is_read() {
     assert_eq!(recipe.rescale_by, RescaleRule::Density);
     assert_eq!(recipe.out_dtype, Some(Dtype::Bfloat16));
     assert_eq!(recipe.tokenizer_source.as_deref(), Some("base"));
-    let Layout::Slices(slices) = &recipe.layout else {
-        panic!("{recipe:?}")
-    };
+    let Layout::Slices(slices) = &recipe.layout else { panic!("{recipe:?}") };
     let weight = slices[0].sources[1].parameters.get("weight").unwrap();
     let expected = Setting::conditional([
         (Some("mlp"), Profile::gradient([0.3, 1e-5])),
@@ -47,27 +45,12 @@ fn message(yaml: &str) -> String {
 fn errors_name_the_key_and_what_is_valid() {
     for (yaml, parts) in [
         ("merge_method: tiez\nmodels: [{model: a}]", ["tiez", "ties"]),
-        (
-            "merge_method: ties\nmodel: [{model: a}]",
-            ["model", "models"],
-        ),
+        ("merge_method: ties\nmodel: [{model: a}]", ["model", "models"]),
         ("merge_method: ties", ["models", "neither"]),
-        (
-            "merge_method: ties\nslices: [{sources: []}]",
-            ["empty", "sources"],
-        ),
-        (
-            "merge_method: ties\nmodules: {}\nmodels: [{model: a}]",
-            ["modules", "slices"],
-        ),
-        (
-            "merge_method: ties\nmodels: [{model: a+b+c}]",
-            ["a+b+c", "revision"],
-        ),
-        (
-            "merge_method: ties\nmodels: [{model: a, parameters: {weight: x}}]",
-            ["x", "number"],
-        ),
+        ("merge_method: ties\nslices: [{sources: []}]", ["empty", "sources"]),
+        ("merge_method: ties\nmodules: {}\nmodels: [{model: a}]", ["modules", "slices"]),
+        ("merge_method: ties\nmodels: [{model: a+b+c}]", ["a+b+c", "revision"]),
+        ("merge_method: ties\nmodels: [{model: a, parameters: {weight: x}}]", ["x", "number"]),
         (
             "merge_method: ties\nmodels: [{model: a, parameters: {weight: .nan}}]",
             ["finite", ".nan"],
@@ -76,20 +59,14 @@ fn errors_name_the_key_and_what_is_valid() {
             "merge_method: ties\nmodels: [{model: a, parameters: {mask_seed: 1}}]",
             ["mask_seed", "`a`"],
         ),
-        (
-            "merge_method: ties\nmodels: [{model: a}]\ndtype: float8",
-            ["float8", "bfloat16"],
-        ),
+        ("merge_method: ties\nmodels: [{model: a}]\ndtype: float8", ["float8", "bfloat16"]),
         (
             "merge_method: ties\nslices: [{sources: [{model: a, layer_range: [4, 4]}]}]",
             ["layer_range", "[4, 4]"],
         ),
     ] {
         let message = message(yaml);
-        assert!(
-            parts.iter().all(|part| message.contains(part)),
-            "{yaml}\n=> {message}"
-        );
+        assert!(parts.iter().all(|part| message.contains(part)), "{yaml}\n=> {message}");
     }
 }
 
@@ -102,18 +79,12 @@ mod laws {
 
     fn model() -> impl Strategy<Value = ModelRef> {
         let any = "\\PC{1,12}".prop_filter_map("not a model", |text| ModelRef::new(text).ok());
-        prop_oneof![
-            any,
-            "[a-z]{1,4}/[a-z0-9.]{1,4}".prop_map(|text| ModelRef::new(text).unwrap())
-        ]
+        prop_oneof![any, "[a-z]{1,4}/[a-z0-9.]{1,4}".prop_map(|text| ModelRef::new(text).unwrap())]
     }
 
     fn value() -> impl Strategy<Value = Value> {
         let finite = any::<f64>().prop_filter("finite", |number| number.is_finite());
-        prop_oneof![
-            finite.prop_map(Value::Number),
-            any::<bool>().prop_map(Value::Bool)
-        ]
+        prop_oneof![finite.prop_map(Value::Number), any::<bool>().prop_map(Value::Bool)]
     }
 
     fn profile() -> impl Strategy<Value = Profile> {
@@ -142,18 +113,10 @@ mod laws {
         let range = (0..40_usize, 1..9_usize)
             .prop_map(|(start, layers)| LayerRange::new(start, start + layers).unwrap());
         let source = (model(), range, parameters()).prop_map(|(model, layer_range, parameters)| {
-            SliceSource {
-                model,
-                layer_range,
-                parameters,
-            }
+            SliceSource { model, layer_range, parameters }
         });
         (vec(source, 1..4), option::of(model()), parameters()).prop_map(
-            |(sources, base_model, parameters)| OutputSlice {
-                sources,
-                base_model,
-                parameters,
-            },
+            |(sources, base_model, parameters)| OutputSlice { sources, base_model, parameters },
         )
     }
 
@@ -167,20 +130,9 @@ mod laws {
 
     fn recipe() -> impl Strategy<Value = Recipe> {
         use proptest::sample::select;
-        let dtype = || {
-            option::of(select(vec![
-                Dtype::Float32,
-                Dtype::Float16,
-                Dtype::Bfloat16,
-            ]))
-        };
+        let dtype = || option::of(select(vec![Dtype::Float32, Dtype::Float16, Dtype::Bfloat16]));
         let rescale_by = select(vec![RescaleRule::L1, RescaleRule::Density]);
-        let head = (
-            select(MergeMethod::ALL.to_vec()),
-            option::of(model()),
-            layout(),
-            parameters(),
-        );
+        let head = (select(MergeMethod::ALL.to_vec()), option::of(model()), layout(), parameters());
         let words = (option::of(any::<String>()), option::of(any::<String>()));
         (head, any::<u64>(), rescale_by, dtype(), dtype(), words).prop_map(
             |((merge_method, base_model, layout, parameters), seed, rule, dtype, out, words)| {
@@ -228,16 +180,7 @@ mod laws {
 #[test]
 fn gradients_are_interpolated_between_their_points() {
     let top = Parameters::from([("t", Setting::gradient([0.0, 1.0, 0.5]))]);
-    let at = |t: f64| {
-        Levels {
-            source: None,
-            slice: None,
-            top: &top,
-            t,
-        }
-        .number("t", "x")
-        .unwrap()
-    };
+    let at = |t: f64| Levels { source: None, slice: None, top: &top, t }.number("t", "x").unwrap();
     let values: Vec<f64> = (0..5).map(|layer| at(f64::from(layer) / 4.0)).collect();
     assert_eq!(values, [0.0, 0.5, 1.0, 0.75, 0.5]);
 }
@@ -247,17 +190,9 @@ fn the_nearest_level_with_a_setting_for_the_tensor_wins() {
     let source = Parameters::from([("weight", Setting::conditional([(Some("mlp"), 1.0.into())]))]);
     let slice = Parameters::from([("weight", Setting::gradient([]))]);
     let top = Parameters::from([("weight", 3.0), ("density", 0.5)]);
-    let levels = Levels {
-        source: Some(&source),
-        slice: Some(&slice),
-        top: &top,
-        t: 0.0,
-    };
+    let levels = Levels { source: Some(&source), slice: Some(&slice), top: &top, t: 0.0 };
     assert_eq!(levels.number("weight", "layers.0.mlp.up_proj"), Some(1.0));
-    assert_eq!(
-        levels.number("weight", "layers.0.self_attn.q_proj"),
-        Some(3.0)
-    );
+    assert_eq!(levels.number("weight", "layers.0.self_attn.q_proj"), Some(3.0));
     assert_eq!(levels.number("density", "anything"), Some(0.5));
     assert_eq!(levels.number("lambda", "anything"), None);
 }
@@ -265,12 +200,7 @@ fn the_nearest_level_with_a_setting_for_the_tensor_wins() {
 #[test]
 fn a_truth_value_is_not_half_true() {
     let top = Parameters::from([("normalize", 0.5)]);
-    let levels = Levels {
-        source: None,
-        slice: None,
-        top: &top,
-        t: 0.0,
-    };
+    let levels = Levels { source: None, slice: None, top: &top, t: 0.0 };
     assert!(levels.truth("normalize", "x").is_err());
 }
 
@@ -278,14 +208,8 @@ fn a_truth_value_is_not_half_true() {
 #[test]
 fn exponents_are_written_with_point_and_sign() {
     let mut recipe = Recipe::from_yaml("merge_method: linear\nmodels: [{model: a}]").unwrap();
-    recipe
-        .parameters
-        .set("weight", Setting::gradient([1e-5, 1.5e300, -2e-310]));
-    assert!(
-        recipe.to_yaml().contains("[1.0e-5, 1.5e+300, -2.0e-310]"),
-        "{}",
-        recipe.to_yaml()
-    );
+    recipe.parameters.set("weight", Setting::gradient([1e-5, 1.5e300, -2e-310]));
+    assert!(recipe.to_yaml().contains("[1.0e-5, 1.5e+300, -2.0e-310]"), "{}", recipe.to_yaml());
 }
 
 /// Deep nesting and aliases of aliases cost neither the stack nor the memory.
@@ -297,10 +221,7 @@ fn bombs_are_refused() {
         let row = vec![format!("*a{}", i - 1); 9].join(", ");
         aliases += &format!("a{i}: &a{i} [{row}]\n");
     }
-    for yaml in [
-        deep,
-        format!("modules:\n  {}", aliases.replace('\n', "\n  ")),
-    ] {
+    for yaml in [deep, format!("modules:\n  {}", aliases.replace('\n', "\n  "))] {
         assert!(Recipe::from_yaml(&yaml).is_err());
     }
 }

@@ -28,9 +28,7 @@ pub(super) fn to_yaml(recipe: &Recipe) -> String {
     for (key, word) in words {
         lines.extend(word.map(|word| format!("{key}: {}", text(word))));
     }
-    lines
-        .iter()
-        .fold(String::new(), |all, line| all + line + "\n")
+    lines.iter().fold(String::new(), |all, line| all + line + "\n")
 }
 
 fn top_parameters(recipe: &Recipe, lines: &mut Vec<String>) {
@@ -62,11 +60,7 @@ fn model_lines(entry: &ModelEntry) -> Vec<String> {
 
 fn slice_lines(slice: &OutputSlice) -> Vec<String> {
     let mut lines = Vec::new();
-    list(
-        "sources",
-        slice.sources.iter().map(source_lines),
-        &mut lines,
-    );
+    list("sources", slice.sources.iter().map(source_lines), &mut lines);
     if let Some(base) = &slice.base_model {
         lines.push(format!("base_model: {}", text(base.as_str())));
     }
@@ -91,11 +85,7 @@ fn parameter_lines(parameters: &Parameters, more: Vec<String>, lines: &mut Vec<S
     lines.push("parameters:".to_owned());
     let indented = |line: String| format!("  {line}");
     for (name, setting) in parameters.iter() {
-        lines.extend(
-            setting_lines(&text(name), setting)
-                .into_iter()
-                .map(indented),
-        );
+        lines.extend(setting_lines(&text(name), setting).into_iter().map(indented));
     }
     lines.extend(more.into_iter().map(indented));
 }
@@ -105,11 +95,7 @@ fn setting_lines(name: &str, setting: &Setting) -> Vec<String> {
         Setting::Everywhere(profile) => vec![format!("{name}: {}", flow(profile))],
         Setting::Conditional(conditions) => {
             let mut lines = vec![format!("{name}:")];
-            lines.extend(
-                conditions
-                    .iter()
-                    .map(|condition| format!("  - {}", one(condition))),
-            );
+            lines.extend(conditions.iter().map(|condition| format!("  - {}", one(condition))));
             lines
         }
     }
@@ -153,9 +139,8 @@ fn float(number: f64) -> String {
 
 /// Plain where no reader could take it for anything else, in double quotes otherwise.
 fn text(word: &str) -> String {
-    const NOT_WORDS: [&str; 10] = [
-        "null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan",
-    ];
+    const NOT_WORDS: [&str; 10] =
+        ["null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan"];
     let letters = |c: char| c.is_ascii_alphanumeric() || "_./@+-".contains(c);
     let opening = word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
     if opening && word.chars().all(letters) && !NOT_WORDS.contains(&word.to_lowercase().as_str()) {
