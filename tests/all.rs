@@ -9,3 +9,5 @@ mod objective;
 mod optimizer;
 mod record;
 mod record_damage;
+mod search;
+mod space;

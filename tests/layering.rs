@@ -23,8 +23,19 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "search",
         &[
-            "units", "recipe", "outcome", "space", "genome", "optimizer", "checkpoint", "merge",
-            "model", "task", "evaluate", "objective", "record",
+            "units",
+            "recipe",
+            "outcome",
+            "space",
+            "genome",
+            "optimizer",
+            "checkpoint",
+            "merge",
+            "model",
+            "task",
+            "evaluate",
+            "objective",
+            "record",
         ],
     ),
     ("analysis", &["units", "record", "objective"]),
@@ -48,7 +59,8 @@ fn source_root() -> PathBuf {
 /// Every source file of a module with its text, tests left out.
 fn files(module: &str) -> Vec<(PathBuf, String)> {
     let root = source_root();
-    let mut stack = vec![root.join(module), root.join(format!("{module}.rs"))];
+    let either = [root.join(module), root.join(format!("{module}.rs"))];
+    let mut stack: Vec<PathBuf> = either.into_iter().filter(|path| path.exists()).collect();
     let mut found = Vec::new();
     while let Some(path) = stack.pop() {
         if path.is_dir() {
@@ -57,7 +69,7 @@ fn files(module: &str) -> Vec<(PathBuf, String)> {
             found.push((path.clone(), code(&fs::read_to_string(&path).unwrap())));
         }
     }
-    assert!(found.iter().all(|(_, text)| !text.is_empty()));
+    assert!(!found.is_empty(), "no source of `{module}`");
     found
 }
 
@@ -117,10 +129,8 @@ fn crates_are_named_only_where_the_table_allows() {
 #[test]
 fn the_table_has_every_module() {
     let lib = fs::read_to_string(source_root().join("lib.rs")).unwrap();
-    let declared: BTreeSet<&str> = lib
-        .lines()
-        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
-        .collect();
+    let declared: BTreeSet<&str> =
+        lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
     let listed: BTreeSet<&str> = TABLE.iter().map(|(module, _)| *module).collect();
     assert_eq!(declared, listed);
 }

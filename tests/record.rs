@@ -156,12 +156,12 @@ fn any_trial() -> impl Strategy<Value = Trial> {
         })
 }
 
-/// Order of the parts: generations, then the other splits.
-fn part_order(trial: &Trial) -> (bool, Split, u64) {
+/// Order of the parts: generations, then the other splits; within a part by number.
+fn part_order(trial: &Trial) -> (bool, Split, u64, u64) {
     let last = trial.kind == TrialKind::Final || trial.split != Split::Search;
     match last {
-        true => (true, trial.split, 0),
-        false => (false, Split::Search, trial.generation),
+        true => (true, trial.split, 0, trial.trial),
+        false => (false, Split::Search, trial.generation, trial.trial),
     }
 }
 

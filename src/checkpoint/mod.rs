@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
@@ -36,6 +37,8 @@ pub struct Checkpoint {
     tied_head: bool,
     files: Vec<WeightFile>,
     tensors: BTreeMap<String, StoredTensor>,
+    /// Filled when first asked for: it reads every byte.
+    digest: OnceLock<String>,
 }
 
 #[derive(Debug)]
@@ -158,11 +161,21 @@ impl Checkpoint {
         }
     }
 
-    /// SHA-256 over `config.json` and the weight files, names included, as 64 hexadecimal digits.
+    /// SHA-256 over `config.json` and the weight files, names included, as 64 hexadecimal digits. Computed once.
     ///
     /// # Errors
     /// `config.json` has become unreadable.
-    pub fn digest(&self) -> Result<String, CheckpointError> {
+    pub fn digest(&self) -> Result<&str, CheckpointError> {
+        match self.digest.get() {
+            Some(digest) => Ok(digest),
+            None => {
+                let digest = self.compute_digest()?;
+                Ok(self.digest.get_or_init(|| digest))
+            }
+        }
+    }
+
+    fn compute_digest(&self) -> Result<String, CheckpointError> {
         let path = self.dir.join("config.json");
         let config = std::fs::read(&path)
             .map_err(|source: io::Error| CheckpointError::Read { path, source })?;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use memmap2::Mmap;
 use safetensors::SafeTensors;
@@ -28,7 +29,8 @@ pub(super) fn open(dir: &Path) -> Result<Checkpoint, CheckpointError> {
     let tied_head = config.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false);
     let files = paths.into_iter().map(WeightFile::open).collect::<Result<Vec<_>, _>>()?;
     let tensors = tensor_table(&files, index.as_ref(), tied_head)?;
-    Ok(Checkpoint { dir: dir.to_owned(), config, layers, tied_head, files, tensors })
+    let (dir, digest) = (dir.to_owned(), OnceLock::new());
+    Ok(Checkpoint { dir, config, layers, tied_head, files, tensors, digest })
 }
 
 /// Tensor → file name, of a sharded checkpoint.

@@ -36,8 +36,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let tasks: Vec<String> = folder.manifest().task_names().map(str::to_owned).collect();
     let card = model_card(&recipe, &tasks, &scores(&trials, number));
     merge::write(&recipe, &args.output, &card)?;
-    let difference =
-        verify_export(&args.output).map_err(|error| Failure::from_error(&error))?;
+    let difference = verify_export(&args.output).map_err(|error| Failure::from_error(&error))?;
     print(&format!(
         "wrote trial {number} to {}\nchecked: candle-transformers' own Llama gives the same log-probabilities (largest difference {difference:.1e})\n",
         args.output.display()
@@ -45,15 +44,17 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn winner(trials: &[Trial], args: &Args) -> Result<(u64, String), Failure> {
-    let winner = trials
-        .iter()
-        .find(|trial| trial.kind == TrialKind::Final && trial.split == Split::Holdout);
+    let winner =
+        trials.iter().find(|trial| trial.kind == TrialKind::Final && trial.split == Split::Holdout);
     winner.map(|trial| (trial.trial, trial.recipe.clone())).ok_or_else(|| {
-        Failure::input(format!("{} has no winner yet: its search has not finished", args.run.display()))
-            .remedy(format!(
-                "finish it with --resume {}, or name a trial with --trial N",
-                args.run.display()
-            ))
+        Failure::input(format!(
+            "{} has no winner yet: its search has not finished",
+            args.run.display()
+        ))
+        .remedy(format!(
+            "finish it with --resume {}, or name a trial with --trial N",
+            args.run.display()
+        ))
     })
 }
 

@@ -117,7 +117,9 @@ impl Plan<'_> {
             text.push_str(&format!("  {:<32} {}\n", gene.name, domain(gene)));
         }
         let [search, selection, holdout] = self.timing.items;
-        text.push_str(&format!("\ndocuments: {search} search, {selection} selection, {holdout} holdout\n"));
+        text.push_str(&format!(
+            "\ndocuments: {search} search, {selection} selection, {holdout} holdout\n"
+        ));
         text.push_str(&format!(
             "one trial (uniform average): {:.3} s = {:.3} merge + {:.3} score\n",
             self.timing.per_trial(),

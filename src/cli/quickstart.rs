@@ -17,11 +17,13 @@ pub fn unpack() -> Result<PathBuf, Failure> {
     let cache = dirs::cache_dir().unwrap_or_else(std::env::temp_dir).join("merge-search");
     let folder = cache.join(format!("quickstart-{}", fingerprint()));
     if !folder.exists() {
-        unpack_into(&cache, &folder)
-            .map_err(|error| {
-                Failure::input(format!("cannot unpack the quickstart into {}: {error}", folder.display()))
-                    .remedy("free some space, or set XDG_CACHE_HOME to a folder that can be written")
-            })?;
+        unpack_into(&cache, &folder).map_err(|error| {
+            Failure::input(format!(
+                "cannot unpack the quickstart into {}: {error}",
+                folder.display()
+            ))
+            .remedy("free some space, or set XDG_CACHE_HOME to a folder that can be written")
+        })?;
     }
     Ok(folder.join("search-spaces").join("quickstart.toml"))
 }

@@ -20,10 +20,7 @@ pub fn print(report: &Report, folder: &Path, as_json: bool) -> Result<(), Failur
 fn to_text(report: &Report, folder: &Path) -> String {
     let folder = folder.display();
     let mut text = String::from("geometric mean ×100 with 95 % interval\n");
-    text.push_str(&format!(
-        "{:<16} {:>20} {:>20} {:>20}\n",
-        "", "search", "selection", "holdout"
-    ));
+    text.push_str(&format!("{:<16} {:>20} {:>20} {:>20}\n", "", "search", "selection", "holdout"));
     for standing in report.baselines.iter().chain([&report.winner]) {
         text.push_str(&row(standing));
     }
@@ -72,11 +69,8 @@ fn verdict(report: &Report) -> String {
 }
 
 fn compare(comparison: &Comparison) -> String {
-    let certain = if comparison.low > 0.0 || comparison.high < 0.0 {
-        ""
-    } else {
-        " – not distinguishable"
-    };
+    let certain =
+        if comparison.low > 0.0 || comparison.high < 0.0 { "" } else { " – not distinguishable" };
     format!(
         "winner − {} on holdout: {:+.1} [{:+.1}, {:+.1}]{certain}\n",
         comparison.against,

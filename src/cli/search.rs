@@ -188,14 +188,18 @@ fn run_folder(args: &Args) -> Result<Option<PathBuf>, Failure> {
     };
     let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
-        return Err(Failure::input(format!("--name {name:?}: letters, digits, `-`, `_` and `.` only")));
+        return Err(Failure::input(format!(
+            "--name {name:?}: letters, digits, `-`, `_` and `.` only"
+        )));
     }
     let folder = args.results.join(name);
     if folder.exists() {
-        return Err(Failure::input(format!("{} exists already", folder.display())).remedy(format!(
-            "go on with it: --resume {}; or give this run another --name",
-            folder.display()
-        )));
+        return Err(Failure::input(format!("{} exists already", folder.display())).remedy(
+            format!(
+                "go on with it: --resume {}; or give this run another --name",
+                folder.display()
+            ),
+        ));
     }
     Ok(Some(folder))
 }
@@ -264,7 +268,7 @@ fn task_entries(bench: &Workbench) -> Vec<TaskEntry> {
 fn checkpoint_entries(bench: &Workbench) -> Result<Vec<CheckpointEntry>, Failure> {
     let entry = |(name, checkpoint): (&String, &merge_search::checkpoint::Checkpoint)| {
         let sha256 = checkpoint.digest().map_err(|error| Failure::from_error(&error))?;
-        Ok(CheckpointEntry { name: name.clone(), sha256 })
+        Ok(CheckpointEntry { name: name.clone(), sha256: sha256.to_owned() })
     };
     bench.names.iter().zip(bench.evaluator.checkpoints()).map(entry).collect()
 }

@@ -98,9 +98,9 @@ impl Workbench {
 /// The hub as Python's huggingface_hub would find it.
 pub fn hub() -> Hub {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let home = variable("HF_HOME").map(PathBuf::from).unwrap_or_else(|| {
-        dirs::home_dir().unwrap_or_default().join(".cache").join("huggingface")
-    });
+    let home = variable("HF_HOME")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| dirs::home_dir().unwrap_or_default().join(".cache").join("huggingface"));
     let on = |value: String| matches!(value.to_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE");
     let token = variable("HF_TOKEN")
         .or_else(|| std::fs::read_to_string(home.join("token")).ok())

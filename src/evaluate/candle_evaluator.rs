@@ -77,9 +77,8 @@ impl CandleEvaluator {
             .map_err(|source| OpenError::Config { file, source })?;
         let tokenizer = tokenizer(base.dir())?;
         check_names(tasks)?;
-        let set = |split: Split| {
-            ScoringSet::new(tasks, split, docs[split as usize], &tokenizer, &config)
-        };
+        let set =
+            |split: Split| ScoringSet::new(tasks, split, docs[split as usize], &tokenizer, &config);
         let sets = [set(Split::Search)?, set(Split::Selection)?, set(Split::Holdout)?];
         let base = load_base(base, &config)?;
         Ok(Self { models, config, sets, base })
@@ -250,9 +249,7 @@ pub(super) fn load_checkpoint(
 }
 
 fn load(config: &LlamaConfig, tensors: Vec<MergedTensor>) -> Result<Llama, String> {
-    let mut by_name: std::collections::BTreeMap<String, (Vec<usize>, Vec<f32>)> = tensors
-        .into_iter()
-        .map(|tensor| (tensor.name, (tensor.shape, tensor.values)))
-        .collect();
+    let mut by_name: std::collections::BTreeMap<String, (Vec<usize>, Vec<f32>)> =
+        tensors.into_iter().map(|tensor| (tensor.name, (tensor.shape, tensor.values))).collect();
     Llama::new(config, |name| by_name.remove(name)).map_err(|error| error.to_string())
 }

@@ -60,11 +60,8 @@ pub fn verify_export(folder: &Path) -> Result<f64, VerifyError> {
         .and_then(|mut scratch| model.log_probabilities(&forest, &mut scratch))
         .map_err(|error| failed(error.to_string()))?;
     let theirs = log_softmax(&last_logits(folder, &probe)?);
-    let difference = ours
-        .iter()
-        .zip(&theirs)
-        .map(|(a, b)| (f64::from(*a) - b).abs())
-        .fold(0.0, f64::max);
+    let difference =
+        ours.iter().zip(&theirs).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
     // NaN compares as not greater: it must not pass.
     if difference <= TOLERANCE && theirs.iter().all(|value| value.is_finite()) {
         return Ok(difference);

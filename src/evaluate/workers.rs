@@ -32,7 +32,11 @@ impl Workers {
     }
 
     /// Runs `job` on every item. Items are started in order, whenever a worker is free; results come in item order.
-    pub fn map<T: Sync, R: Send>(&self, items: &[T], job: impl Fn(usize, &T) -> R + Sync) -> Vec<R> {
+    pub fn map<T: Sync, R: Send>(
+        &self,
+        items: &[T],
+        job: impl Fn(usize, &T) -> R + Sync,
+    ) -> Vec<R> {
         let next = AtomicUsize::new(0);
         let done = Mutex::new(Vec::with_capacity(items.len()));
         let work = || {

@@ -43,8 +43,7 @@ impl Decoder {
     pub fn decode(&self, genotype: &Genotype) -> Recipe {
         let reading = Reading { decoder: self, genes: &genotype.0 };
         let mut recipe = reading.recipe();
-        if let Some(Choice::Number(seed)) =
-            reading.value(ParameterName::MaskSeed, Place::default())
+        if let Some(Choice::Number(seed)) = reading.value(ParameterName::MaskSeed, Place::default())
         {
             recipe.mask_seed = seed as u64;
         }
@@ -161,10 +160,9 @@ impl Reading<'_> {
         };
         let t = &[ParameterName::T];
         let (layout, parameters) = match space.depth {
-            Depth::ControlPoints(_) => (
-                Layout::Models(models.iter().map(plain).collect()),
-                self.parameters(t, None, None),
-            ),
+            Depth::ControlPoints(_) => {
+                (Layout::Models(models.iter().map(plain).collect()), self.parameters(t, None, None))
+            }
             Depth::Blocks { .. } => {
                 let slices = self.blocks().map(|(block, layer_range)| OutputSlice {
                     sources: models.iter().map(|model| whole(model, layer_range)).collect(),

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 pub struct MaskKey<'a> {
     /// The recipe's `mask_seed`.
     pub seed: u64,
-    /// The expert, as the recipe names it.
+    /// The expert: its checkpoint's digest, so that masks stay the same when folders move.
     pub model: &'a str,
     /// The output tensor's name.
     pub tensor: &'a str,

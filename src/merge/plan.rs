@@ -65,6 +65,10 @@ impl<'a> MergePlan<'a> {
     ) -> Result<MergePlan<'a>, MergeError> {
         let planner = planner::plan(recipe, models)?;
         let (tensors, source_layers) = (planner.tensors, planner.source_layers);
+        if recipe.merge_method.is_random() {
+            // The masks depend on them; a checkpoint that has become unreadable must be an error here.
+            models.iter().try_for_each(|(_, checkpoint)| checkpoint.digest().map(|_| ()))?;
+        }
         let (models, mask_seed) = (models.to_vec(), recipe.mask_seed);
         Ok(MergePlan { models, mask_seed, tensors, source_layers })
     }
@@ -129,7 +133,7 @@ impl<'a> MergePlan<'a> {
         rescale: Option<RescaleRule>,
     ) -> Vec<Dropout<'t>> {
         let dropout = |(input, density): (&Input, &f64)| {
-            let model = self.models[input.model].0.as_str();
+            let model = self.models[input.model].1.digest().unwrap_or_default();
             let mask = MaskKey { seed: self.mask_seed, model, tensor: &tensor.name };
             Dropout { density: *density, rescale, mask }
         };

@@ -80,9 +80,8 @@ where
             self.0.tell(&told);
             state
         } else {
-            state.terminate_with(TerminationReason::SolverExit(
-                "evaluation budget spent".to_owned(),
-            ))
+            state
+                .terminate_with(TerminationReason::SolverExit("evaluation budget spent".to_owned()))
         };
         let kv =
             argmin::kv!("generation" => self.0.generation(); "evaluated" => told.len() as u64;);

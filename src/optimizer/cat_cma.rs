@@ -49,9 +49,7 @@ impl CatCma {
     ) -> Result<Self, OptimizerError> {
         let encoding = Encoding::new(dimensions)?;
         if !(settings.sigma.is_finite() && settings.sigma > 0.0) {
-            return Err(OptimizerError::BadSigma {
-                got: settings.sigma,
-            });
+            return Err(OptimizerError::BadSigma { got: settings.sigma });
         }
         let weights = Weights::new(settings.population_size(encoding.genes())?);
         let alpha = margin::alpha(encoding.discrete_genes());
@@ -59,33 +57,18 @@ impl CatCma {
             .then(|| Gaussian::new(&encoding, settings.sigma, weights.mu_eff, alpha));
         let categorical = (!encoding.categories.is_empty())
             .then(|| Categorical::new(&encoding.categories, alpha));
-        Ok(Self {
-            seed,
-            generation: 0,
-            encoding,
-            weights,
-            gaussian,
-            categorical,
-        })
+        Ok(Self { seed, generation: 0, encoding, weights, gaussian, categorical })
     }
 
     fn candidates(&self) -> Vec<Candidate> {
-        (0..self.population_size())
-            .map(|index| self.candidate(index))
-            .collect()
+        (0..self.population_size()).map(|index| self.candidate(index)).collect()
     }
 
     fn candidate(&self, index: usize) -> Candidate {
         let rng = &mut stream::candidate_rng(Self::NAME, self.seed, self.generation, index);
         Candidate {
-            v: self
-                .gaussian
-                .as_ref()
-                .map_or_else(|| DVector::zeros(0), |g| g.sample(rng)),
-            c: self
-                .categorical
-                .as_ref()
-                .map_or_else(Vec::new, |q| q.sample(rng)),
+            v: self.gaussian.as_ref().map_or_else(|| DVector::zeros(0), |g| g.sample(rng)),
+            c: self.categorical.as_ref().map_or_else(Vec::new, |q| q.sample(rng)),
         }
     }
 
@@ -108,10 +91,7 @@ impl Optimizer for CatCma {
     }
 
     fn ask(&self) -> Vec<Genotype> {
-        self.candidates()
-            .iter()
-            .map(|candidate| self.decode(candidate))
-            .collect()
+        self.candidates().iter().map(|candidate| self.decode(candidate)).collect()
     }
 
     /// A genotype has lost where in its cell an integer gene's coordinate lay, so the samples are
@@ -119,24 +99,16 @@ impl Optimizer for CatCma {
     /// whose costs are all equal teaches nothing.
     fn tell(&mut self, told: &[(Genotype, f64)]) {
         let candidates = self.candidates();
-        let asked: Vec<Genotype> = candidates
-            .iter()
-            .map(|candidate| self.decode(candidate))
-            .collect();
+        let asked: Vec<Genotype> =
+            candidates.iter().map(|candidate| self.decode(candidate)).collect();
         if let Some(weights) = self.weights.assign(&costs_of(&asked, told)) {
             if let Some(gaussian) = &mut self.gaussian {
-                gaussian.update(
-                    &weights,
-                    &candidates.iter().map(|x| &x.v).collect::<Vec<_>>(),
-                );
+                gaussian.update(&weights, &candidates.iter().map(|x| &x.v).collect::<Vec<_>>());
             }
             if let Some(categorical) = &mut self.categorical {
                 categorical.update(
                     &weights,
-                    &candidates
-                        .iter()
-                        .map(|x| x.c.as_slice())
-                        .collect::<Vec<_>>(),
+                    &candidates.iter().map(|x| x.c.as_slice()).collect::<Vec<_>>(),
                 );
             }
         }
@@ -144,14 +116,8 @@ impl Optimizer for CatCma {
     }
 
     fn recommend(&self) -> Option<Genotype> {
-        let v = self
-            .gaussian
-            .as_ref()
-            .map_or_else(|| DVector::zeros(0), Gaussian::mode);
-        let c = self
-            .categorical
-            .as_ref()
-            .map_or_else(Vec::new, Categorical::mode);
+        let v = self.gaussian.as_ref().map_or_else(|| DVector::zeros(0), Gaussian::mode);
+        let c = self.categorical.as_ref().map_or_else(Vec::new, Categorical::mode);
         Some(self.encoding.decode(v.as_slice(), &c))
     }
 }
@@ -166,8 +132,5 @@ fn costs_of(asked: &[Genotype], told: &[(Genotype, f64)]) -> Vec<f64> {
         let place = told.iter().position(|(other, _)| other == genotype)?;
         Some(told.remove(place).1)
     };
-    asked
-        .iter()
-        .map(|genotype| take(genotype).unwrap_or(f64::INFINITY))
-        .collect()
+    asked.iter().map(|genotype| take(genotype).unwrap_or(f64::INFINITY)).collect()
 }

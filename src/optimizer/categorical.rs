@@ -29,10 +29,7 @@ impl Categorical {
     /// Starts uniform over `categories`; the margin is `alpha` / (K_n − 1) (arXiv:2405.09962).
     pub(super) fn new(categories: &[usize], alpha: f64) -> Self {
         Self {
-            q: categories
-                .iter()
-                .map(|&k| vec![1.0 / k as f64; k])
-                .collect(),
+            q: categories.iter().map(|&k| vec![1.0 / k as f64; k]).collect(),
             q_min: categories.iter().map(|&k| alpha / (k - 1) as f64).collect(),
             s: vec![0.0; categories.iter().map(|k| k - 1).sum()],
             gamma: 0.0,
@@ -68,11 +65,8 @@ impl Categorical {
     /// Σ_i w_i (c_i − q).
     fn natural_gradient(&self, weights: &[f64], samples: &[&[usize]]) -> Vec<Vec<f64>> {
         let total: f64 = weights.iter().sum();
-        let mut gradient: Vec<Vec<f64>> = self
-            .q
-            .iter()
-            .map(|q| q.iter().map(|q| -total * q).collect())
-            .collect();
+        let mut gradient: Vec<Vec<f64>> =
+            self.q.iter().map(|q| q.iter().map(|q| -total * q).collect()).collect();
         for (c, w) in samples.iter().zip(weights) {
             for (row, &k) in gradient.iter_mut().zip(*c) {
                 row[k] += w;
@@ -87,9 +81,7 @@ impl Categorical {
         let row = |(q, g): (&Vec<f64>, &Vec<f64>)| {
             let last = q.len() - 1;
             let common = g[..last].iter().sum::<f64>() / (q[last] + q[last].sqrt());
-            (0..last)
-                .map(|k| g[k] / q[k].sqrt() + q[k].sqrt() * common)
-                .collect::<Vec<_>>()
+            (0..last).map(|k| g[k] / q[k].sqrt() + q[k].sqrt() * common).collect::<Vec<_>>()
         };
         self.q.iter().zip(gradient).flat_map(row).collect()
     }
@@ -121,8 +113,7 @@ impl Categorical {
             q.iter_mut().for_each(|q| *q = q.max(q_min));
             let surplus = q.iter().sum::<f64>() - 1.0;
             let above: f64 = q.iter().map(|q| q - q_min).sum();
-            q.iter_mut()
-                .for_each(|q| *q -= surplus * (*q - q_min) / above);
+            q.iter_mut().for_each(|q| *q -= surplus * (*q - q_min) / above);
             let sum: f64 = q.iter().sum();
             q.iter_mut().for_each(|q| *q /= sum);
         }

@@ -12,19 +12,9 @@ use crate::genome::{Dimension, Domain, Gene, Genotype};
 #[derive(Debug, Clone)]
 enum Slot {
     Fixed(Gene),
-    Real {
-        coordinate: usize,
-        low: f64,
-        high: f64,
-    },
-    Integer {
-        coordinate: usize,
-        low: i64,
-        high: i64,
-    },
-    Category {
-        distribution: usize,
-    },
+    Real { coordinate: usize, low: f64, high: f64 },
+    Integer { coordinate: usize, low: i64, high: i64 },
+    Category { distribution: usize },
 }
 
 /// What a coordinate of the Gaussian stands for.
@@ -68,10 +58,7 @@ impl Encoding {
 
     /// Number of integer and categorical genes that can vary.
     pub(super) fn discrete_genes(&self) -> usize {
-        let integers = self
-            .coordinates
-            .iter()
-            .filter(|c| matches!(c, Coordinate::Integer { .. }));
+        let integers = self.coordinates.iter().filter(|c| matches!(c, Coordinate::Integer { .. }));
         integers.count() + self.categories.len()
     }
 
@@ -95,11 +82,7 @@ impl Encoding {
         }
         // Halved, so that the widest finite range does not overflow.
         let start = initial.map_or(0.5, |x| (0.5 * x - 0.5 * low) / (0.5 * high - 0.5 * low));
-        Ok(Slot::Real {
-            coordinate: self.add_coordinate(Coordinate::Real, start),
-            low,
-            high,
-        })
+        Ok(Slot::Real { coordinate: self.add_coordinate(Coordinate::Real, start), low, high })
     }
 
     fn add_integer(
@@ -115,11 +98,7 @@ impl Encoding {
         let cells = (i128::from(high) - i128::from(low) + 1) as f64;
         let start = initial.map_or(0.5, |z| (z.round() - low as f64 + 0.5) / cells);
         let coordinate = self.add_coordinate(Coordinate::Integer { cells }, start);
-        Ok(Slot::Integer {
-            coordinate,
-            low,
-            high,
-        })
+        Ok(Slot::Integer { coordinate, low, high })
     }
 
     fn add_category(
@@ -128,15 +107,11 @@ impl Encoding {
         choices: usize,
     ) -> Result<Slot, OptimizerError> {
         match choices {
-            0 => Err(OptimizerError::NoChoices {
-                gene: dimension.name.clone(),
-            }),
+            0 => Err(OptimizerError::NoChoices { gene: dimension.name.clone() }),
             1 => Ok(Slot::Fixed(Gene::Category(0))),
             _ => {
                 self.categories.push(choices);
-                Ok(Slot::Category {
-                    distribution: self.categories.len() - 1,
-                })
+                Ok(Slot::Category { distribution: self.categories.len() - 1 })
             }
         }
     }
@@ -158,16 +133,12 @@ impl Slot {
     fn gene(&self, v: &[f64], c: &[usize]) -> Gene {
         match *self {
             Slot::Fixed(gene) => gene,
-            Slot::Real {
-                coordinate,
-                low,
-                high,
-            } => Gene::Real(interpolate(v[coordinate], low, high)),
-            Slot::Integer {
-                coordinate,
-                low,
-                high,
-            } => Gene::Integer(cell_value(v[coordinate], low, high)),
+            Slot::Real { coordinate, low, high } => {
+                Gene::Real(interpolate(v[coordinate], low, high))
+            }
+            Slot::Integer { coordinate, low, high } => {
+                Gene::Integer(cell_value(v[coordinate], low, high))
+            }
             Slot::Category { distribution } => Gene::Category(c[distribution]),
         }
     }
@@ -192,19 +163,12 @@ fn checked_start(
 ) -> Result<Option<f64>, OptimizerError> {
     let gene = || dimension.name.clone();
     if !(low.is_finite() && high.is_finite() && low <= high) {
-        return Err(OptimizerError::BadRange {
-            gene: gene(),
-            low,
-            high,
-        });
+        return Err(OptimizerError::BadRange { gene: gene(), low, high });
     }
     match dimension.initial {
-        Some(initial) if !(low..=high).contains(&initial) => Err(OptimizerError::BadStart {
-            gene: gene(),
-            initial,
-            low,
-            high,
-        }),
+        Some(initial) if !(low..=high).contains(&initial) => {
+            Err(OptimizerError::BadStart { gene: gene(), initial, low, high })
+        }
         initial => Ok(initial),
     }
 }

@@ -42,14 +42,7 @@ impl Rates {
         let d_sigma = 1.0 + 2.0 * (((mu_eff - 1.0) / (n + 1.0)).sqrt() - 1.0).max(0.0) + c_sigma;
         let c_c = (4.0 + mu_eff / n) / (n + 4.0 + 2.0 * mu_eff / n);
         let chi_n = n.sqrt() * (1.0 - 1.0 / (4.0 * n) + 1.0 / (21.0 * n * n));
-        Self {
-            c_1,
-            c_mu,
-            c_sigma,
-            d_sigma,
-            c_c,
-            chi_n,
-        }
+        Self { c_1, c_mu, c_sigma, d_sigma, c_c, chi_n }
     }
 }
 
@@ -134,10 +127,8 @@ impl Gaussian {
     pub(super) fn update(&mut self, weights: &[f64], samples: &[&DVector<f64>]) {
         self.g += 1;
         let y: Vec<DVector<f64>> = samples.iter().map(|v| self.standardized(v)).collect();
-        let y_w = y
-            .iter()
-            .zip(weights)
-            .fold(DVector::zeros(self.m.len()), |sum, (y, &w)| sum + y * w);
+        let y_w =
+            y.iter().zip(weights).fold(DVector::zeros(self.m.len()), |sum, (y, &w)| sum + y * w);
         // Eqs. 41 and 42, c_m = 1.
         self.m += self.A.component_mul(&y_w) * self.sigma;
         // Under random ranking y_w ~ N(0, Σ w² C); ties and infeasible candidates make 1/Σ w²
@@ -168,12 +159,7 @@ impl Gaussian {
     /// Eqs. 43 and 44; returns h_σ. The exponent's bound of 1 is that of Hansen's reference code:
     /// reflected candidates can be improbably far out.
     fn update_step_size(&mut self, unit: &DVector<f64>) -> bool {
-        let Rates {
-            c_sigma,
-            d_sigma,
-            chi_n,
-            ..
-        } = self.rates;
+        let Rates { c_sigma, d_sigma, chi_n, .. } = self.rates;
         let n = self.m.len() as f64;
         self.p_sigma = &self.p_sigma * (1.0 - c_sigma)
             + self.whitened(unit) * (c_sigma * (2.0 - c_sigma)).sqrt();
@@ -210,10 +196,7 @@ impl Gaussian {
     /// least.
     fn decompose(&mut self) {
         self.C = (&self.C + self.C.transpose()) * 0.5;
-        let SymmetricEigen {
-            eigenvectors,
-            eigenvalues,
-        } = SymmetricEigen::new(self.C.clone());
+        let SymmetricEigen { eigenvectors, eigenvalues } = SymmetricEigen::new(self.C.clone());
         let floor = eigenvalues.max() / MOST_CONDITION;
         self.D = eigenvalues.map(|e| e.max(floor).sqrt());
         self.B = eigenvectors;

@@ -50,10 +50,8 @@ fn corrected(cells: f64, alpha: f64, m: f64, a: f64, unscaled: f64) -> (f64, f64
 /// Between two thresholds: each side gets at least α/2, taken from the rest in proportion.
 fn inner(low: f64, up: f64, alpha: f64, m: f64, a: f64, unscaled: f64) -> (f64, f64) {
     let least = 0.5 * alpha;
-    let (p_low, p_up) = (
-        upper_tail((m - low) / (a * unscaled)),
-        upper_tail((up - m) / (a * unscaled)),
-    );
+    let (p_low, p_up) =
+        (upper_tail((m - low) / (a * unscaled)), upper_tail((up - m) / (a * unscaled)));
     if p_low >= least && p_up >= least {
         return (m, a);
     }
@@ -64,10 +62,7 @@ fn inner(low: f64, up: f64, alpha: f64, m: f64, a: f64, unscaled: f64) -> (f64, 
     let z_low = upper_quantile(low_raised - share * (low_raised - least));
     let z_up = upper_quantile(up_raised - share * (up_raised - least));
     let spread = z_low + z_up;
-    (
-        (low * z_up + up * z_low) / spread,
-        (up - low) / (spread * unscaled),
-    )
+    ((low * z_up + up * z_low) / spread, (up - low) / (spread * unscaled))
 }
 
 #[cfg(test)]
@@ -76,16 +71,9 @@ mod tests {
 
     fn tails(cells: f64, cell: f64, m: f64, sd: f64) -> (f64, f64) {
         let tail = |z: f64| {
-            if z >= 0.0 {
-                upper_tail(z)
-            } else {
-                1.0 - upper_tail(-z)
-            }
+            if z >= 0.0 { upper_tail(z) } else { 1.0 - upper_tail(-z) }
         };
-        (
-            tail((m - cell / cells) / sd),
-            tail(((cell + 1.0) / cells - m) / sd),
-        )
+        (tail((m - cell / cells) / sd), tail(((cell + 1.0) / cells - m) / sd))
     }
 
     #[test]
@@ -93,10 +81,7 @@ mod tests {
         for m in [0.41, 0.5, 0.59] {
             let (m, a) = corrected(5.0, 0.1, m, 1.0, 1e-3);
             let (p_low, p_up) = tails(5.0, 2.0, m, a * 1e-3);
-            assert!(
-                p_low >= 0.05 - 1e-9 && p_up >= 0.05 - 1e-9,
-                "{p_low} {p_up}"
-            );
+            assert!(p_low >= 0.05 - 1e-9 && p_up >= 0.05 - 1e-9, "{p_low} {p_up}");
         }
     }
 

@@ -88,9 +88,7 @@ impl FromStr for OptimizerKind {
         match name {
             CatCma::NAME | "cma-es" => Ok(Self::CatCma),
             RandomSearch::NAME => Ok(Self::Random),
-            _ => Err(OptimizerError::UnknownKind {
-                name: name.to_owned(),
-            }),
+            _ => Err(OptimizerError::UnknownKind { name: name.to_owned() }),
         }
     }
 }
@@ -108,11 +106,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            population: None,
-            sigma: 0.3,
-            workers: 1,
-        }
+        Self { population: None, sigma: 0.3, workers: 1 }
     }
 }
 
@@ -127,18 +121,12 @@ impl Settings {
         let default = || 2 * (4 + (3.0 * (genes as f64).ln()) as usize);
         let asked = self.population.unwrap_or_else(default);
         if asked < LEAST_POPULATION {
-            return Err(OptimizerError::PopulationTooSmall {
-                got: asked,
-                least: LEAST_POPULATION,
-            });
+            return Err(OptimizerError::PopulationTooSmall { got: asked, least: LEAST_POPULATION });
         }
         asked
             .checked_next_multiple_of(self.workers)
             .filter(|&population| population <= stream::MOST_CANDIDATES)
-            .ok_or(OptimizerError::PopulationTooLarge {
-                got: asked,
-                most: stream::MOST_CANDIDATES,
-            })
+            .ok_or(OptimizerError::PopulationTooLarge { got: asked, most: stream::MOST_CANDIDATES })
     }
 }
 
@@ -176,12 +164,7 @@ pub enum OptimizerError {
     #[error("gene {gene:?}: expected at least one choice, got none")]
     NoChoices { gene: String },
     #[error("gene {gene:?}: expected a start within {low}..{high}, got {initial}")]
-    BadStart {
-        gene: String,
-        initial: f64,
-        low: f64,
-        high: f64,
-    },
+    BadStart { gene: String, initial: f64, low: f64, high: f64 },
     #[error("expected a finite sigma above zero, got {got}")]
     BadSigma { got: f64 },
     #[error("expected a population of at least {least}, got {got}")]

@@ -26,11 +26,7 @@ pub(super) fn upper_quantile(p: f64) -> f64 {
     let (mut low, mut high) = (0.0, 37.0);
     for _ in 0..60 {
         let middle = 0.5 * (low + high);
-        if upper_tail(middle) > p {
-            low = middle
-        } else {
-            high = middle
-        }
+        if upper_tail(middle) > p { low = middle } else { high = middle }
     }
     0.5 * (low + high)
 }

@@ -11,20 +11,11 @@ const GENERATIONS: usize = 8;
 const POPULATION: usize = 6;
 
 fn space() -> Vec<Dimension> {
-    let real = Domain::Continuous {
-        low: 0.0,
-        high: 1.0,
-    };
-    let category = |k: usize| Domain::Categorical {
-        choices: vec![String::new(); k],
-    };
+    let real = Domain::Continuous { low: 0.0, high: 1.0 };
+    let category = |k: usize| Domain::Categorical { choices: vec![String::new(); k] };
     [real.clone(), real.clone(), real, category(3), category(4)]
         .into_iter()
-        .map(|domain| Dimension {
-            name: String::new(),
-            domain,
-            initial: None,
-        })
+        .map(|domain| Dimension { name: String::new(), domain, initial: None })
         .collect()
 }
 
@@ -37,20 +28,13 @@ fn sample(g: usize, i: usize) -> (DVector<f64>, Vec<usize>) {
 fn close(got: impl IntoIterator<Item = f64>, expected: &[f64]) {
     let got: Vec<f64> = got.into_iter().collect();
     assert_eq!(got.len(), expected.len());
-    let worst = got
-        .iter()
-        .zip(expected)
-        .map(|(g, e)| (g - e).abs())
-        .fold(0.0, f64::max);
+    let worst = got.iter().zip(expected).map(|(g, e)| (g - e).abs()).fold(0.0, f64::max);
     assert!(worst < 1e-12, "expected {expected:?}, got {got:?}");
 }
 
 #[test]
 fn eight_generations_match_cmaes() {
-    let settings = Settings {
-        population: Some(POPULATION),
-        ..Settings::default()
-    };
+    let settings = Settings { population: Some(POPULATION), ..Settings::default() };
     let optimizer = CatCma::new(&space(), Seed(0), &settings).unwrap();
     let (mut gaussian, mut categorical) =
         (optimizer.gaussian.unwrap(), optimizer.categorical.unwrap());
@@ -58,17 +42,9 @@ fn eight_generations_match_cmaes() {
         let samples: Vec<_> = (0..POPULATION).map(|i| sample(g, i)).collect();
         let costs: Vec<f64> = (0..POPULATION).map(|i| ((i * 5 + g) % 6) as f64).collect();
         let weights = optimizer.weights.assign(&costs).unwrap();
-        gaussian.update(
-            &weights,
-            &samples.iter().map(|(v, _)| v).collect::<Vec<_>>(),
-        );
-        categorical.update(
-            &weights,
-            &samples
-                .iter()
-                .map(|(_, c)| c.as_slice())
-                .collect::<Vec<_>>(),
-        );
+        gaussian.update(&weights, &samples.iter().map(|(v, _)| v).collect::<Vec<_>>());
+        categorical
+            .update(&weights, &samples.iter().map(|(_, c)| c.as_slice()).collect::<Vec<_>>());
     }
     close(
         gaussian.m.iter().copied(),

@@ -29,22 +29,12 @@ impl RandomSearch {
         settings: &Settings,
     ) -> Result<Self, OptimizerError> {
         let population = settings.population_size(Encoding::new(dimensions)?.genes())?;
-        Ok(Self {
-            seed,
-            generation: 0,
-            population,
-            dimensions: dimensions.to_vec(),
-        })
+        Ok(Self { seed, generation: 0, population, dimensions: dimensions.to_vec() })
     }
 
     fn candidate(&self, index: usize) -> Genotype {
         let rng = &mut stream::candidate_rng(Self::NAME, self.seed, self.generation, index);
-        Genotype(
-            self.dimensions
-                .iter()
-                .map(|dimension| uniform(&dimension.domain, rng))
-                .collect(),
-        )
+        Genotype(self.dimensions.iter().map(|dimension| uniform(&dimension.domain, rng)).collect())
     }
 }
 
@@ -70,9 +60,7 @@ impl Optimizer for RandomSearch {
     }
 
     fn ask(&self) -> Vec<Genotype> {
-        (0..self.population)
-            .map(|index| self.candidate(index))
-            .collect()
+        (0..self.population).map(|index| self.candidate(index)).collect()
     }
 
     fn tell(&mut self, _told: &[(Genotype, f64)]) {

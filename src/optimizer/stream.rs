@@ -22,10 +22,6 @@ pub(super) fn candidate_rng(name: &str, seed: Seed, generation: u64, index: usiz
         *to = from;
     }
     let mut rng = ChaCha8Rng::from_seed(key);
-    rng.set_stream(
-        generation
-            .wrapping_mul(MOST_CANDIDATES as u64)
-            .wrapping_add(index as u64),
-    );
+    rng.set_stream(generation.wrapping_mul(MOST_CANDIDATES as u64).wrapping_add(index as u64));
     rng
 }

@@ -15,9 +15,8 @@ pub(super) struct Weights {
 impl Weights {
     pub(super) fn new(lambda: usize) -> Self {
         let raw = |i: usize| ((lambda as f64 + 1.0) / 2.0).ln() - (i as f64 + 1.0).ln();
-        let mut by_rank: Vec<f64> = (0..lambda)
-            .map(|i| if i < lambda / 2 { raw(i) } else { 0.0 })
-            .collect();
+        let mut by_rank: Vec<f64> =
+            (0..lambda).map(|i| if i < lambda / 2 { raw(i) } else { 0.0 }).collect();
         let sum: f64 = by_rank.iter().sum();
         by_rank.iter_mut().for_each(|w| *w /= sum);
         let mu_eff = 1.0 / by_rank.iter().map(|w| w * w).sum::<f64>();
@@ -36,11 +35,7 @@ impl Weights {
     /// candidate had been the distribution's own mean.
     pub(super) fn assign(&self, costs: &[f64]) -> Option<Vec<f64>> {
         let cost = |i: usize| {
-            if costs[i].is_nan() {
-                f64::INFINITY
-            } else {
-                costs[i]
-            }
+            if costs[i].is_nan() { f64::INFINITY } else { costs[i] }
         };
         let mut order: Vec<usize> = (0..costs.len()).collect();
         order.sort_by(|&a, &b| cost(a).total_cmp(&cost(b)));
@@ -73,36 +68,24 @@ mod tests {
         for (w, e) in weights.by_rank.iter().zip(expected) {
             assert!((w - e).abs() < 1e-6, "{w} {e}");
         }
-        assert!(
-            (weights.mu_eff - 2.028611).abs() < 1e-5,
-            "{}",
-            weights.mu_eff
-        );
+        assert!((weights.mu_eff - 2.028611).abs() < 1e-5, "{}", weights.mu_eff);
     }
 
     #[test]
     fn ties_share_and_infeasible_get_nothing() {
         let weights = Weights::new(6);
         let w = &weights.by_rank;
-        let assigned = weights
-            .assign(&[2.0, 1.0, f64::NAN, 2.0, 3.0, f64::INFINITY])
-            .unwrap();
+        let assigned = weights.assign(&[2.0, 1.0, f64::NAN, 2.0, 3.0, f64::INFINITY]).unwrap();
         let shared = (w[1] + w[2]) / 2.0;
         assert_eq!(assigned, [shared, w[0], 0.0, shared, w[3], 0.0]);
         let mostly_infeasible = [f64::INFINITY, f64::NAN, 0.0, f64::NAN, f64::NAN, f64::NAN];
-        assert_eq!(
-            weights.assign(&mostly_infeasible).unwrap(),
-            [0.0, 0.0, w[0], 0.0, 0.0, 0.0]
-        );
+        assert_eq!(weights.assign(&mostly_infeasible).unwrap(), [0.0, 0.0, w[0], 0.0, 0.0, 0.0]);
     }
 
     #[test]
     fn no_difference_no_weights() {
         let weights = Weights::new(4);
         assert_eq!(weights.assign(&[1.0; 4]), None);
-        assert_eq!(
-            weights.assign(&[f64::NAN, f64::INFINITY, f64::NAN, f64::INFINITY]),
-            None
-        );
+        assert_eq!(weights.assign(&[f64::NAN, f64::INFINITY, f64::NAN, f64::INFINITY]), None);
     }
 }

@@ -46,14 +46,16 @@ impl RunFolder {
     }
 
     /// Every finished trial with its documents' outcomes: generation by generation, then the final ones by split; within
-    /// these in the order they finished.
+    /// these by number.
     ///
     /// # Errors
     /// When a part is truncated, of another schema version, or without its items; the error names the file.
     pub fn trials(&self) -> Result<Vec<Trial>, RecordError> {
         let mut trials = Vec::new();
         for part in self.parts()? {
-            trials.extend(self.part(part)?);
+            let mut rows = self.part(part)?;
+            rows.sort_by_key(|trial| trial.trial);
+            trials.extend(rows);
         }
         Ok(trials)
     }

@@ -93,8 +93,7 @@ impl Archive {
 
     fn add_graph(&mut self, trial: &Trial, mean: GeometricMean, time: f64, layers: usize) {
         let graph = if self.with_time { layers } else { 0 };
-        let (best, times) =
-            self.graphs.entry(graph).or_insert_with(|| (trial.clone(), Vec::new()));
+        let (best, times) = self.graphs.entry(graph).or_insert_with(|| (trial.clone(), Vec::new()));
         times.push(time);
         // Trials finish in any order: the earlier one wins a tie whichever came in first.
         let rank = |trial: &Trial, mean: f64| (mean, std::cmp::Reverse(trial.trial));

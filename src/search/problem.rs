@@ -61,7 +61,8 @@ impl<'a> MergeProblem<'a> {
     }
 
     fn may_start(&self, job: &Job) -> bool {
-        let expected = self.session.archive().seconds_per_trial().unwrap_or(Seconds(EXPECTED_FLOOR));
+        let expected =
+            self.session.archive().seconds_per_trial().unwrap_or(Seconds(EXPECTED_FLOOR));
         !self.session.interrupted()
             && !self.session.finals_begun()
             && self.deadline.allows(

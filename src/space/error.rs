@@ -17,12 +17,7 @@ pub enum SpaceError {
     Syntax { file: PathBuf, message: String },
     /// A value that cannot be meant.
     #[error("{file}: key `{key}` is {value}; valid: {valid}")]
-    Value {
-        file: PathBuf,
-        key: String,
-        value: String,
-        valid: String,
-    },
+    Value { file: PathBuf, key: String, value: String, valid: String },
 }
 
 /// Names the file in the errors of one check.

@@ -199,7 +199,9 @@ fn model_ref(
     } else {
         ModelRef::new(word)
     };
-    model.map_err(|error| blame.value(key, format!("{word:?}"), format!("a folder or a hub id ({error})")))
+    model.map_err(|error| {
+        blame.value(key, format!("{word:?}"), format!("a folder or a hub id ({error})"))
+    })
 }
 
 fn check_name(blame: &Blame<'_>, key: &str, name: &str) -> Result<(), SpaceError> {
@@ -217,7 +219,11 @@ fn check_experts(
     folder: &Path,
 ) -> Result<Vec<Expert>, SpaceError> {
     if table.is_empty() {
-        return Err(blame.value("models.experts", "empty", "at least one `name = \"folder or hub id\"`"));
+        return Err(blame.value(
+            "models.experts",
+            "empty",
+            "at least one `name = \"folder or hub id\"`",
+        ));
     }
     let reserved = ["base", "uniform", "winner"];
     table
@@ -226,7 +232,11 @@ fn check_experts(
             let key = format!("models.experts.{name}");
             check_name(blame, &key, name)?;
             if reserved.contains(&name.as_str()) {
-                return Err(blame.value(&key, "a reserved row name", "any name but base, uniform, winner"));
+                return Err(blame.value(
+                    &key,
+                    "a reserved row name",
+                    "any name but base, uniform, winner",
+                ));
             }
             let word = value
                 .as_str()
@@ -350,7 +360,9 @@ fn check_optimizer(
         None => None,
         Some(count) => match usize::try_from(count) {
             Ok(count @ 2..=100_000) => Some(count),
-            _ => return Err(blame.value("optimizer.population", count, "a number from 2 to 100000")),
+            _ => {
+                return Err(blame.value("optimizer.population", count, "a number from 2 to 100000"));
+            }
         },
     };
     if let Some(sigma) = raw.sigma
@@ -378,7 +390,11 @@ fn check_together(blame: &Blame<'_>, space: &SearchSpace) -> Result<(), SpaceErr
     needs(ParameterName::T, methods.contains(&M::Slerp), "a number or a range; slerp needs it")?;
     let sparse = methods.iter().any(|m| matches!(m, M::Ties | M::DareTies | M::DareLinear));
     if space.parameters.contains_key(&ParameterName::Density) && !sparse {
-        return Err(blame.value("parameters.density", "given", "only with method ties, dare_ties or dare_linear"));
+        return Err(blame.value(
+            "parameters.density",
+            "given",
+            "only with method ties, dare_ties or dare_linear",
+        ));
     }
     if space.parameters.contains_key(&ParameterName::T) && !methods.contains(&M::Slerp) {
         return Err(blame.value("parameters.t", "given", "only with method slerp"));

@@ -140,10 +140,11 @@ pub(super) fn check(
     key: &str,
     raw: &RawParameter,
 ) -> Result<(ParameterName, ParameterSpec), SpaceError> {
-    let name = ParameterName::ALL.into_iter().find(|name| name.as_str() == key).ok_or_else(|| {
-        let valid: Vec<_> = ParameterName::ALL.iter().map(|name| name.as_str()).collect();
-        blame.value("parameters", format!("`{key}`"), valid.join(", "))
-    })?;
+    let name =
+        ParameterName::ALL.into_iter().find(|name| name.as_str() == key).ok_or_else(|| {
+            let valid: Vec<_> = ParameterName::ALL.iter().map(|name| name.as_str()).collect();
+            blame.value("parameters", format!("`{key}`"), valid.join(", "))
+        })?;
     let key = format!("parameters.{key}");
     let spec = match raw {
         RawParameter::Number(number) => {
@@ -251,7 +252,11 @@ fn check_range(
     if let Some(initial) = genes.initial
         && !(low..=high).contains(&initial)
     {
-        return Err(blame.value(&format!("{key}.initial"), initial, format!("a number in {shown}")));
+        return Err(blame.value(
+            &format!("{key}.initial"),
+            initial,
+            format!("a number in {shown}"),
+        ));
     }
     let step = match (genes.step, name) {
         (None, ParameterName::MaskSeed) => Some(1.0),

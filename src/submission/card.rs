@@ -13,7 +13,8 @@ pub struct CardScore {
 
 /// A README.md with the front matter that the hub reads: parents, the recipe, the scores of the run.
 pub fn model_card(recipe: &Recipe, tasks: &[String], scores: &[CardScore]) -> String {
-    let mut card = String::from("---\nlibrary_name: transformers\ntags:\n- merge\n- merge-search\n");
+    let mut card =
+        String::from("---\nlibrary_name: transformers\ntags:\n- merge\n- merge-search\n");
     card.push_str("base_model:\n");
     for model in recipe.models() {
         card.push_str(&format!("- {}\n", short(model.as_str())));
@@ -23,11 +24,15 @@ pub fn model_card(recipe: &Recipe, tasks: &[String], scores: &[CardScore]) -> St
     for model in recipe.models() {
         card.push_str(&format!("- `{}`\n", short(model.as_str())));
     }
-    card.push_str("\nThe licences of all parents apply to this model; check them before you publish it.\n");
+    card.push_str(
+        "\nThe licences of all parents apply to this model; check them before you publish it.\n",
+    );
     if !scores.is_empty() {
         card.push_str(&score_table(tasks, scores));
     }
-    card.push_str("\n## Recipe\n\nReadable by merge-search and by mergekit (`mergekit_config.yml`):\n\n");
+    card.push_str(
+        "\n## Recipe\n\nReadable by merge-search and by mergekit (`mergekit_config.yml`):\n\n",
+    );
     card.push_str(&format!("```yaml\n{}```\n", recipe.to_yaml()));
     card
 }

@@ -17,11 +17,8 @@ fn optimizer(kind: OptimizerKind) -> Box<dyn Optimizer + Send> {
 }
 
 fn cost(genotype: &Genotype) -> f64 {
-    let [x, z, c] = [
-        reals(genotype)[0],
-        integers(genotype)[0] as f64,
-        categories(genotype)[0] as f64,
-    ];
+    let [x, z, c] =
+        [reals(genotype)[0], integers(genotype)[0] as f64, categories(genotype)[0] as f64];
     (x - 0.3).powi(2) + (z - 2.0).powi(2) + (c - 1.0).abs()
 }
 
@@ -46,15 +43,10 @@ fn run(
     budget: usize,
     max_iters: u64,
 ) -> (PopulationState<Genotype, f64>, ArgminSolver) {
-    let result = Executor::new(
-        Budgeted {
-            left: Cell::new(budget),
-        },
-        ArgminSolver(optimizer(kind)),
-    )
-    .configure(|state| state.max_iters(max_iters).counting(true))
-    .run()
-    .unwrap();
+    let result = Executor::new(Budgeted { left: Cell::new(budget) }, ArgminSolver(optimizer(kind)))
+        .configure(|state| state.max_iters(max_iters).counting(true))
+        .run()
+        .unwrap();
     (result.state, result.solver)
 }
 
@@ -65,11 +57,7 @@ fn the_executor_does_what_ask_and_tell_by_hand_do() {
         let mut by_hand = optimizer(kind);
         let mut best = f64::INFINITY;
         for _ in 0..20 {
-            let told: Vec<_> = by_hand
-                .ask()
-                .into_iter()
-                .map(|x| (x.clone(), cost(&x)))
-                .collect();
+            let told: Vec<_> = by_hand.ask().into_iter().map(|x| (x.clone(), cost(&x))).collect();
             best = told.iter().fold(best, |best, (_, cost)| best.min(*cost));
             by_hand.tell(&told);
         }
@@ -77,14 +65,8 @@ fn the_executor_does_what_ask_and_tell_by_hand_do() {
         assert_eq!(driven.ask(), by_hand.ask());
         assert_eq!(driven.recommend(), by_hand.recommend());
         assert_eq!(state.get_best_cost(), best);
-        assert_eq!(
-            state.counts["cost_count"],
-            20 * by_hand.population_size() as u64
-        );
-        assert_eq!(
-            state.get_termination_reason(),
-            Some(&TerminationReason::MaxItersReached)
-        );
+        assert_eq!(state.counts["cost_count"], 20 * by_hand.population_size() as u64);
+        assert_eq!(state.get_termination_reason(), Some(&TerminationReason::MaxItersReached));
     }
 }
 
@@ -92,10 +74,7 @@ fn the_executor_does_what_ask_and_tell_by_hand_do() {
 fn a_generation_cut_by_the_budget_is_not_told() {
     let population = optimizer(OptimizerKind::CatCma).population_size();
     let (state, ArgminSolver(cut)) = run(OptimizerKind::CatCma, 3 * population + 1, u64::MAX);
-    assert!(matches!(
-        state.get_termination_reason(),
-        Some(TerminationReason::SolverExit(_))
-    ));
+    assert!(matches!(state.get_termination_reason(), Some(TerminationReason::SolverExit(_))));
     assert_eq!(cut.generation(), 3);
     let (_, ArgminSolver(whole)) = run(OptimizerKind::CatCma, usize::MAX, 3);
     assert_eq!(cut.ask(), whole.ask());
@@ -104,10 +83,7 @@ fn a_generation_cut_by_the_budget_is_not_told() {
 #[test]
 fn no_budget_at_all_ends_at_once() {
     let (state, ArgminSolver(solver)) = run(OptimizerKind::CatCma, 0, u64::MAX);
-    assert!(matches!(
-        state.get_termination_reason(),
-        Some(TerminationReason::SolverExit(_))
-    ));
+    assert!(matches!(state.get_termination_reason(), Some(TerminationReason::SolverExit(_))));
     assert_eq!(solver.generation(), 0);
     assert_eq!(state.get_best_param(), None);
 }
@@ -140,8 +116,7 @@ impl Observe<PopulationState<Genotype, f64>> for Log {
     ) -> Result<(), Error> {
         let mut seen = self.0.lock().unwrap();
         seen.best_costs.push(state.get_best_cost());
-        seen.generations
-            .extend(kv.get("generation").and_then(|value| value.get_uint()));
+        seen.generations.extend(kv.get("generation").and_then(|value| value.get_uint()));
         Ok(())
     }
 }
@@ -149,9 +124,7 @@ impl Observe<PopulationState<Genotype, f64>> for Log {
 #[test]
 fn observers_see_every_generation() {
     let log = Log::default();
-    let problem = Budgeted {
-        left: Cell::new(usize::MAX),
-    };
+    let problem = Budgeted { left: Cell::new(usize::MAX) };
     Executor::new(problem, ArgminSolver(optimizer(OptimizerKind::CatCma)))
         .configure(|state| state.max_iters(15))
         .add_observer(log.clone(), ObserverMode::Always)

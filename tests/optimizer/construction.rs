@@ -10,22 +10,12 @@ use super::{KINDS, category, integer, real};
 fn populations_by_hand() {
     let space: Vec<Dimension> = (0..32).map(|i| real(&i.to_string(), 0.0, 1.0)).collect();
     // 2 (4 + ⌊3 ln 32⌋) = 2 (4 + ⌊10.397⌋) = 28.
-    for (population, workers, expected) in [
-        (None, 1, 28),
-        (None, 8, 32),
-        (Some(5), 1, 5),
-        (Some(5), 4, 8),
-    ] {
-        let settings = Settings {
-            population,
-            workers,
-            ..Settings::default()
-        };
+    for (population, workers, expected) in
+        [(None, 1, 28), (None, 8, 32), (Some(5), 1, 5), (Some(5), 4, 8)]
+    {
+        let settings = Settings { population, workers, ..Settings::default() };
         for kind in KINDS {
-            assert_eq!(
-                build(kind, &space, Seed(0), &settings).unwrap().ask().len(),
-                expected
-            );
+            assert_eq!(build(kind, &space, Seed(0), &settings).unwrap().ask().len(), expected);
         }
     }
 }
@@ -39,73 +29,27 @@ fn what_cannot_be_searched_is_an_error() {
     let default = Settings::default();
     let nothing = Some(OptimizerError::NothingToSearch);
     assert_eq!(refused(&[], default), nothing);
-    assert_eq!(
-        refused(&[real("x", 1.0, 1.0), category("c", 1)], default),
-        nothing
-    );
+    assert_eq!(refused(&[real("x", 1.0, 1.0), category("c", 1)], default), nothing);
     let is = |space: Dimension, expected: fn(&OptimizerError) -> bool| {
         let error = refused(&[space], default);
         assert!(error.as_ref().is_some_and(expected), "{error:?}");
     };
-    is(real("x", 1.0, 0.0), |e| {
-        matches!(e, OptimizerError::BadRange { .. })
-    });
-    is(real("x", 0.0, f64::NAN), |e| {
-        matches!(e, OptimizerError::BadRange { .. })
-    });
-    is(integer("z", 1, 0), |e| {
-        matches!(e, OptimizerError::BadRange { .. })
-    });
-    is(category("c", 0), |e| {
-        matches!(e, OptimizerError::NoChoices { .. })
-    });
-    let outside = |initial| Dimension {
-        initial: Some(initial),
-        ..real("x", 0.0, 1.0)
-    };
-    is(outside(1.5), |e| {
-        matches!(e, OptimizerError::BadStart { .. })
-    });
-    is(outside(f64::NAN), |e| {
-        matches!(e, OptimizerError::BadStart { .. })
-    });
+    is(real("x", 1.0, 0.0), |e| matches!(e, OptimizerError::BadRange { .. }));
+    is(real("x", 0.0, f64::NAN), |e| matches!(e, OptimizerError::BadRange { .. }));
+    is(integer("z", 1, 0), |e| matches!(e, OptimizerError::BadRange { .. }));
+    is(category("c", 0), |e| matches!(e, OptimizerError::NoChoices { .. }));
+    let outside = |initial| Dimension { initial: Some(initial), ..real("x", 0.0, 1.0) };
+    is(outside(1.5), |e| matches!(e, OptimizerError::BadStart { .. }));
+    is(outside(f64::NAN), |e| matches!(e, OptimizerError::BadStart { .. }));
     assert_eq!(
-        refused(
-            &fine,
-            Settings {
-                sigma: 0.0,
-                ..default
-            }
-        ),
+        refused(&fine, Settings { sigma: 0.0, ..default }),
         Some(OptimizerError::BadSigma { got: 0.0 })
     );
-    assert_eq!(
-        refused(
-            &fine,
-            Settings {
-                workers: 0,
-                ..default
-            }
-        ),
-        Some(OptimizerError::NoWorkers)
-    );
-    let one = Settings {
-        population: Some(1),
-        ..default
-    };
-    assert_eq!(
-        refused(&fine, one),
-        Some(OptimizerError::PopulationTooSmall { got: 1, least: 2 })
-    );
-    let huge = Settings {
-        population: Some(usize::MAX),
-        workers: 2,
-        ..default
-    };
-    assert!(matches!(
-        refused(&fine, huge),
-        Some(OptimizerError::PopulationTooLarge { .. })
-    ));
+    assert_eq!(refused(&fine, Settings { workers: 0, ..default }), Some(OptimizerError::NoWorkers));
+    let one = Settings { population: Some(1), ..default };
+    assert_eq!(refused(&fine, one), Some(OptimizerError::PopulationTooSmall { got: 1, least: 2 }));
+    let huge = Settings { population: Some(usize::MAX), workers: 2, ..default };
+    assert!(matches!(refused(&fine, huge), Some(OptimizerError::PopulationTooLarge { .. })));
 }
 
 #[test]
@@ -114,17 +58,13 @@ fn names_parse_back() {
         assert_eq!(kind.to_string().parse(), Ok(kind));
         let space = [real("x", 0.0, 1.0)];
         assert_eq!(
-            build(kind, &space, Seed(0), &Settings::default())
-                .unwrap()
-                .name(),
+            build(kind, &space, Seed(0), &Settings::default()).unwrap().name(),
             kind.to_string()
         );
     }
     assert_eq!("cma-es".parse(), Ok(OptimizerKind::CatCma));
     assert_eq!(
         "nope".parse::<OptimizerKind>(),
-        Err(OptimizerError::UnknownKind {
-            name: "nope".to_owned()
-        })
+        Err(OptimizerError::UnknownKind { name: "nope".to_owned() })
     );
 }

@@ -17,20 +17,14 @@ fn ellipsoid(x: &[f64]) -> f64 {
 }
 
 fn rosenbrock(x: &[f64]) -> f64 {
-    x.windows(2)
-        .map(|w| 100.0 * (w[1] - w[0] * w[0]).powi(2) + (1.0 - w[0]).powi(2))
-        .sum()
+    x.windows(2).map(|w| 100.0 * (w[1] - w[0] * w[0]).powi(2) + (1.0 - w[0]).powi(2)).sum()
 }
 
 /// Evaluations, whole generations, until a candidate has `f` ≤ 1e-8; `None` beyond `most`.
 fn evaluations(mut optimizer: CatCma, most: usize, f: impl Fn(&Genotype) -> f64) -> Option<usize> {
     let mut evaluations = 0;
     while evaluations < most {
-        let told: Vec<_> = optimizer
-            .ask()
-            .into_iter()
-            .map(|x| (x.clone(), f(&x)))
-            .collect();
+        let told: Vec<_> = optimizer.ask().into_iter().map(|x| (x.clone(), f(&x))).collect();
         evaluations += told.len();
         if told.iter().any(|(_, cost)| *cost <= 1e-8) {
             return Some(evaluations);
@@ -43,17 +37,10 @@ fn evaluations(mut optimizer: CatCma, most: usize, f: impl Fn(&Genotype) -> f64)
 /// On [-5, 5]^10 from the uniform start of seed `s`, with pycma's population of 10.
 fn started(s: u64) -> CatCma {
     let g = &mut SplitMix64(7000 + s);
-    let from = |i: usize, x: f64| Dimension {
-        initial: Some(x),
-        ..real(&format!("x{i}"), -5.0, 5.0)
-    };
-    let space: Vec<Dimension> = (0..10)
-        .map(|i| from(i, -5.0 + 10.0 * g.uniform()))
-        .collect();
-    let settings = Settings {
-        population: Some(10),
-        ..Settings::default()
-    };
+    let from =
+        |i: usize, x: f64| Dimension { initial: Some(x), ..real(&format!("x{i}"), -5.0, 5.0) };
+    let space: Vec<Dimension> = (0..10).map(|i| from(i, -5.0 + 10.0 * g.uniform())).collect();
+    let settings = Settings { population: Some(10), ..Settings::default() };
     CatCma::new(&space, Seed(s + 1), &settings).unwrap()
 }
 
@@ -61,9 +48,8 @@ fn started(s: u64) -> CatCma {
 /// it next to pycma's default, which has them. Rosenbrock has a second minimum, which either
 /// sometimes ends in.
 fn check(name: &str, f: fn(&[f64]) -> f64, pycma_positive: f64, pycma_active: f64) {
-    let mut counts: Vec<usize> = (0..25)
-        .filter_map(|s| evaluations(started(s), 50_000, |x| f(&reals(x))))
-        .collect();
+    let mut counts: Vec<usize> =
+        (0..25).filter_map(|s| evaluations(started(s), 50_000, |x| f(&reals(x)))).collect();
     counts.sort_unstable();
     let median = counts[counts.len() / 2] as f64;
     println!(
@@ -74,11 +60,7 @@ fn check(name: &str, f: fn(&[f64]) -> f64, pycma_positive: f64, pycma_active: f6
         median / pycma_positive,
         median / pycma_active,
     );
-    assert!(
-        counts.len() >= 18,
-        "{name}: {} of 25 succeeded",
-        counts.len()
-    );
+    assert!(counts.len() >= 18, "{name}: {} of 25 succeeded", counts.len());
     assert!(
         median <= 1.15 * pycma_positive,
         "{name}: {median} evaluations, pycma {pycma_positive}"
@@ -112,38 +94,19 @@ fn check_mixed(
     let mut space: Vec<Dimension> = (0..5).map(|i| real(&format!("x{i}"), -5.0, 5.0)).collect();
     let [low, high] = integers_from;
     space.extend((0..optimum.len()).map(|i| integer(&format!("z{i}"), low, high)));
-    let settings = Settings {
-        population: Some(20),
-        ..Settings::default()
-    };
+    let settings = Settings { population: Some(20), ..Settings::default() };
     let offset = |genotype: &Genotype| {
         let x: Vec<f64> = reals(genotype).iter().map(|x| x - 1.234).collect();
-        let z: Vec<f64> = integers(genotype)
-            .iter()
-            .zip(optimum)
-            .map(|(z, o)| (z - o) as f64)
-            .collect();
+        let z: Vec<f64> =
+            integers(genotype).iter().zip(optimum).map(|(z, o)| (z - o) as f64).collect();
         cost(&x, &z)
     };
-    let run = |s| {
-        evaluations(
-            CatCma::new(&space, Seed(s), &settings).unwrap(),
-            20_000,
-            offset,
-        )
-    };
+    let run = |s| evaluations(CatCma::new(&space, Seed(s), &settings).unwrap(), 20_000, offset);
     let mut counts: Vec<usize> = (0..15).filter_map(run).collect();
     counts.sort_unstable();
     let median = counts[counts.len() / 2];
-    println!(
-        "{name}: {} of 15, median {median}; cmaes.CatCMAwM {reference}",
-        counts.len()
-    );
-    assert!(
-        counts.len() >= 14,
-        "{name}: {} of 15 succeeded",
-        counts.len()
-    );
+    println!("{name}: {} of 15, median {median}; cmaes.CatCMAwM {reference}", counts.len());
+    assert!(counts.len() >= 14, "{name}: {} of 15 succeeded", counts.len());
     assert!(
         4 * median <= 5 * reference,
         "{name}: {median} evaluations, cmaes.CatCMAwM {reference}"
@@ -153,35 +116,17 @@ fn check_mixed(
 #[test]
 fn ill_conditioned_integers_do_not_freeze() {
     let cost = |x: &[f64], z: &[f64]| ellipsoid(&[x, z].concat());
-    check_mixed(
-        "ellipsoid with integers",
-        [-10, 10],
-        &[7, -3, 0, 10, -10],
-        cost,
-        4520,
-    );
+    check_mixed("ellipsoid with integers", [-10, 10], &[7, -3, 0, 10, -10], cost, 4520);
 }
 
 #[test]
 fn integers_do_not_freeze() {
     let cost = |x: &[f64], z: &[f64]| 100.0 * sphere(x) + sphere(z);
-    check_mixed(
-        "sphere with integers",
-        [-10, 10],
-        &[7, -3, 0, 10, -10],
-        cost,
-        3100,
-    );
+    check_mixed("sphere with integers", [-10, 10], &[7, -3, 0, 10, -10], cost, 3100);
 }
 
 #[test]
 fn bits_do_not_freeze() {
     let cost = |x: &[f64], z: &[f64]| sphere(x) + sphere(z);
-    check_mixed(
-        "sphere with bits",
-        [0, 1],
-        &[1, 0, 1, 0, 1, 0, 1, 0, 1, 0],
-        cost,
-        5640,
-    );
+    check_mixed("sphere with bits", [0, 1], &[1, 0, 1, 0, 1, 0, 1, 0, 1, 0], cost, 5640);
 }

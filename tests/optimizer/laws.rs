@@ -27,11 +27,7 @@ fn dimension() -> impl Strategy<Value = Dimension> {
                 ..integer("z", low, low.saturating_add(span))
             }
         });
-    prop_oneof![
-        reals,
-        integers,
-        (1_usize..6).prop_map(|choices| category("c", choices))
-    ]
+    prop_oneof![reals, integers, (1_usize..6).prop_map(|choices| category("c", choices))]
 }
 
 fn varies(dimension: &Dimension) -> bool {
@@ -81,10 +77,7 @@ fn drive(
     for _ in 0..10 {
         let population = optimizer.ask();
         let costs = costs(g, population.len());
-        tell(
-            optimizer.as_mut(),
-            population.into_iter().zip(costs).collect(),
-        );
+        tell(optimizer.as_mut(), population.into_iter().zip(costs).collect());
     }
     optimizer
 }
@@ -166,10 +159,7 @@ fn long_runs_stay_within_their_domains() {
     ];
     for population in [2, 20] {
         for mode in 0..3 {
-            let settings = Settings {
-                population: Some(population),
-                ..Settings::default()
-            };
+            let settings = Settings { population: Some(population), ..Settings::default() };
             let mut optimizer = build(OptimizerKind::CatCma, &space, Seed(7), &settings).unwrap();
             let g = &mut SplitMix64(7);
             for _ in 0..3000 {
@@ -214,36 +204,22 @@ fn flat_and_infeasible_generations_teach_nothing() {
 /// there.
 #[test]
 fn a_linear_slope_ends_in_the_corner() {
-    let space = [
-        real("x", 2.0, 3.0),
-        real("y", -3.0, -2.0),
-        integer("z", 0, 100),
-        category("c", 4),
-    ];
+    let space =
+        [real("x", 2.0, 3.0), real("y", -3.0, -2.0), integer("z", 0, 100), category("c", 4)];
     let mut optimizer =
         build(OptimizerKind::CatCma, &space, Seed(3), &Settings::default()).unwrap();
     let slope = |genotype: &Genotype| match genotype.0[..] {
-        [
-            Gene::Real(x),
-            Gene::Real(y),
-            Gene::Integer(z),
-            Gene::Category(c),
-        ] => x - y + z as f64 / 100.0 - c as f64,
+        [Gene::Real(x), Gene::Real(y), Gene::Integer(z), Gene::Category(c)] => {
+            x - y + z as f64 / 100.0 - c as f64
+        }
         _ => unreachable!(),
     };
     for _ in 0..300 {
-        let told: Vec<_> = optimizer
-            .ask()
-            .into_iter()
-            .map(|x| (x.clone(), slope(&x)))
-            .collect();
+        let told: Vec<_> = optimizer.ask().into_iter().map(|x| (x.clone(), slope(&x))).collect();
         optimizer.tell(&told);
     }
     let corner = optimizer.recommend().unwrap();
-    assert!(
-        (slope(&corner) - (2.0 + 2.0 - 3.0)).abs() < 1e-3,
-        "{corner:?}"
-    );
+    assert!((slope(&corner) - (2.0 + 2.0 - 3.0)).abs() < 1e-3, "{corner:?}");
 }
 
 #[test]
@@ -266,11 +242,7 @@ fn one_dimensional_and_single_kind_spaces_are_searched() {
         };
         let cost = |x: &Genotype| x.0.iter().map(distance).sum::<f64>();
         for _ in 0..100 {
-            let told: Vec<_> = optimizer
-                .ask()
-                .into_iter()
-                .map(|x| (x.clone(), cost(&x)))
-                .collect();
+            let told: Vec<_> = optimizer.ask().into_iter().map(|x| (x.clone(), cost(&x))).collect();
             optimizer.tell(&told);
         }
         let found = cost(&optimizer.recommend().unwrap());

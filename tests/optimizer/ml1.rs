@@ -65,22 +65,12 @@ impl Ml1 {
             kstar: draw(|| (4.0 * g.uniform()) as usize),
             o: (0..d).map(|_| draw(|| 0.1 + 0.8 * g.uniform())).collect(),
             alpha: draw(|| 1.0 + 1.5 * g.uniform()),
-            nu: (0..TASKS)
-                .map(|_| (0..d).map(|_| g.normal()).collect())
-                .collect(),
+            nu: (0..TASKS).map(|_| (0..d).map(|_| g.normal()).collect()).collect(),
             h: (0..TASKS)
-                .map(|_| {
-                    (0..d)
-                        .map(|_| 10.0_f64.powf(1.5 * g.uniform() - 1.0))
-                        .collect()
-                })
+                .map(|_| (0..d).map(|_| 10.0_f64.powf(1.5 * g.uniform() - 1.0)).collect())
                 .collect(),
             v: (0..TASKS)
-                .map(|_| {
-                    (0..RANK)
-                        .map(|_| (0..d).map(|_| g.normal()).collect())
-                        .collect()
-                })
+                .map(|_| (0..RANK).map(|_| (0..d).map(|_| g.normal()).collect()).collect())
                 .collect(),
             b: draw(|| draw(|| draw(|| 0.2 + 0.8 * g.uniform()))),
             e: draw(|| draw(|| draw(|| 0.3 * g.uniform()))),
@@ -104,13 +94,7 @@ impl Ml1 {
         };
         let delta: Vec<f64> = (0..self.d).map(delta).collect();
         let separable: f64 = self.h[t].iter().zip(&delta).map(|(h, d)| h * d * d).sum();
-        let along = |v: &Vec<f64>| {
-            v.iter()
-                .zip(&delta)
-                .map(|(v, d)| v * d)
-                .sum::<f64>()
-                .powi(2)
-        };
+        let along = |v: &Vec<f64>| v.iter().zip(&delta).map(|(v, d)| v * d).sum::<f64>().powi(2);
         (separable + self.v[t].iter().map(along).sum::<f64>()) / self.d as f64
     }
 
@@ -161,24 +145,14 @@ mod tests {
     use super::*;
 
     fn close(got: f64, expected: f64) {
-        assert!(
-            (got - expected).abs() < 1e-12,
-            "expected {expected}, got {got}"
-        );
+        assert!((got - expected).abs() < 1e-12, "expected {expected}, got {got}");
     }
 
     #[test]
     fn splitmix64_seed_42() {
         let mut g = SplitMix64(42);
         let drawn = [g.next(), g.next(), g.next()];
-        assert_eq!(
-            drawn,
-            [
-                13679457532755275413,
-                2949826092126892291,
-                5139283748462763858
-            ]
-        );
+        assert_eq!(drawn, [13679457532755275413, 2949826092126892291, 5139283748462763858]);
     }
 
     /// o00, alpha0, nu00, h00, v000, tau00, F(centre, genes 0), F(ramp, genes g mod 4), time(genes
@@ -199,9 +173,7 @@ mod tests {
             instance.truth(&ramp, &cycling),
             instance.time(&cycling),
         ];
-        got.into_iter()
-            .zip(vector)
-            .for_each(|(got, expected)| close(got, expected));
+        got.into_iter().zip(vector).for_each(|(got, expected)| close(got, expected));
         instance
             .accuracies(&ramp, &cycling)
             .into_iter()

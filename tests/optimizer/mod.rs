@@ -13,28 +13,16 @@ use merge_search::optimizer::OptimizerKind;
 const KINDS: [OptimizerKind; 2] = [OptimizerKind::CatCma, OptimizerKind::Random];
 
 fn real(name: &str, low: f64, high: f64) -> Dimension {
-    Dimension {
-        name: name.to_owned(),
-        domain: Domain::Continuous { low, high },
-        initial: None,
-    }
+    Dimension { name: name.to_owned(), domain: Domain::Continuous { low, high }, initial: None }
 }
 
 fn integer(name: &str, low: i64, high: i64) -> Dimension {
-    Dimension {
-        name: name.to_owned(),
-        domain: Domain::Integer { low, high },
-        initial: None,
-    }
+    Dimension { name: name.to_owned(), domain: Domain::Integer { low, high }, initial: None }
 }
 
 fn category(name: &str, choices: usize) -> Dimension {
     let choices = (0..choices).map(|k| k.to_string()).collect();
-    Dimension {
-        name: name.to_owned(),
-        domain: Domain::Categorical { choices },
-        initial: None,
-    }
+    Dimension { name: name.to_owned(), domain: Domain::Categorical { choices }, initial: None }
 }
 
 /// The continuous genes of a genotype, in order.
@@ -42,13 +30,7 @@ fn reals(genotype: &Genotype) -> Vec<f64> {
     genotype
         .0
         .iter()
-        .filter_map(|gene| {
-            if let Gene::Real(x) = gene {
-                Some(*x)
-            } else {
-                None
-            }
-        })
+        .filter_map(|gene| if let Gene::Real(x) = gene { Some(*x) } else { None })
         .collect()
 }
 
@@ -57,13 +39,7 @@ fn integers(genotype: &Genotype) -> Vec<i64> {
     genotype
         .0
         .iter()
-        .filter_map(|gene| {
-            if let Gene::Integer(z) = gene {
-                Some(*z)
-            } else {
-                None
-            }
-        })
+        .filter_map(|gene| if let Gene::Integer(z) = gene { Some(*z) } else { None })
         .collect()
 }
 
@@ -72,12 +48,6 @@ fn categories(genotype: &Genotype) -> Vec<usize> {
     genotype
         .0
         .iter()
-        .filter_map(|gene| {
-            if let Gene::Category(k) = gene {
-                Some(*k)
-            } else {
-                None
-            }
-        })
+        .filter_map(|gene| if let Gene::Category(k) = gene { Some(*k) } else { None })
         .collect()
 }

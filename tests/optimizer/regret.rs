@@ -19,9 +19,7 @@ const ITEMS: u32 = 100;
 
 fn space(d: usize) -> Vec<Dimension> {
     let weights = (0..d).map(|i| real(&format!("x{i}"), 0.0, 1.0));
-    weights
-        .chain((0..GENES).map(|g| category(&format!("c{g}"), 4)))
-        .collect()
+    weights.chain((0..GENES).map(|g| category(&format!("c{g}"), 4))).collect()
 }
 
 /// What a search on instance 1000 + `s` came to.
@@ -42,19 +40,14 @@ fn search(kind: OptimizerKind, d: usize, budget: usize, s: u64) -> Run {
         let told = measure(&instance, &optimizer.ask(), noise);
         for (genotype, cost) in &told {
             if *cost < best.0 {
-                best = (
-                    *cost,
-                    instance.truth(&reals(genotype), &categories(genotype)),
-                );
+                best = (*cost, instance.truth(&reals(genotype), &categories(genotype)));
             }
         }
         optimizer.tell(&told);
     }
     let mode = optimizer.recommend();
     Run {
-        recommended: mode
-            .as_ref()
-            .map(|g| instance.truth(&reals(g), &categories(g))),
+        recommended: mode.as_ref().map(|g| instance.truth(&reals(g), &categories(g))),
         best_observed: best.1,
         genes_right: mode.map_or(0, |g| instance.genes_right(&categories(&g))),
     }
@@ -84,9 +77,8 @@ fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
 /// Quartiles of the recommendation's regret over the instances of `best`; prints them with the best
 /// observed and the genes.
 fn regrets(d: usize, budget: usize, best: &[f64]) -> [f64; 3] {
-    let runs: Vec<Run> = (0..best.len() as u64)
-        .map(|s| search(OptimizerKind::CatCma, d, budget, s))
-        .collect();
+    let runs: Vec<Run> =
+        (0..best.len() as u64).map(|s| search(OptimizerKind::CatCma, d, budget, s)).collect();
     let of =
         |f: &dyn Fn(&Run) -> f64| quartiles(runs.iter().zip(best).map(|(r, b)| b - f(r)).collect());
     let recommended = of(&|r| r.recommended.unwrap());
@@ -131,15 +123,7 @@ fn learning_beats_random_search_on_every_instance() {
             learnt.best_observed,
             random.best_observed
         );
-        assert!(
-            learnt.best_observed > random.best_observed,
-            "instance {}",
-            1000 + s
-        );
-        assert!(
-            learnt.recommended.unwrap() > random.best_observed,
-            "instance {}",
-            1000 + s
-        );
+        assert!(learnt.best_observed > random.best_observed, "instance {}", 1000 + s);
+        assert!(learnt.recommended.unwrap() > random.best_observed, "instance {}", 1000 + s);
     }
 }

@@ -1,0 +1,311 @@
+//! The loop, driven by an evaluator that computes a known landscape instead of running a model: budget, replay, selection.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use merge_search::evaluate::{EvaluateError, Evaluator, Workers};
+use merge_search::genome::Decoder;
+use merge_search::optimizer::{self, OptimizerKind, Settings};
+use merge_search::outcome::{Evaluation, ItemScore, Outcome, TaskScore};
+use merge_search::recipe::{Layout, Profile, Recipe, Setting, Value};
+use merge_search::record::{
+    DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunFolder, RunManifest, RunWriter,
+    SCHEMA_VERSION, SpaceFile, TaskEntry, Trial,
+};
+use merge_search::search::{self, Budget, Ending, Report, SearchEvent, Setup};
+use merge_search::space::SearchSpace;
+use merge_search::units::{Bytes, Seconds, Seed, Split};
+
+const SPACE: &str = r#"
+name = "landscape"
+[models]
+base = "made/base"
+[models.experts]
+a = "made/a"
+b = "made/b"
+[merge]
+methods = ["task_arithmetic"]
+[parameters]
+weight = { range = [0.0, 1.0], initial = 0.5, per = ["expert"] }
+[tasks]
+folders = ["t1", "t2"]
+"#;
+
+const DOCS: usize = 60;
+
+/// Accuracy falls with the distance of the two weights from (0.8, 0.3); parents and averages are poor.
+struct Landscape {
+    /// Accuracy of every merge with a base model is multiplied by this.
+    merges: f64,
+    sleep: Duration,
+    /// A merge whose first weight is above this cannot be scored.
+    infeasible_above: f64,
+    evaluated: AtomicUsize,
+    /// Raise `interrupt` when so many trials have been scored.
+    interrupt_at: usize,
+    interrupt: AtomicBool,
+}
+
+impl Landscape {
+    fn new() -> Self {
+        Self {
+            merges: 1.0,
+            sleep: Duration::ZERO,
+            infeasible_above: 2.0,
+            evaluated: AtomicUsize::new(0),
+            interrupt_at: usize::MAX,
+            interrupt: AtomicBool::new(false),
+        }
+    }
+
+    fn accuracy(&self, weights: &[f64]) -> f64 {
+        match weights {
+            [a, b] => self.merges * (0.95 - (a - 0.8).powi(2) - (b - 0.3).powi(2)).max(0.05),
+            _ => 0.45,
+        }
+    }
+}
+
+fn weights(recipe: &Recipe) -> Vec<f64> {
+    let Layout::Models(models) = &recipe.layout else { panic!("models expected") };
+    let weight = |setting: &Setting| match setting {
+        Setting::Everywhere(Profile::Constant(Value::Number(number))) => *number,
+        other => panic!("a number expected, got {other:?}"),
+    };
+    // The uniform average has no base model, the baselines no weights.
+    if recipe.base_model.is_none() {
+        return Vec::new();
+    }
+    models.iter().filter_map(|model| model.parameters.get("weight")).map(weight).collect()
+}
+
+/// A fixed number in [0, 1) per document.
+fn difficulty(task: usize, split: Split, doc: usize) -> f64 {
+    let mut x = (task as u64) << 40 | (split as u64) << 32 | doc as u64;
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((x ^ (x >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+impl Evaluator for Landscape {
+    fn evaluate(&self, recipe: &Recipe, split: Split) -> Result<Outcome, EvaluateError> {
+        std::thread::sleep(self.sleep);
+        if self.evaluated.fetch_add(1, Ordering::SeqCst) + 1 == self.interrupt_at {
+            self.interrupt.store(true, Ordering::SeqCst);
+        }
+        let weights = weights(recipe);
+        if weights.first().is_some_and(|first| *first > self.infeasible_above) {
+            return Ok(Outcome::Infeasible { reason: "too heavy".to_owned() });
+        }
+        let accuracy = self.accuracy(&weights);
+        let task = |task: usize| TaskScore {
+            task: format!("t{}", task + 1),
+            items: (0..DOCS)
+                .map(|doc| ItemScore {
+                    correct: difficulty(task, split, doc) < accuracy,
+                    chosen: 0,
+                    margin: 0.5,
+                })
+                .collect(),
+        };
+        Ok(Outcome::Feasible(Evaluation {
+            tasks: vec![task(0), task(1)],
+            merge_seconds: Seconds(0.0),
+            score_seconds: Seconds(self.sleep.as_secs_f64()),
+            seconds_per_item: Seconds(self.sleep.as_secs_f64() / (2 * DOCS) as f64),
+            relative_time: 1.0,
+            peak_bytes: Bytes(1),
+        }))
+    }
+
+    fn items(&self, _: Split) -> usize {
+        2 * DOCS
+    }
+}
+
+fn manifest(decoder: &Decoder) -> RunManifest {
+    let docs = DocCounts { search: DOCS as u64, selection: DOCS as u64, holdout: DOCS as u64 };
+    let task = |name: &str| TaskEntry { name: name.to_owned(), sha256: String::new(), docs };
+    RunManifest {
+        schema_version: SCHEMA_VERSION,
+        written_by: "test".to_owned(),
+        created_at: String::new(),
+        command_line: Vec::new(),
+        seed: Seed(1),
+        space: SpaceFile::new("landscape.toml".to_owned(), SPACE.to_owned()),
+        genes: decoder.dimensions().iter().map(GeneColumn::from).collect(),
+        optimizer: OptimizerSettings {
+            kind: "cat-cma".to_owned(),
+            population: 12,
+            sigma: Some(0.3),
+            workers: 2,
+        },
+        budget: RunBudget { seconds: None, trials: None },
+        tasks: vec![task("t1"), task("t2")],
+        checkpoints: Vec::new(),
+        device: "cpu".to_owned(),
+    }
+}
+
+fn decoder() -> Decoder {
+    Decoder::new(SearchSpace::parse(SPACE, Path::new("/made/landscape.toml")).unwrap(), 4)
+}
+
+/// Begins a run in `folder`, or goes on with it.
+fn run(folder: &Path, landscape: &Landscape, workers: usize, budget: Budget) -> Ending {
+    let decoder = decoder();
+    let writer = if folder.join("manifest.json").exists() {
+        RunWriter::resume(folder).unwrap()
+    } else {
+        RunWriter::create(folder, manifest(&decoder)).unwrap()
+    };
+    let settings = Settings { population: Some(12), sigma: 0.3, workers: 1 };
+    let setup = Setup {
+        decoder: &decoder,
+        layers: 4,
+        evaluator: landscape,
+        workers: &Workers::new(workers).unwrap(),
+        optimizer: optimizer::build(
+            OptimizerKind::CatCma,
+            decoder.dimensions(),
+            Seed(1),
+            &settings,
+        )
+        .unwrap(),
+        budget,
+        seed: Seed(1),
+        writer,
+        interrupt: &landscape.interrupt,
+        listener: &|_: SearchEvent<'_>| {},
+    };
+    search::run(setup).unwrap()
+}
+
+fn finished(ending: Ending) -> Report {
+    match ending {
+        Ending::Finished(report) => *report,
+        Ending::Interrupted => panic!("was interrupted"),
+    }
+}
+
+/// Rows without their times, by number, split and kind.
+fn rows(folder: &Path) -> BTreeMap<(u64, &'static str, &'static str), Trial> {
+    let trials = RunFolder::open(folder).unwrap().trials().unwrap();
+    let timeless = |trial: Trial| Trial { elapsed: Seconds(0.0), started_at: 0, ..trial };
+    trials
+        .into_iter()
+        .map(|trial| ((trial.trial, trial.split.as_str(), trial.kind.as_str()), timeless(trial)))
+        .collect()
+}
+
+#[test]
+fn finds_the_optimum_and_counts_its_trials() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = finished(run(folder.path(), &Landscape::new(), 2, Budget::Trials(150)));
+    assert_eq!(report.candidates, 150);
+    assert!(!report.nothing_better);
+    let best = Landscape::new().accuracy(&[0.8, 0.3]);
+    let found = report.winner.on(Split::Holdout).unwrap().value;
+    // The optimum is 0.95; 120 documents have a standard error of 0.02.
+    assert!((found - best).abs() < 0.07, "{found}");
+    // Base, two experts and the uniform average, on every split.
+    let baselines = rows(folder.path()).keys().filter(|(trial, ..)| *trial < 4).count();
+    assert_eq!(baselines, 12);
+}
+
+#[test]
+fn workers_do_not_change_the_trajectory() {
+    let (one, three) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    run(one.path(), &Landscape::new(), 1, Budget::Trials(40));
+    run(three.path(), &Landscape::new(), 3, Budget::Trials(40));
+    assert_eq!(rows(one.path()), rows(three.path()));
+}
+
+#[test]
+fn interrupted_anywhere_and_resumed_is_the_same_run() {
+    let whole = tempfile::tempdir().unwrap();
+    run(whole.path(), &Landscape::new(), 2, Budget::Trials(40));
+    let scored = rows(whole.path()).len();
+    for interrupt_at in [1, 3, 11, 13, 25, 31, 52, scored - 2, scored - 1] {
+        let broken = tempfile::tempdir().unwrap();
+        let first = Landscape { interrupt_at, ..Landscape::new() };
+        let ending = run(broken.path(), &first, 2, Budget::Trials(40));
+        assert!(matches!(ending, Ending::Interrupted), "at {interrupt_at}");
+        let second = Landscape::new();
+        finished(run(broken.path(), &second, 2, Budget::Trials(40)));
+        assert_eq!(rows(broken.path()), rows(whole.path()), "at {interrupt_at}");
+        // Nothing that was recorded is scored again.
+        let total = first.evaluated.into_inner() + second.evaluated.into_inner();
+        assert_eq!(total, scored, "at {interrupt_at}");
+    }
+}
+
+#[test]
+fn a_finished_run_is_only_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = finished(run(folder.path(), &Landscape::new(), 2, Budget::Trials(20)));
+    let again = Landscape::new();
+    let second = finished(run(folder.path(), &again, 2, Budget::Trials(20)));
+    assert_eq!(again.evaluated.into_inner(), 0);
+    assert_eq!(first.winner.recipe, second.winner.recipe);
+}
+
+#[test]
+fn wall_clock_budget_is_kept_within_one_candidate() {
+    let folder = tempfile::tempdir().unwrap();
+    let sleep = Duration::from_millis(20);
+    let landscape = Landscape { sleep, ..Landscape::new() };
+    let budget = Duration::from_millis(2500);
+    let start = Instant::now();
+    let report = finished(run(folder.path(), &landscape, 2, Budget::WallClock(budget)));
+    assert!(report.candidates > 20, "{} candidates", report.candidates);
+    // Disk and scheduler of a busy machine, on top of a candidate.
+    assert!(start.elapsed() < budget + sleep + Duration::from_millis(400), "{:?}", start.elapsed());
+}
+
+#[test]
+fn infeasible_candidates_are_rows_and_the_search_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let landscape = Landscape { infeasible_above: 0.5, ..Landscape::new() };
+    let report = finished(run(folder.path(), &landscape, 2, Budget::Trials(60)));
+    assert!(report.infeasible > 0 && report.infeasible < 60);
+    let reasons = rows(folder.path());
+    let infeasible =
+        reasons.values().filter(|trial| matches!(trial.outcome, Outcome::Infeasible { .. }));
+    assert_eq!(infeasible.count() as u64, report.infeasible);
+}
+
+#[test]
+fn where_no_merge_beats_the_parents_a_parent_wins_and_the_report_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let landscape = Landscape { merges: 0.3, ..Landscape::new() };
+    let report = finished(run(folder.path(), &landscape, 2, Budget::Trials(24)));
+    assert!(report.nothing_better);
+    assert!(report.winner.trial < 4);
+}
+
+#[test]
+fn a_record_of_another_search_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &Landscape::new(), 1, Budget::Trials(12));
+    let decoder = decoder();
+    let settings = Settings { population: Some(12), sigma: 0.3, workers: 1 };
+    let other_seed =
+        optimizer::build(OptimizerKind::CatCma, decoder.dimensions(), Seed(2), &settings).unwrap();
+    let result = search::run(Setup {
+        decoder: &decoder,
+        layers: 4,
+        evaluator: &Landscape::new(),
+        workers: &Workers::new(1).unwrap(),
+        optimizer: other_seed,
+        budget: Budget::Trials(12),
+        seed: Seed(2),
+        writer: RunWriter::resume(folder.path()).unwrap(),
+        interrupt: &AtomicBool::new(false),
+        listener: &|_: SearchEvent<'_>| {},
+    });
+    let error = result.unwrap_err();
+    assert!(matches!(error, search::SearchError::ReplayDiffers { .. }), "{error}");
+}
