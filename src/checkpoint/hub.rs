@@ -27,10 +27,13 @@ pub enum HubError {
     #[error("{model}: no such folder, and not a hub id (owner/name)")]
     NotAnId { model: String },
     /// Offline, and the cache does not have it.
-    #[error("{id}@{revision}: {file} is not in the cache {}, and downloads are off", cache.display())]
+    #[error(
+        "{id}: no such folder, and {file} of {id}@{revision} is not in the cache {}; downloads are off",
+        cache.display()
+    )]
     NotCached { id: String, revision: String, file: String, cache: PathBuf },
     /// The hub answered with an error, or did not answer.
-    #[error("{id}@{revision}: cannot download {file}")]
+    #[error("{id}: no such folder, and the hub gave no {file} of {id}@{revision}")]
     Download {
         id: String,
         revision: String,

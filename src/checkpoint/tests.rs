@@ -160,7 +160,7 @@ fn an_expert_of_another_shape_is_refused() {
 fn the_digest_follows_the_content_and_not_the_folder() {
     let digest = |config: &str, value: f32| {
         let dir = folder(config, &[("model.safetensors", &singles("x", &[value]))]);
-        Checkpoint::open(dir.path()).unwrap().digest().unwrap()
+        Checkpoint::open(dir.path()).unwrap().digest().unwrap().to_owned()
     };
     assert_eq!(digest(CONFIG, 1.0), digest(CONFIG, 1.0));
     assert_ne!(digest(CONFIG, 1.0), digest(CONFIG, 1.5));

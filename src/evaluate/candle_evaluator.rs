@@ -42,7 +42,7 @@ pub enum OpenError {
     Config {
         file: PathBuf,
         #[source]
-        source: ConfigError,
+        source: Box<ConfigError>,
     },
     /// No usable tokenizer beside the base model.
     #[error("cannot read tokenizer {}: {reason}", file.display())]
@@ -74,7 +74,7 @@ impl CandleEvaluator {
         let base = &models[0].1;
         let file = base.dir().join("config.json");
         let config = LlamaConfig::from_json(base.config())
-            .map_err(|source| OpenError::Config { file, source })?;
+            .map_err(|source| OpenError::Config { file, source: Box::new(source) })?;
         let tokenizer = tokenizer(base.dir())?;
         check_names(tasks)?;
         let set =

@@ -361,7 +361,11 @@ fn check_optimizer(
         Some(count) => match usize::try_from(count) {
             Ok(count @ 2..=100_000) => Some(count),
             _ => {
-                return Err(blame.value("optimizer.population", count, "a number from 2 to 100000"));
+                return Err(blame.value(
+                    "optimizer.population",
+                    count,
+                    "a number from 2 to 100000",
+                ));
             }
         },
     };
