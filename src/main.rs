@@ -9,8 +9,8 @@ fn main() -> ExitCode {
     match std::panic::catch_unwind(cli::main) {
         Ok(code) => code,
         Err(_) => {
-            eprintln!(
-                "This is a bug in merge-search. Results recorded so far are kept; --resume goes on from them."
+            cli::tell(
+                "This is a bug in merge-search. Results recorded so far are kept; --resume goes on from them.",
             );
             ExitCode::from(1)
         }

@@ -299,6 +299,7 @@ fn a_truncated_checkpoint_is_an_error_and_not_a_crash() {
 fn an_existing_run_is_not_written_over() {
     let bench = Bench::new();
     fs::create_dir_all(bench.run("there")).unwrap();
+    fs::write(bench.run("there").join("manifest.json"), "{}").unwrap();
     let output = bench.search("there", &["--trials", "1"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert_says(&text(&output.stderr), &["there exists already", "--resume"]);
@@ -342,7 +343,9 @@ fn ctrl_c_stops_cleanly_and_says_how_to_go_on() {
     let mut search = bench.search("stopped", &["--trials", "100000"]);
     let child = search.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let first = bench.run("stopped").join("trials/generation-00001.parquet");
+    let waited = std::time::Instant::now();
     while !first.exists() {
+        assert!(waited.elapsed() < Duration::from_secs(120), "no generation was recorded");
         std::thread::sleep(Duration::from_millis(20));
     }
     let pid = child.id().to_string();

@@ -155,6 +155,15 @@ fn decoder() -> Decoder {
 
 /// Begins a run in `folder`, or goes on with it.
 fn run(folder: &Path, landscape: &Landscape, workers: usize, budget: Budget) -> Ending {
+    try_run(folder, landscape, workers, budget).unwrap()
+}
+
+fn try_run(
+    folder: &Path,
+    landscape: &Landscape,
+    workers: usize,
+    budget: Budget,
+) -> Result<Ending, search::SearchError> {
     let decoder = decoder();
     let writer = if folder.join("manifest.json").exists() {
         RunWriter::resume(folder).unwrap()
@@ -177,10 +186,11 @@ fn run(folder: &Path, landscape: &Landscape, workers: usize, budget: Budget) -> 
         budget,
         seed: Seed(1),
         writer,
+        started: Instant::now(),
         interrupt: &landscape.interrupt,
         listener: &|_: SearchEvent<'_>| {},
     };
-    search::run(setup).unwrap()
+    search::run(setup)
 }
 
 fn finished(ending: Ending) -> Report {
@@ -303,9 +313,32 @@ fn a_record_of_another_search_is_refused() {
         budget: Budget::Trials(12),
         seed: Seed(2),
         writer: RunWriter::resume(folder.path()).unwrap(),
+        started: Instant::now(),
         interrupt: &AtomicBool::new(false),
         listener: &|_: SearchEvent<'_>| {},
     });
     let error = result.unwrap_err();
     assert!(matches!(error, search::SearchError::ReplayDiffers { .. }), "{error}");
+}
+
+#[test]
+fn a_finished_run_with_a_missing_generation_is_not_decided_again() {
+    let folder = tempfile::tempdir().unwrap();
+    finished(run(folder.path(), &Landscape::new(), 2, Budget::Trials(40)));
+    let best = std::fs::read_to_string(folder.path().join("best.yaml")).unwrap();
+    std::fs::remove_file(folder.path().join("trials/generation-00002.parquet")).unwrap();
+    let error = try_run(folder.path(), &Landscape::new(), 2, Budget::Trials(40)).unwrap_err();
+    assert!(matches!(error, search::SearchError::Gap { generation: 2, .. }), "{error}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("best.yaml")).unwrap(), best);
+}
+
+#[test]
+fn stopped_after_the_budget_was_spent_no_candidate_is_added() {
+    let folder = tempfile::tempdir().unwrap();
+    // 12 baselines, 20 candidates, and then the finals: interrupted in their first trial.
+    let first = Landscape { interrupt_at: 33, ..Landscape::new() };
+    assert!(matches!(run(folder.path(), &first, 1, Budget::Trials(20)), Ending::Interrupted));
+    // A larger budget stands for a clock that went back: what ended the search is on disk.
+    let report = finished(run(folder.path(), &Landscape::new(), 1, Budget::Trials(200)));
+    assert_eq!(report.candidates, 20);
 }

@@ -156,6 +156,16 @@ fn what_makes_no_sense_is_named() {
         (fine, "weight = { range = [0.0, 1.0], step = 2.0 }", &["weight.step", "2"]),
         (fine, "weight = { rang = [0.0, 1.0] }", &["rang", "range"]),
         (fine, "weight = 1.0\ndensity = 0.5", &["parameters.density", "ties"]),
+        (
+            fine,
+            "weight = 1.0\nmask_seed = { range = [0, 9] }",
+            &["parameters.mask_seed", "dare_ties"],
+        ),
+        (
+            "methods = [\"ties\"]\ncontrol_points = 2",
+            "weight = 1.0",
+            &["merge.control_points", "depth"],
+        ),
         (fine, "", &["parameters.weight", "missing"]),
         ("methods = [\"slerp\"]", "", &["parameters.t", "missing"]),
         ("methods = [\"ties\"]", "weight = 1.0\ndensity = 1.5", &["parameters.density", "1.5"]),

@@ -2,15 +2,12 @@
 
 use serde::Serialize;
 
-use crate::objective::{PairedDifference, paired_difference};
+use crate::objective::{PairedDifference, RESAMPLES, paired_difference};
 use crate::record::{GeometricMean, Trial};
 use crate::units::{Seed, Split};
 
 /// The name of the recipe that the run chose.
 const WINNER: &str = "winner";
-
-/// Draws of the bootstrap and of the permutation test: the p-value's standard error is at most 0.011.
-const RESAMPLES: usize = 2000;
 
 /// One named model on every split it was scored on.
 #[derive(Debug, Clone, PartialEq, Serialize)]

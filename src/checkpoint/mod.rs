@@ -161,7 +161,7 @@ impl Checkpoint {
         }
     }
 
-    /// SHA-256 over `config.json` and the weight files, names included, as 64 hexadecimal digits. Computed once.
+    /// SHA-256 over `config.json`, `tokenizer.json` if there is one, and the weight files, names included, as 64 hexadecimal digits. Computed once.
     ///
     /// # Errors
     /// `config.json` has become unreadable.
@@ -181,6 +181,9 @@ impl Checkpoint {
             .map_err(|source: io::Error| CheckpointError::Read { path, source })?;
         let mut all = Sha256::new();
         add_file(&mut all, "config.json", &config);
+        if let Ok(tokenizer) = std::fs::read(self.dir.join("tokenizer.json")) {
+            add_file(&mut all, "tokenizer.json", &tokenizer);
+        }
         for file in &self.files {
             let name = file.path.file_name().unwrap_or_default().to_string_lossy();
             add_file(&mut all, &name, &file.map);

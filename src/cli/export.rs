@@ -9,7 +9,7 @@ use merge_search::record::{RunFolder, Trial, TrialKind};
 use merge_search::submission::{CardScore, model_card};
 use merge_search::units::Split;
 
-use super::{Failure, merge, print};
+use super::{Failure, merge, print, quickstart};
 
 /// Writes a run's winner as a merged checkpoint (safetensors, config, tokenizer, recipe, model card)
 #[derive(Debug, ClapArgs)]
@@ -27,6 +27,9 @@ pub struct Args {
 /// Exports and checks what was written against an independent implementation of the model.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let folder = RunFolder::open(&args.run)?;
+    if folder.manifest().space.path == quickstart::NAME {
+        quickstart::unpack()?;
+    }
     let trials = folder.trials()?;
     let (number, text) = match args.trial {
         Some(number) => (number, recipe_of(&trials, number, args)?),

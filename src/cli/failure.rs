@@ -8,6 +8,8 @@ use merge_search::record::RecordError;
 use merge_search::search::SearchError;
 use merge_search::space::SpaceError;
 
+use super::tell;
+
 /// Why a command ends without having done its work.
 #[derive(Debug)]
 pub struct Failure {
@@ -40,9 +42,9 @@ impl Failure {
     /// Prints it to standard error.
     pub fn report(&self) -> ExitCode {
         let label = if self.code == 3 { "stopped" } else { "error" };
-        eprintln!("{label}: {}", self.message);
+        tell(&format!("{label}: {}", self.message));
         if let Some(remedy) = &self.remedy {
-            eprintln!("  {remedy}");
+            tell(&format!("  {remedy}"));
         }
         ExitCode::from(self.code)
     }
@@ -54,11 +56,19 @@ impl Failure {
             run.display()
         );
         match error {
-            SearchError::Record(_) | SearchError::Evaluate(_) => {
+            SearchError::Record(RecordError::Io { .. }) | SearchError::Evaluate(_) => {
                 Self::stopped(chain(error)).remedy(resume)
             }
+            SearchError::Record(
+                RecordError::TasksDiffer { .. }
+                | RecordError::GenotypeLength { .. }
+                | RecordError::GeneDiffers { .. },
+            ) => Self { code: 1, ..Self::from_error(error) },
+            SearchError::Record(_) | SearchError::Gap { .. } => Self::from_error(error).remedy(
+                "put the file back from a copy; a run whose record is incomplete cannot be resumed: begin a new one with --name",
+            ),
             SearchError::ReplayDiffers { .. } => Self::from_error(error).remedy(
-                "resume with the program version in manifest.json, or begin a new run with --name",
+                "manifest.json was edited, or another version of the program began this run; begin a new one with --name",
             ),
             SearchError::BaseInfeasible { .. } => Self::from_error(error)
                 .remedy("check the base checkpoint and the task files named in the search space"),

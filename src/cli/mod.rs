@@ -53,6 +53,13 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Writes a line to standard error. Unlike `eprintln!` it does not panic where that is gone (a closed terminal or pipe):
+/// a day's search must not die of a line that nobody can read.
+pub fn tell(text: &str) {
+    use std::io::Write;
+    let _gone = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Writes to standard output; a closed pipe (`| head`) is not an error of ours.
 fn print(text: &str) -> Result<(), Failure> {
     use std::io::Write;

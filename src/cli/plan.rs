@@ -6,11 +6,12 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use merge_search::evaluate::Evaluator;
 use merge_search::genome::{Dimension, Domain, uniform_average};
-use merge_search::optimizer::{self, OptimizerKind, Settings};
+use merge_search::optimizer::{self, Settings};
 use merge_search::outcome::Outcome;
 use merge_search::units::{Seed, Split};
 use serde_json::json;
 
+use super::search::{DEFAULT_SIGMA, optimizer_kind};
 use super::workbench::{SpaceSource, Workbench, WorkerArgs};
 use super::{Failure, print};
 
@@ -39,8 +40,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let bench = Workbench::open(&SpaceSource::open(args.space.as_deref())?, workers)?;
     let dimensions = bench.decoder.dimensions();
     let choice = &bench.decoder.space().optimizer;
-    let settings = Settings { population: choice.population, sigma: 0.3, workers };
-    let population = optimizer::build(OptimizerKind::CatCma, dimensions, Seed(0), &settings)
+    let sigma = choice.sigma.unwrap_or(DEFAULT_SIGMA);
+    let settings = Settings { population: choice.population, sigma, workers };
+    let kind = optimizer_kind(None, choice)?;
+    let population = optimizer::build(kind, dimensions, Seed(0), &settings)
         .map_err(|error| Failure::from_error(&error))?
         .population_size();
     let timing = Timing::measure(&bench)?;

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use merge_search::search::{Budget, Progress, SearchEvent};
 
+use super::tell;
+
 /// How often a line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(30);
 
@@ -49,7 +51,9 @@ impl Watcher {
                 self.say(&format!("scoring {finalists} finalists on documents the search never saw"));
             }
             SearchEvent::HoldingOut => self.say("scoring the winner on the holdout split, once"),
-            SearchEvent::Warning(text) => self.bar.suspend(|| eprintln!("warning: {text}")),
+            SearchEvent::Warning(text) => {
+                self.bar.suspend(|| tell(&format!("warning: {text}")));
+            }
         }
     }
 
@@ -59,7 +63,7 @@ impl Watcher {
 
     fn say(&self, text: &str) {
         if !self.quiet {
-            self.bar.suspend(|| eprintln!("{text}"));
+            self.bar.suspend(|| tell(text));
         }
     }
 

@@ -16,6 +16,15 @@ pub const NAME: &str = "built-in:quickstart";
 pub fn unpack() -> Result<PathBuf, Failure> {
     let cache = dirs::cache_dir().unwrap_or_else(std::env::temp_dir).join("merge-search");
     let folder = cache.join(format!("quickstart-{}", fingerprint()));
+    if folder.exists() && !is_whole(&folder) {
+        // Cleaners of cache folders delete single files.
+        std::fs::remove_dir_all(&folder).map_err(|error| {
+            Failure::input(format!(
+                "{} is damaged and cannot be removed: {error}",
+                folder.display()
+            ))
+        })?;
+    }
     if !folder.exists() {
         unpack_into(&cache, &folder).map_err(|error| {
             Failure::input(format!(
@@ -41,6 +50,20 @@ fn unpack_into(cache: &Path, folder: &Path) -> std::io::Result<()> {
         Err(_) if folder.exists() => Ok(()),
         renamed => renamed,
     }
+}
+
+fn is_whole(folder: &Path) -> bool {
+    [(&SPACES, "search-spaces"), (&DATASETS, "datasets")]
+        .into_iter()
+        .all(|(dir, name)| has_all(dir, &folder.join(name)))
+}
+
+fn has_all(dir: &Dir<'_>, root: &Path) -> bool {
+    let there = |file: &include_dir::File<'_>| {
+        let size = std::fs::metadata(root.join(file.path())).map(|metadata| metadata.len());
+        size.is_ok_and(|size| size == file.contents().len() as u64)
+    };
+    dir.files().all(there) && dir.dirs().all(|dir| has_all(dir, root))
 }
 
 /// Differs whenever any embedded file does.

@@ -52,9 +52,17 @@ fn verdict(report: &Report) -> String {
     let mut text = String::new();
     if report.nothing_better {
         text.push_str(&format!(
-            "NOTE: on the selection split no merge beat baseline number {}, so that is the winner.\n",
-            report.winner.trial
+            "NOTE: on the selection split no merge beat `{}`, so that is the winner.\n",
+            report
+                .baselines
+                .get(report.winner.trial as usize)
+                .map_or("a baseline", |b| b.name.as_str())
         ));
+    }
+    if report.winner.on(Split::Holdout).is_none() {
+        text.push_str(
+            "NOTE: the winner gave no finite score on the holdout split; do not ship it.\n",
+        );
     }
     for comparison in [&report.against_best_parent, &report.against_uniform].into_iter().flatten() {
         text.push_str(&compare(comparison));

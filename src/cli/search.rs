@@ -1,23 +1,25 @@
 //! `merge-search [SPACE] --budget 24h`: the main job.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args as ClapArgs;
+use merge_search::checkpoint::Checkpoint;
 use merge_search::evaluate::Workers;
-use merge_search::optimizer::{self, Optimizer, OptimizerKind, Settings};
+use merge_search::optimizer::{self, Optimizer, OptimizerError, OptimizerKind, Settings};
 use merge_search::record::{
     CheckpointEntry, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest, RunWriter,
     SCHEMA_VERSION, SpaceFile, TaskEntry,
 };
 use merge_search::search::{self, Budget, Ending, Setup};
+use merge_search::space::OptimizerChoice;
 use merge_search::units::{Seed, Split};
 
 use super::progress::Watcher;
 use super::workbench::{SpaceSource, Workbench, WorkerArgs};
-use super::{Failure, report};
+use super::{Failure, report, tell};
 
 /// What the search command takes.
 #[derive(Debug, ClapArgs)]
@@ -56,7 +58,8 @@ pub struct Args {
 }
 
 const DEFAULT_BUDGET: Duration = Duration::from_secs(120);
-const DEFAULT_SIGMA: f64 = 0.3;
+/// First step as a share of each gene's range.
+pub const DEFAULT_SIGMA: f64 = 0.3;
 
 fn parse_budget(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text)
@@ -69,12 +72,15 @@ fn parse_budget(text: &str) -> Result<Duration, String> {
 
 /// Searches, or goes on searching.
 pub fn run(args: &Args) -> Result<(), Failure> {
+    let started = Instant::now();
     let interrupt = catch_interrupts()?;
     let prepared = match &args.resume {
         Some(run) => resume(args, run)?,
         None => begin(args)?,
     };
     let folder = prepared.writer.folder().path().to_owned();
+    let _set_once = RUN.set(folder.clone());
+    warn_of_tokenizers(&prepared.bench);
     let watcher = Watcher::new(prepared.budget, args.quiet || args.json);
     let pool = Workers::new(args.workers.count())
         .map_err(|error| Failure::input(format!("cannot start workers: {error}")))?;
@@ -87,6 +93,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         budget: prepared.budget,
         seed: prepared.seed,
         writer: prepared.writer,
+        started,
         interrupt: &interrupt,
         listener: &|event| watcher.on(&event),
     });
@@ -113,8 +120,7 @@ fn begin(args: &Args) -> Result<Prepared, Failure> {
     let workers = args.workers.count();
     let bench = Workbench::open(&source, workers)?;
     let choice = &bench.decoder.space().optimizer;
-    let name = args.optimizer.as_deref().or(choice.name.as_deref()).unwrap_or("cat-cma");
-    let kind: OptimizerKind = name.parse().map_err(|error| Failure::from_error(&error))?;
+    let kind = optimizer_kind(args.optimizer.as_deref(), choice)?;
     let settings = Settings {
         population: choice.population,
         sigma: choice.sigma.unwrap_or(DEFAULT_SIGMA),
@@ -131,6 +137,19 @@ fn begin(args: &Args) -> Result<Prepared, Failure> {
     let folder = folder.unwrap_or_else(|| unused_folder(args, &bench.decoder.space().name));
     let writer = RunWriter::create(&folder, manifest)?;
     Ok(Prepared { bench, optimizer, budget, seed, writer })
+}
+
+/// The command line's choice, or else the space's, or else CatCMA.
+pub fn optimizer_kind(
+    asked: Option<&str>,
+    choice: &OptimizerChoice,
+) -> Result<OptimizerKind, Failure> {
+    let (key, name) = match (asked, &choice.name) {
+        (Some(name), _) => ("--optimizer", name),
+        (None, Some(name)) => ("key `optimizer.name` of the search space", name.as_str()),
+        (None, None) => return Ok(OptimizerKind::CatCma),
+    };
+    name.parse().map_err(|error: OptimizerError| Failure::input(format!("{key}: {error}")))
 }
 
 fn resume(args: &Args, run: &Path) -> Result<Prepared, Failure> {
@@ -173,12 +192,33 @@ fn catch_interrupts() -> Result<Arc<AtomicBool>, Failure> {
     let flag = Arc::clone(&interrupt);
     ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(3);
+            stop_at_once();
         }
-        eprintln!("\nstopping after the candidates in flight; Ctrl-C again to stop at once");
+        tell("\nstopping after the candidates in flight; Ctrl-C again to stop at once");
     })
     .map_err(|error| Failure::input(format!("cannot catch Ctrl-C: {error}")))?;
     Ok(interrupt)
+}
+
+/// The run that is being written, once there is one.
+static RUN: OnceLock<PathBuf> = OnceLock::new();
+
+fn stop_at_once() -> ! {
+    let Some(folder) = RUN.get() else {
+        tell("stopped before the run began");
+        std::process::exit(2);
+    };
+    tell(&format!("stopped; go on with: merge-search --resume {}", folder.display()));
+    std::process::exit(3);
+}
+
+fn warn_of_tokenizers(bench: &Workbench) {
+    for folder in bench.evaluator.other_tokenizers() {
+        tell(&format!(
+            "warning: {} has another vocabulary than the base model; everything is scored with the base model's tokenizer",
+            folder.display()
+        ));
+    }
 }
 
 /// The folder that `--name` asks for, checked before anything slow is done.
@@ -193,7 +233,8 @@ fn run_folder(args: &Args) -> Result<Option<PathBuf>, Failure> {
         )));
     }
     let folder = args.results.join(name);
-    if folder.exists() {
+    // An empty or half-made folder is taken: the record refuses what is not empty.
+    if folder.join("manifest.json").exists() {
         return Err(Failure::input(format!("{} exists already", folder.display())).remedy(
             format!(
                 "go on with it: --resume {}; or give this run another --name",
@@ -266,7 +307,7 @@ fn task_entries(bench: &Workbench) -> Vec<TaskEntry> {
 }
 
 fn checkpoint_entries(bench: &Workbench) -> Result<Vec<CheckpointEntry>, Failure> {
-    let entry = |(name, checkpoint): (&String, &merge_search::checkpoint::Checkpoint)| {
+    let entry = |(name, checkpoint): (&String, &Checkpoint)| {
         let sha256 = checkpoint.digest().map_err(|error| Failure::from_error(&error))?;
         Ok(CheckpointEntry { name: name.clone(), sha256: sha256.to_owned() })
     };

@@ -36,5 +36,14 @@ fn control_group() -> Option<Bytes> {
     let read = |file| fs::read_to_string(file).ok()?.trim().parse::<u64>().ok();
     let limit = read("/sys/fs/cgroup/memory.max")?;
     let used = read("/sys/fs/cgroup/memory.current")?;
-    Some(Bytes(limit.saturating_sub(used)))
+    // Mapped checkpoints sit in the page cache, which the kernel gives back when memory is asked for.
+    let stat = fs::read_to_string("/sys/fs/cgroup/memory.stat").unwrap_or_default();
+    let cached: u64 = stat
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("inactive_file ").or(line.strip_prefix("active_file "))
+        })
+        .filter_map(|bytes| bytes.parse::<u64>().ok())
+        .sum();
+    Some(Bytes(limit.saturating_sub(used.saturating_sub(cached))))
 }

@@ -18,6 +18,7 @@ pub use tokenize::TokenizeError;
 pub use verify::{VerifyError, verify_export};
 pub use workers::Workers;
 
+use crate::checkpoint::CheckpointError;
 use crate::outcome::Outcome;
 use crate::recipe::Recipe;
 use crate::units::Split;
@@ -38,7 +39,7 @@ pub trait Evaluator: Sync {
 /// Why no recipe can be scored any more.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
-    /// The evaluator itself is broken: device lost, files gone.
-    #[error("the evaluator stopped working: {0}")]
-    Broken(String),
+    /// A checkpoint that could be read when the search began cannot be read any more.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
 }

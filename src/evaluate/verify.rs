@@ -62,8 +62,9 @@ pub fn verify_export(folder: &Path) -> Result<f64, VerifyError> {
     let theirs = log_softmax(&last_logits(folder, &probe)?);
     let difference =
         ours.iter().zip(&theirs).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
-    // NaN compares as not greater: it must not pass.
-    if difference <= TOLERANCE && theirs.iter().all(|value| value.is_finite()) {
+    // `max` drops NaN: it must not pass.
+    let finite = ours.iter().all(|value| value.is_finite());
+    if difference <= TOLERANCE && finite && theirs.iter().all(|value| value.is_finite()) {
         return Ok(difference);
     }
     Err(VerifyError::Differs { folder: folder.to_owned(), difference })

@@ -120,7 +120,7 @@ impl Reading<'_> {
         };
         let global: &[ParameterName] = match method {
             MergeMethod::Linear => &[ParameterName::Normalize],
-            MergeMethod::DareTies | MergeMethod::DareLinear => {
+            MergeMethod::Ties | MergeMethod::DareTies | MergeMethod::DareLinear => {
                 &[ParameterName::Lambda, ParameterName::Normalize, ParameterName::Rescale]
             }
             _ => &[ParameterName::Lambda, ParameterName::Normalize],

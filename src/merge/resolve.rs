@@ -7,13 +7,13 @@ use super::{MergeError, Mixing};
 /// A method with the parameters that hold for one tensor; lists have one entry per expert (for linear: per model).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Operation {
-    /// [`super::linear`].
+    /// [`super::linear()`].
     Linear { weights: Vec<f32>, normalize: bool },
-    /// [`super::slerp`].
+    /// [`super::slerp()`].
     Slerp { t: f32 },
-    /// [`super::task_arithmetic`].
+    /// [`super::task_arithmetic()`].
     TaskArithmetic { weights: Vec<f32>, mixing: Mixing },
-    /// [`super::ties`].
+    /// [`super::ties()`].
     Ties { weights: Vec<f32>, densities: Vec<f64>, rescale: bool, mixing: Mixing },
     /// [`super::dare_linear`], or [`super::dare_ties`] with `elect_sign`.
     Dare {
@@ -23,7 +23,7 @@ pub enum Operation {
         mixing: Mixing,
         elect_sign: bool,
     },
-    /// [`super::passthrough`].
+    /// [`super::passthrough()`].
     Passthrough { scale: Option<f32> },
 }
 

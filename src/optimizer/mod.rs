@@ -100,7 +100,8 @@ pub struct Settings {
     pub population: Option<usize>,
     /// Initial standard deviation of continuous and integer genes, as a fraction of each range.
     pub sigma: f64,
-    /// Candidates measured at the same time; the population is rounded up to a multiple of it.
+    /// Candidates measured at the same time; the default population is rounded up to a multiple of it. A population
+    /// that was asked for is kept, so that the trajectory does not depend on the machine.
     pub workers: usize,
 }
 
@@ -119,14 +120,17 @@ impl Settings {
             return Err(OptimizerError::NoWorkers);
         }
         let default = || 2 * (4 + (3.0 * (genes as f64).ln()) as usize);
-        let asked = self.population.unwrap_or_else(default);
-        if asked < LEAST_POPULATION {
-            return Err(OptimizerError::PopulationTooSmall { got: asked, least: LEAST_POPULATION });
+        let population =
+            self.population.unwrap_or_else(|| default().next_multiple_of(self.workers));
+        if population < LEAST_POPULATION {
+            let got = population;
+            return Err(OptimizerError::PopulationTooSmall { got, least: LEAST_POPULATION });
         }
-        asked
-            .checked_next_multiple_of(self.workers)
-            .filter(|&population| population <= stream::MOST_CANDIDATES)
-            .ok_or(OptimizerError::PopulationTooLarge { got: asked, most: stream::MOST_CANDIDATES })
+        if population > stream::MOST_CANDIDATES {
+            let most = stream::MOST_CANDIDATES;
+            return Err(OptimizerError::PopulationTooLarge { got: population, most });
+        }
+        Ok(population)
     }
 }
 

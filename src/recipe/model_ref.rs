@@ -23,6 +23,9 @@ impl ModelRef {
     pub fn new(text: impl Into<String>) -> Result<ModelRef, InvalidModelRef> {
         let text = text.into();
         let parts: Vec<&str> = text.split('+').collect();
+        if is_folder(&text) {
+            return Ok(ModelRef(text));
+        }
         if parts.len() <= 2 && parts.iter().all(|part| is_model(part)) {
             Ok(ModelRef(text))
         } else {
@@ -37,23 +40,37 @@ impl ModelRef {
 
     /// Folder or hub id, without revision and adapter.
     pub fn path(&self) -> &str {
+        if is_folder(&self.0) {
+            return &self.0;
+        }
         let model = self.model();
         model.split_once('@').map_or(model, |(path, _)| path)
     }
 
     /// Branch, tag or commit.
     pub fn revision(&self) -> Option<&str> {
+        if is_folder(&self.0) {
+            return None;
+        }
         self.model().split_once('@').map(|(_, revision)| revision)
     }
 
     /// The adapter, with its revision.
     pub fn lora(&self) -> Option<&str> {
+        if is_folder(&self.0) {
+            return None;
+        }
         self.0.split_once('+').map(|(_, lora)| lora)
     }
 
     fn model(&self) -> &str {
         self.0.split_once('+').map_or(&self.0, |(model, _)| model)
     }
+}
+
+/// An existing folder given by its whole path may have `@` and `+` in its name (`/home/me@work/models`).
+fn is_folder(text: &str) -> bool {
+    text.starts_with('/') && text.contains(['@', '+']) && std::path::Path::new(text).is_dir()
 }
 
 /// `path[@revision]`, neither empty.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::atomic::{entries, is_temporary};
+use super::atomic::{entries, io_error, is_temporary};
 use super::part::{Part, TRIALS};
 use super::rows::read_part;
 use super::table::Table;
@@ -52,12 +52,34 @@ impl RunFolder {
     /// When a part is truncated, of another schema version, or without its items; the error names the file.
     pub fn trials(&self) -> Result<Vec<Trial>, RecordError> {
         let mut trials = Vec::new();
+        self.visit(|trial| trials.push(trial))?;
+        Ok(trials)
+    }
+
+    /// Hands over every finished trial in the order of [`RunFolder::trials`], with no more than one part in memory.
+    ///
+    /// # Errors
+    /// As [`RunFolder::trials`].
+    pub fn visit(&self, mut take: impl FnMut(Trial)) -> Result<(), RecordError> {
         for part in self.parts()? {
             let mut rows = self.part(part)?;
             rows.sort_by_key(|trial| trial.trial);
-            trials.extend(rows);
+            rows.into_iter().for_each(&mut take);
         }
-        Ok(trials)
+        Ok(())
+    }
+
+    /// A text file of the run, if it has been written.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn text(&self, file_name: &str) -> Result<Option<String>, RecordError> {
+        let path = self.path.join(file_name);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error("read", &path)(error)),
+        }
     }
 
     /// The Pareto front as last written, by ascending time; empty before the first.

@@ -43,6 +43,7 @@ pub(super) struct Archive {
     infeasible: u64,
     seconds: f64,
     timed: u64,
+    slowest_merge: Seconds,
 }
 
 impl Archive {
@@ -59,6 +60,7 @@ impl Archive {
             infeasible: 0,
             seconds: 0.0,
             timed: 0,
+            slowest_merge: Seconds(0.0),
         }
     }
 
@@ -73,11 +75,12 @@ impl Archive {
         }
         let (Some(evaluation), Some(mean)) = (trial.outcome.evaluation(), trial.geometric_mean)
         else {
-            self.infeasible += 1;
+            self.infeasible += u64::from(trial.kind == TrialKind::Candidate);
             return;
         };
         self.seconds += evaluation.merge_seconds.0 + evaluation.score_seconds.0;
         self.timed += 1;
+        self.slowest_merge.0 = self.slowest_merge.0.max(evaluation.merge_seconds.0);
         self.add_graph(trial, mean, evaluation.relative_time, layers);
         if let (TrialKind::Candidate, Some(genotype)) = (trial.kind, &trial.genotype) {
             self.add_contender(Contender {
@@ -103,6 +106,13 @@ impl Archive {
     }
 
     fn add_contender(&mut self, contender: Contender) {
+        // A converged or purely categorical search asks for the same genotype again.
+        if let Some(same) = self.contenders.iter_mut().find(|c| c.genotype == contender.genotype) {
+            if contender.trial < same.trial {
+                *same = contender;
+            }
+            return;
+        }
         let better = |other: &Contender| {
             let (theirs, ours) = (other.geometric_mean.value, contender.geometric_mean.value);
             theirs > ours || (theirs == ours && other.trial < contender.trial)
@@ -172,9 +182,14 @@ impl Archive {
         self.candidates
     }
 
-    /// Trials that could not be merged or scored.
+    /// Candidates that could not be merged or scored.
     pub fn infeasible(&self) -> u64 {
         self.infeasible
+    }
+
+    /// Time of the slowest merge so far.
+    pub fn slowest_merge(&self) -> Seconds {
+        self.slowest_merge
     }
 
     /// Mean time of one trial on the search split, on one worker.

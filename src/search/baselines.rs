@@ -1,8 +1,8 @@
 //! Rows 0..k of every run: what the search has to beat.
 
-use super::SearchError;
 use super::event::SearchEvent;
 use super::session::{Job, Session};
+use super::{Budget, SearchError};
 use crate::genome::{passthrough_of, uniform_average};
 use crate::outcome::Outcome;
 use crate::recipe::Recipe;
@@ -22,7 +22,10 @@ impl Baseline {
 }
 
 /// Scores base, experts and uniform average on every split; `None` = interrupted.
-pub(super) fn score(session: &Session<'_>) -> Result<Option<Vec<Baseline>>, SearchError> {
+pub(super) fn score(
+    session: &Session<'_>,
+    budget: Budget,
+) -> Result<Option<Vec<Baseline>>, SearchError> {
     let recipes = recipes(session);
     session.emit(SearchEvent::Baselines { trials: recipes.len() * Split::ALL.len() });
     let mut baselines: Vec<Baseline> = recipes
@@ -39,8 +42,31 @@ pub(super) fn score(session: &Session<'_>) -> Result<Option<Vec<Baseline>>, Sear
             baseline.trials.push(trial);
         }
         check_base(&baselines[0], split)?;
+        if split == Split::Search {
+            warn_early(session, &baselines, budget);
+        }
     }
     Ok(Some(baselines))
+}
+
+/// What can be known after the first split: the budget is too small, or the merges are not what was meant.
+fn warn_early(session: &Session<'_>, baselines: &[Baseline], budget: Budget) {
+    let items = |split| session.evaluator.items(split) as f64;
+    let all: f64 = Split::ALL.into_iter().map(items).sum();
+    let projected = session.clock.elapsed().0 * all / items(Split::Search);
+    if let Budget::WallClock(time) = budget
+        && projected > 0.5 * time.as_secs_f64()
+    {
+        session.emit(SearchEvent::Warning(format!(
+            "the baselines alone will need about {projected:.0} s of the {:.0} s",
+            time.as_secs_f64()
+        )));
+    }
+    if let Some((name, Outcome::Infeasible { reason })) =
+        baselines.last().map(|last| (&last.name, &last.on(Split::Search).outcome))
+    {
+        session.emit(SearchEvent::Warning(format!("{name} cannot be merged or scored: {reason}")));
+    }
 }
 
 fn recipes(session: &Session<'_>) -> Vec<(String, Recipe)> {

@@ -1,32 +1,35 @@
 //! Who wins, on documents that the search did not see; and by how much, on documents that nobody saw.
 
 use super::baselines::Baseline;
+use super::budget::Reserve;
 use super::event::{Comparison, Report, SearchEvent, Standing};
 use super::session::{Job, Session};
 use super::{FINALISTS, SearchError};
 use crate::genome::Genotype;
-use crate::objective::paired_difference;
+use crate::objective::{RESAMPLES, paired_difference};
 use crate::outcome::Evaluation;
+use crate::recipe::Recipe;
 use crate::record::{Trial, TrialKind};
 use crate::units::{Seconds, Seed, Split};
 
-/// Resamples of the paired bootstrap in the report.
-const RESAMPLES: usize = 1000;
-
-/// Time to keep back from a wall-clock budget for everything after the last candidate.
-pub(super) fn reserve(session: &Session<'_>, baselines: &[Baseline]) -> Seconds {
+/// What to keep back of a wall-clock budget for everything after the last candidate.
+pub(super) fn reserve(session: &Session<'_>, baselines: &[Baseline]) -> Reserve {
     let slowest = |split: Split| {
         let seconds = baselines.iter().filter_map(|baseline| {
             let evaluation = baseline.on(split).outcome.evaluation()?;
-            Some(evaluation.merge_seconds.0 + evaluation.score_seconds.0)
+            Some(evaluation.score_seconds.0)
         });
         seconds.fold(0.0, f64::max)
     };
     // Finalists and the distribution's mean on selection, side by side; the mean on search too; the winner alone on
-    // holdout. The factor covers a machine that gets busier; the constant the files.
+    // holdout.
+    let workers = session.workers.count() as f64;
     let finalists = (FINALISTS + 1) as f64 * slowest(Split::Selection) + slowest(Split::Search);
-    let waves = finalists / session.workers.count() as f64 + slowest(Split::Selection);
-    Seconds(1.1 * (waves + slowest(Split::Holdout)) + 0.5)
+    let waves = finalists / workers + slowest(Split::Selection);
+    Reserve {
+        scoring: Seconds(waves + slowest(Split::Holdout)),
+        merges: (FINALISTS + 2) as f64 / workers + 2.0,
+    }
 }
 
 /// Scores the finalists on selection, chooses, and scores the winner on holdout; `None` = interrupted.
@@ -36,6 +39,7 @@ pub(super) fn decide(
     mean: Option<Genotype>,
     seed: Seed,
 ) -> Result<Option<Report>, SearchError> {
+    session.end_search()?;
     let jobs = finalists(session, baselines.len() as u64, mean);
     session.emit(SearchEvent::Selecting { finalists: jobs.len() });
     let mut selected = Vec::new();
@@ -56,7 +60,35 @@ pub(super) fn decide(
     };
     session.write_front()?;
     session.writer().write_text("best.yaml", &winner.recipe)?;
+    session.writer().write_text("README.md", &summary(&baselines, &winner, &holdout))?;
     Ok(Some(report(session, &baselines, &winner, &holdout, seed)))
+}
+
+/// The run folder's README: what it is and what was found.
+fn summary(baselines: &[Baseline], winner: &Trial, holdout: &Trial) -> String {
+    let shown = |trial: &Trial| {
+        trial.geometric_mean.map_or("–".to_owned(), |mean| format!("{:.1}", 100.0 * mean.value))
+    };
+    let mut text = String::from(
+        "# A merge-search run\n\n`manifest.json` says how it was made (command, seed, search space), `best.yaml` is the \
+         winner as a mergekit recipe, `front.parquet` the Pareto front. Rows of `trials/` and `items/` join by `trial` and \
+         `split`; the winner's row on holdout is named `winner`.\n\nGeometric mean ×100:\n\n| | selection | holdout |\n|---|---|---|\n",
+    );
+    for baseline in baselines {
+        let (selection, holdout) = (baseline.on(Split::Selection), baseline.on(Split::Holdout));
+        text.push_str(&format!(
+            "| {} | {} | {} |\n",
+            baseline.name,
+            shown(selection),
+            shown(holdout)
+        ));
+    }
+    text + &format!(
+        "| winner (trial {}) | {} | {} |\n",
+        winner.trial,
+        shown(winner),
+        shown(holdout)
+    )
 }
 
 /// More accurate on selection; of equals the earlier trial (so a baseline before a candidate).
@@ -96,7 +128,7 @@ fn finalists(session: &Session<'_>, baselines: u64, mean: Option<Genotype>) -> V
 fn holdout_job(session: &Session<'_>, winner: &Trial) -> Result<Job, SearchError> {
     let recipe = match &winner.genotype {
         Some(genotype) => session.decoder.decode(genotype),
-        None => crate::recipe::Recipe::from_yaml(&winner.recipe)
+        None => Recipe::from_yaml(&winner.recipe)
             .map_err(|_| SearchError::ReplayDiffers { trial: winner.trial })?,
     };
     Ok(Job {

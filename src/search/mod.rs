@@ -13,15 +13,15 @@ mod problem;
 mod session;
 
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use argmin::core::Executor;
 
-pub use archive::FrontMember;
-pub use budget::{Budget, Clock};
+pub use budget::Budget;
 pub use event::{Comparison, Progress, Report, SearchEvent, Standing};
 
 use archive::Archive;
-use budget::Deadline;
+use budget::{Clock, Deadline};
 use problem::MergeProblem;
 use session::{Parts, Session};
 
@@ -30,7 +30,7 @@ use crate::genome::Decoder;
 use crate::optimizer::{ArgminSolver, Optimizer};
 use crate::record::{RecordError, RunWriter};
 use crate::space::Objective;
-use crate::units::Seed;
+use crate::units::{Seed, Split};
 
 /// How many of the best observed candidates are scored again on the selection split.
 const FINALISTS: usize = 4;
@@ -48,6 +48,8 @@ pub struct Setup<'a> {
     pub budget: Budget,
     pub seed: Seed,
     pub writer: RunWriter,
+    /// When the budget began to run: before checkpoints and tasks were opened.
+    pub started: Instant,
     /// Set by whoever wants the run to stop after the candidates in flight.
     pub interrupt: &'a AtomicBool,
     pub listener: &'a (dyn Fn(SearchEvent<'_>) + Sync),
@@ -74,9 +76,14 @@ pub enum SearchError {
     /// The record was not written by the search that is now replayed.
     #[error("trial {trial} of the record is not the one this search asks for")]
     ReplayDiffers { trial: u64 },
+    /// A candidate of a search that had ended is not in the record any more.
+    #[error(
+        "trial {trial} of generation {generation} is missing from the record of a search that had ended"
+    )]
+    Gap { trial: u64, generation: u64 },
     /// The base model, of all, could not be scored.
     #[error("the base model cannot be scored on {split}: {reason}")]
-    BaseInfeasible { split: crate::units::Split, reason: String },
+    BaseInfeasible { split: Split, reason: String },
     /// argmin's executor failed for a reason of its own.
     #[error("argmin stopped the search: {0}")]
     Executor(String),
@@ -96,16 +103,17 @@ pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
         interrupt: setup.interrupt,
         listener: setup.listener,
         writer: setup.writer,
+        started: setup.started,
     };
     let session = Session::begin(parts, Archive::new(FINALISTS, with_time))?;
-    let Some(baselines) = baselines::score(&session)? else {
+    let Some(baselines) = baselines::score(&session, setup.budget)? else {
         return Ok(Ending::Interrupted);
     };
     let reserve = finals::reserve(&session, &baselines);
     session.emit(SearchEvent::Searching {
         genes: setup.decoder.dimensions().len(),
         population: setup.optimizer.population_size(),
-        reserve,
+        reserve: reserve.total(session.archive().slowest_merge()),
     });
     let deadline = Deadline::new(setup.budget, reserve);
     let optimizer = optimize(&session, deadline, baselines.len(), setup.optimizer)?;

@@ -53,23 +53,21 @@ impl<'a> MergeProblem<'a> {
 
     /// What is recorded is never scored again; what is not starts only while the budget allows.
     fn candidate_cost(&self, job: &Job) -> Result<Option<f64>, SearchError> {
-        if !self.session.is_recorded(job) && !self.may_start(job) {
-            return Ok(None);
+        if self.session.is_recorded(job) || (self.session.may_score(job)? && self.fits(job)) {
+            let trial = self.session.trial(job)?;
+            return Ok(Some(cost(trial.geometric_mean)));
         }
-        let trial = self.session.trial(job)?;
-        Ok(Some(cost(&trial.outcome)))
+        Ok(None)
     }
 
-    fn may_start(&self, job: &Job) -> bool {
-        let expected =
-            self.session.archive().seconds_per_trial().unwrap_or(Seconds(EXPECTED_FLOOR));
-        !self.session.interrupted()
-            && !self.session.finals_begun()
-            && self.deadline.allows(
-                job.trial - self.baselines,
-                self.session.clock.elapsed(),
-                expected,
-            )
+    fn fits(&self, job: &Job) -> bool {
+        let (expected, merge) = {
+            let archive = self.session.archive();
+            (archive.seconds_per_trial(), archive.slowest_merge())
+        };
+        let expected = expected.unwrap_or(Seconds(EXPECTED_FLOOR));
+        let index = job.trial - self.baselines;
+        self.deadline.allows(index, self.session.clock.elapsed(), expected, merge)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::archive::Archive;
 use super::event::{Progress, SearchEvent};
@@ -27,8 +27,17 @@ pub(super) struct Session<'a> {
     pub listener: &'a (dyn Fn(SearchEvent<'_>) + Sync),
     writer: Mutex<RunWriter>,
     past: BTreeMap<Key, Trial>,
+    /// The search had ended when an earlier session stopped: no new candidate, whatever the clock says.
+    ended: bool,
+    /// Last generation in the record.
+    last_generation: u64,
+    /// A worker met an error that ends the run.
+    failed: AtomicBool,
     archive: Mutex<Archive>,
 }
+
+/// Written when the budget is spent, so that a resumed run decides the same. Holds the seconds used by then.
+const SEARCH_ENDED: &str = "search-ended";
 
 /// A row's identity within a run.
 type Key = (u64, Split, bool);
@@ -60,27 +69,39 @@ pub(super) struct Parts<'a> {
     pub interrupt: &'a AtomicBool,
     pub listener: &'a (dyn Fn(SearchEvent<'_>) + Sync),
     pub writer: RunWriter,
+    pub started: Instant,
 }
 
 impl<'a> Session<'a> {
     /// Reads what earlier sessions of the run have recorded.
     pub fn begin(parts: Parts<'a>, archive: Archive) -> Result<Self, SearchError> {
-        let mut past = BTreeMap::new();
-        let mut before = 0.0f64;
-        for trial in parts.writer.folder().trials()? {
+        let folder = parts.writer.folder();
+        let ended = folder.text(SEARCH_ENDED)?;
+        let used = ended.as_deref().and_then(|text| text.trim().parse().ok());
+        let mut before = used.unwrap_or(0.0f64);
+        let (mut past, mut last_generation, mut best) = (BTreeMap::new(), 0, f64::NEG_INFINITY);
+        folder.visit(|mut trial| {
             before = before.max(trial.elapsed.0);
+            if trial.kind == TrialKind::Candidate {
+                last_generation = last_generation.max(trial.generation);
+                forget_items_unless_best(&mut trial, &mut best);
+            }
             past.insert((trial.trial, trial.split, trial.kind == TrialKind::Final), trial);
-        }
+        })?;
+        let ended = ended.is_some() || past.keys().any(|(_, _, last)| *last);
         Ok(Self {
             decoder: parts.decoder,
             layers: parts.layers,
             evaluator: parts.evaluator,
             workers: parts.workers,
-            clock: Clock::resume(Seconds(before)),
+            clock: Clock::resume(parts.started, Seconds(before)),
             interrupt: parts.interrupt,
             listener: parts.listener,
             writer: Mutex::new(parts.writer),
             past,
+            ended,
+            last_generation,
+            failed: AtomicBool::new(false),
             archive: Mutex::new(archive),
         })
     }
@@ -101,19 +122,35 @@ impl<'a> Session<'a> {
         (self.listener)(event);
     }
 
-    /// Whether an earlier session got as far as the finals: then the search is over, whatever the clock says.
-    pub fn finals_begun(&self) -> bool {
-        self.past.keys().any(|(_, _, last)| *last)
+    /// Whether a new candidate may be scored as far as this process and the record are concerned.
+    ///
+    /// # Errors
+    /// The record of a search that had ended lacks this trial, though it has later ones.
+    pub fn may_score(&self, job: &Job) -> Result<bool, SearchError> {
+        if self.ended && job.generation < self.last_generation {
+            return Err(SearchError::Gap { trial: job.trial, generation: job.generation });
+        }
+        Ok(!self.ended && !self.interrupted() && !self.failed.load(Ordering::Relaxed))
     }
 
     pub fn is_recorded(&self, job: &Job) -> bool {
         self.past.contains_key(&job.key())
     }
 
+    /// Records that no candidate follows.
+    pub fn end_search(&self) -> Result<(), SearchError> {
+        if !self.ended {
+            let used = format!("{}\n", self.clock.elapsed().0);
+            self.writer().write_text(SEARCH_ENDED, &used)?;
+        }
+        Ok(())
+    }
+
     /// Makes the trials that are not recorded yet, side by side. `None` = interrupted before it began.
     pub fn run(&self, jobs: &[Job]) -> Result<Vec<Option<Trial>>, SearchError> {
         let trial = |_, job: &Job| {
-            if self.interrupted() && !self.is_recorded(job) {
+            let stop = self.interrupted() || self.failed.load(Ordering::Relaxed);
+            if stop && !self.is_recorded(job) {
                 return Ok(None);
             }
             self.trial(job).map(Some)
@@ -128,7 +165,13 @@ impl<'a> Session<'a> {
                 self.check_replay(job, trial)?;
                 (trial.clone(), true)
             }
-            None => (self.score(job)?, false),
+            None => {
+                let scored = self.score(job);
+                if scored.is_err() {
+                    self.failed.store(true, Ordering::Relaxed);
+                }
+                (scored?, false)
+            }
         };
         let progress = {
             let mut archive = self.archive();
@@ -193,6 +236,17 @@ impl<'a> Session<'a> {
             .map(|member| FrontRow { trial: &member.trial, pooled_time: member.pooled_time })
             .collect();
         Ok(self.writer().write_front(&rows)?)
+    }
+}
+
+/// The documents' outcomes of a candidate are needed only if it becomes a member of the front, which is the first of the
+/// best so far. A day's run has more candidates than memory has room for their documents.
+fn forget_items_unless_best(trial: &mut Trial, best: &mut f64) {
+    let mean = trial.geometric_mean.map_or(f64::NEG_INFINITY, |mean| mean.value);
+    if mean > *best {
+        *best = mean;
+    } else if let Outcome::Feasible(evaluation) = &mut trial.outcome {
+        evaluation.tasks.clear();
     }
 }
 

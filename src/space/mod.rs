@@ -182,6 +182,7 @@ fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceError> {
         objectives: check_objectives(&blame, raw.objectives.as_deref())?,
         optimizer: check_optimizer(&blame, &raw.optimizer)?,
     };
+    check_distinct(&blame, &space.base, &space.experts)?;
     check_together(&blame, &space)?;
     Ok(space)
 }
@@ -392,23 +393,76 @@ fn check_together(blame: &Blame<'_>, space: &SearchSpace) -> Result<(), SpaceErr
     };
     needs(ParameterName::Weight, weighted, "a number or a range; the methods listed need it")?;
     needs(ParameterName::T, methods.contains(&M::Slerp), "a number or a range; slerp needs it")?;
-    let sparse = methods.iter().any(|m| matches!(m, M::Ties | M::DareTies | M::DareLinear));
-    if space.parameters.contains_key(&ParameterName::Density) && !sparse {
-        return Err(blame.value(
-            "parameters.density",
-            "given",
-            "only with method ties, dare_ties or dare_linear",
-        ));
+    for name in space.parameters.keys() {
+        require_effect(blame, *name, methods)?;
     }
-    if space.parameters.contains_key(&ParameterName::T) && !methods.contains(&M::Slerp) {
-        return Err(blame.value("parameters.t", "given", "only with method slerp"));
-    }
+    require_axes_used(blame, space)?;
     if methods.contains(&M::Passthrough) && !matches!(space.depth, Depth::Blocks { .. }) {
         let valid = "set with method passthrough: one expert owns each block of layers";
         return Err(blame.value("merge.layer_granularity", "missing", valid));
     }
     if space.choose_experts && space.experts.len() < 2 {
         return Err(blame.value("merge.choose_experts", "true with one expert", "false"));
+    }
+    Ok(())
+}
+
+/// A parameter that no listed method looks up would be a gene without effect.
+fn require_effect(
+    blame: &Blame<'_>,
+    name: ParameterName,
+    methods: &[MergeMethod],
+) -> Result<(), SpaceError> {
+    let users: Vec<&str> = MergeMethod::ALL
+        .iter()
+        .filter(|method| name.is_used_by(**method))
+        .map(|method| method.as_str())
+        .collect();
+    if methods.iter().any(|method| name.is_used_by(*method)) {
+        return Ok(());
+    }
+    let key = format!("parameters.{}", name.as_str());
+    Err(blame.value(&key, "without effect", format!("only with method {}", users.join(", "))))
+}
+
+/// Groups, control points and blocks that no parameter differs by would be silently ignored.
+fn require_axes_used(blame: &Blame<'_>, space: &SearchSpace) -> Result<(), SpaceError> {
+    let used = |axis| space.parameters.values().any(|spec| spec.per().contains(&axis));
+    if !space.groups.is_empty() && !used(Axis::Group) {
+        let valid = "left out, or some parameter with \"group\" in its `per`";
+        return Err(blame.value("merge.groups", "without effect", valid));
+    }
+    if space.depth != Depth::ControlPoints(1)
+        && !used(Axis::Depth)
+        && !space.methods.contains(&MergeMethod::Passthrough)
+    {
+        let valid = "left out, or some parameter with \"depth\" in its `per`";
+        let key = match space.depth {
+            Depth::ControlPoints(_) => "merge.control_points",
+            Depth::Blocks { .. } => "merge.layer_granularity",
+        };
+        return Err(blame.value(key, "without effect", valid));
+    }
+    Ok(())
+}
+
+/// The same weights twice would be one expert counted double.
+fn check_distinct(
+    blame: &Blame<'_>,
+    base: &ModelRef,
+    experts: &[Expert],
+) -> Result<(), SpaceError> {
+    for (i, expert) in experts.iter().enumerate() {
+        let twin = experts[..i].iter().find(|other| other.model == expert.model);
+        let twin = twin.map(|other| other.name.as_str());
+        if let Some(twin) = twin.or((expert.model == *base).then_some("base")) {
+            let key = format!("models.experts.{}", expert.name);
+            return Err(blame.value(
+                &key,
+                format!("the same model as {twin}"),
+                "a model of its own",
+            ));
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::error::{Blame, SpaceError};
 use super::raw::{RawChoice, RawGenes, RawParameter};
+use crate::recipe::MergeMethod;
 
 /// A parameter of mergekit's merge methods (or of the random masks) that a space can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +63,16 @@ impl ParameterName {
             Self::Density | Self::T => (0.0, 1.0),
             Self::Normalize | Self::Rescale => (0.0, 1.0),
             Self::MaskSeed => (0.0, 4_294_967_295.0),
+        }
+    }
+
+    /// Whether the method looks the parameter up.
+    pub(super) fn is_used_by(self, method: MergeMethod) -> bool {
+        match self {
+            Self::MaskSeed => method.is_random(),
+            // mergekit accepts these two and does nothing with them.
+            Self::Density | Self::Rescale if method == MergeMethod::TaskArithmetic => false,
+            _ => method.parameters().contains(&self.as_str()),
         }
     }
 
@@ -271,7 +282,11 @@ fn check_range(
         let valid = format!("a positive number that fits into {shown} at least once");
         return Err(blame.value(&format!("{key}.step"), step, valid));
     }
-    let initial = genes.initial.map(|initial| (initial - low) / step);
+    if name == ParameterName::MaskSeed && (low.fract() != 0.0 || step.fract() != 0.0) {
+        return Err(blame.value(key, format!("{shown} by {step}"), "whole numbers"));
+    }
+    // The last step may fall short of the high end, and the start is on a step.
+    let initial = genes.initial.map(|initial| ((initial - low) / step).round().min(last));
     Ok(ParameterSpec::Steps { low, step, last: last as i64, initial, per })
 }
 

@@ -11,7 +11,7 @@ fn populations_by_hand() {
     let space: Vec<Dimension> = (0..32).map(|i| real(&i.to_string(), 0.0, 1.0)).collect();
     // 2 (4 + ⌊3 ln 32⌋) = 2 (4 + ⌊10.397⌋) = 28.
     for (population, workers, expected) in
-        [(None, 1, 28), (None, 8, 32), (Some(5), 1, 5), (Some(5), 4, 8)]
+        [(None, 1, 28), (None, 8, 32), (Some(5), 1, 5), (Some(5), 4, 5)]
     {
         let settings = Settings { population, workers, ..Settings::default() };
         for kind in KINDS {
