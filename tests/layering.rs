@@ -44,7 +44,7 @@ const TABLE: &[(&str, &[&str])] = &[
 
 /// Crate → the modules that may name it.
 const CRATES: &[(&str, &[&str])] = &[
-    ("candle_core", &["checkpoint", "merge", "model", "evaluate"]),
+    ("candle_core", &["model", "evaluate"]),
     ("candle_nn", &["model"]),
     ("candle_transformers", &["model"]),
     ("polars", &["record", "analysis"]),

@@ -6,7 +6,7 @@ RUN is a run folder, EXPORTED what `merge-search export RUN -o EXPORTED` wrote, 
 tasks. Checks, on the holdout split: the accuracy of every task equals the winner's row, every document's choice and
 margin (log-likelihood of the right choice minus the best other one's) equal the items files within 1e-3.
 
-Pinned: torch 2.15.0, transformers 5.23.0, polars 2.1.0.
+Documents are scored by `acc`; prompts end without a blank. Pinned: torch 2.15.0, transformers 5.23.0, polars 2.1.0.
 """
 
 import json
@@ -14,6 +14,7 @@ import pathlib
 import sys
 import tomllib
 
+import jinja2
 import polars as pl
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -21,12 +22,19 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 TOLERANCE = 1e-3
 
 
-def log_likelihoods(model, tokenizer, prompt, choices, delimiter):
+def field(doc, word):
+    """A field's name, or a Jinja template over the fields."""
+    return jinja2.Template(word).render(doc) if "{{" in word else doc[word]
+
+
+def log_likelihoods(model, tokenizer, prompt, choices, task):
     """lm-eval's rule: encode prompt and choice together, split at the length of the prompt's own encoding."""
-    context = len(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+    special = task.get("add_bos_token", False)
+    delimiter = task.get("target_delimiter", " ")
+    context = len(tokenizer(prompt, add_special_tokens=special)["input_ids"])
     scores = []
     for choice in choices:
-        ids = tokenizer(prompt + delimiter + choice, add_special_tokens=False)["input_ids"]
+        ids = tokenizer(prompt + delimiter + choice, add_special_tokens=special)["input_ids"]
         with torch.no_grad():
             log_probs = model(torch.tensor([ids])).logits[0].log_softmax(-1)
         scores.append(sum(log_probs[i - 1, ids[i]].item() for i in range(context, len(ids))))
@@ -45,13 +53,14 @@ def main(run, exported, folders):
     worst, docs_checked = 0.0, 0
     for folder in folders:
         task = tomllib.loads((folder / "task.toml").read_text())
-        name, delimiter = task["task"], task.get("target_delimiter", " ")
+        name = task["task"]
         mine = items.filter(pl.col("task") == name).unique(subset=["doc"]).sort("doc")
         docs = [json.loads(line) for line in (folder / task["splits"]["holdout"]).open()][: len(mine)]
         right = 0
         for doc, row in zip(docs, mine.iter_rows(named=True), strict=True):
-            scores = log_likelihoods(model, tokenizer, doc["question"], doc["choices"], delimiter)
-            chosen, target = scores.index(max(scores)), doc["answer"]
+            prompt, choices = field(doc, task["doc_to_text"]), field(doc, task["doc_to_choice"])
+            scores = log_likelihoods(model, tokenizer, prompt, choices, task)
+            chosen, target = scores.index(max(scores)), field(doc, task["doc_to_target"])
             margin = scores[target] - max(s for i, s in enumerate(scores) if i != target)
             worst = max(worst, abs(margin - row["margin"]))
             if abs(margin) > TOLERANCE:
