@@ -272,7 +272,11 @@ fn wall_clock_budget_is_kept_within_one_candidate() {
     let report = finished(run(folder.path(), &landscape, 2, Budget::WallClock(budget)));
     assert!(report.candidates > 20, "{} candidates", report.candidates);
     // Disk and scheduler of a busy machine, on top of a candidate.
-    assert!(start.elapsed() < budget + sleep + Duration::from_millis(400), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < budget + sleep + Duration::from_millis(1500),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[test]

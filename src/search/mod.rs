@@ -39,14 +39,21 @@ const EXPECTED_FLOOR: f64 = 1.0;
 
 /// Everything a run needs.
 pub struct Setup<'a> {
+    /// From genotypes to recipes; holds the search space.
     pub decoder: &'a Decoder,
     /// Layers of the base model.
     pub layers: usize,
+    /// From recipes to outcomes.
     pub evaluator: &'a dyn Evaluator,
+    /// Who scores.
     pub workers: &'a Workers,
+    /// Who asks; fresh, also when resuming.
     pub optimizer: Box<dyn Optimizer + Send>,
+    /// What ends the search.
     pub budget: Budget,
+    /// Of the report's bootstrap.
     pub seed: Seed,
+    /// The run folder, open for writing.
     pub writer: RunWriter,
     /// When the budget began to run: before checkpoints and tasks were opened.
     pub started: Instant,

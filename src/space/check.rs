@@ -1,0 +1,321 @@
+//! Raw → checked: every rule a search space must keep, and what is said when it does not.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::error::Blame;
+use super::parameter;
+use super::raw::{RawMerge, RawOptimizer, RawSpace, RawTasks};
+use super::{
+    Axis, Depth, DocLimits, Expert, Objective, OptimizerChoice, ParameterName, SearchSpace,
+    SpaceError, TensorGroup,
+};
+use crate::recipe::{MergeMethod, ModelRef};
+
+/// Checks a parsed file; relative folders are taken from `file`'s own folder.
+pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceError> {
+    let blame = Blame(file);
+    let folder = file.parent().unwrap_or(Path::new("."));
+    check_name(&blame, "name", &raw.name)?;
+    let experts = check_experts(&blame, &raw.models.experts, folder)?;
+    let methods = check_methods(&blame, &raw.merge.methods)?;
+    let mut parameters = BTreeMap::new();
+    for (key, value) in &raw.parameters {
+        let (name, spec) = parameter::check(&blame, key, value)?;
+        parameters.insert(name, spec);
+    }
+    let space = SearchSpace {
+        name: raw.name,
+        base: model_ref(&blame, "models.base", &raw.models.base, folder)?,
+        experts,
+        methods,
+        choose_experts: raw.merge.choose_experts,
+        groups: check_groups(&blame, &raw.merge.groups)?,
+        depth: check_depth(&blame, &raw.merge)?,
+        parameters,
+        tasks: check_tasks(&blame, &raw.tasks, folder)?,
+        docs: check_docs(&blame, &raw.tasks)?,
+        objectives: check_objectives(&blame, raw.objectives.as_deref())?,
+        optimizer: check_optimizer(&blame, &raw.optimizer)?,
+    };
+    check_distinct(&blame, &space.base, &space.experts)?;
+    check_together(&blame, &space)?;
+    Ok(space)
+}
+
+/// An existing folder (relative to the space file) wins; anything else is left for the hub.
+fn model_ref(
+    blame: &Blame<'_>,
+    key: &str,
+    word: &str,
+    folder: &Path,
+) -> Result<ModelRef, SpaceError> {
+    let path = folder.join(word);
+    let model = if path.exists() || word.starts_with(['.', '/']) {
+        ModelRef::new(std::path::absolute(&path).unwrap_or(path).display().to_string())
+    } else {
+        ModelRef::new(word)
+    };
+    model.map_err(|error| {
+        blame.value(key, format!("{word:?}"), format!("a folder or a hub id ({error})"))
+    })
+}
+
+fn check_name(blame: &Blame<'_>, key: &str, name: &str) -> Result<(), SpaceError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !name.is_empty() && name.len() <= 60 && name.chars().all(plain) {
+        return Ok(());
+    }
+    let valid = "1 to 60 letters, digits, `-` or `_` (it names columns and folders)";
+    Err(blame.value(key, format!("{name:?}"), valid))
+}
+
+fn check_experts(
+    blame: &Blame<'_>,
+    table: &toml::Table,
+    folder: &Path,
+) -> Result<Vec<Expert>, SpaceError> {
+    if table.is_empty() {
+        return Err(blame.value(
+            "models.experts",
+            "empty",
+            "at least one `name = \"folder or hub id\"`",
+        ));
+    }
+    let reserved = ["base", "uniform", "winner"];
+    table
+        .iter()
+        .map(|(name, value)| {
+            let key = format!("models.experts.{name}");
+            check_name(blame, &key, name)?;
+            if reserved.contains(&name.as_str()) {
+                return Err(blame.value(
+                    &key,
+                    "a reserved row name",
+                    "any name but base, uniform, winner",
+                ));
+            }
+            let word = value
+                .as_str()
+                .ok_or_else(|| blame.value(&key, value, "a folder or a hub id, as a string"))?;
+            Ok(Expert { name: name.clone(), model: model_ref(blame, &key, word, folder)? })
+        })
+        .collect()
+}
+
+fn check_methods(blame: &Blame<'_>, words: &[String]) -> Result<Vec<MergeMethod>, SpaceError> {
+    let valid = || {
+        let words: Vec<_> = MergeMethod::ALL.iter().map(|method| method.as_str()).collect();
+        format!("one or more of {}, each once", words.join(", "))
+    };
+    let mut methods = Vec::new();
+    for word in words {
+        let method = MergeMethod::ALL.iter().find(|method| method.as_str() == word);
+        match method {
+            Some(method) if !methods.contains(method) => methods.push(*method),
+            _ => return Err(blame.value("merge.methods", format!("`{word}`"), valid())),
+        }
+    }
+    if methods.is_empty() {
+        return Err(blame.value("merge.methods", "empty", valid()));
+    }
+    Ok(methods)
+}
+
+fn check_groups(blame: &Blame<'_>, words: &[String]) -> Result<Vec<TensorGroup>, SpaceError> {
+    let mut groups = Vec::new();
+    for word in words {
+        match TensorGroup::ALL.into_iter().find(|group| group.as_str() == word) {
+            Some(group) if !groups.contains(&group) => groups.push(group),
+            _ => {
+                let valid = "each at most once of attention, mlp, norms, embeddings, head";
+                return Err(blame.value("merge.groups", format!("`{word}`"), valid));
+            }
+        }
+    }
+    Ok(groups)
+}
+
+fn check_depth(blame: &Blame<'_>, merge: &RawMerge) -> Result<Depth, SpaceError> {
+    let count = |key: &str, value: i64| match usize::try_from(value) {
+        Ok(count @ 1..=1000) => Ok(count),
+        _ => Err(blame.value(key, value, "a whole number from 1 to 1000")),
+    };
+    match (merge.control_points, merge.layer_granularity) {
+        (None, None) => Ok(Depth::ControlPoints(1)),
+        (Some(points), None) => count("merge.control_points", points).map(Depth::ControlPoints),
+        (None, Some(layers)) => count("merge.layer_granularity", layers)
+            .map(|layers_per_block| Depth::Blocks { layers_per_block }),
+        (Some(_), Some(_)) => Err(blame.value(
+            "merge.control_points",
+            "given together with `layer_granularity`",
+            "one of the two",
+        )),
+    }
+}
+
+fn check_tasks(
+    blame: &Blame<'_>,
+    tasks: &RawTasks,
+    folder: &Path,
+) -> Result<Vec<PathBuf>, SpaceError> {
+    if tasks.folders.is_empty() {
+        return Err(blame.value("tasks.folders", "empty", "at least one folder with a task.toml"));
+    }
+    let mut folders = Vec::new();
+    for word in &tasks.folders {
+        let path = folder.join(word);
+        let path = std::path::absolute(&path).unwrap_or(path);
+        if folders.contains(&path) {
+            return Err(blame.value("tasks.folders", format!("`{word}` twice"), "each task once"));
+        }
+        folders.push(path);
+    }
+    Ok(folders)
+}
+
+fn check_docs(blame: &Blame<'_>, tasks: &RawTasks) -> Result<DocLimits, SpaceError> {
+    let limit = |key: &str, value: Option<i64>| match value {
+        None => Ok(None),
+        Some(docs) => match usize::try_from(docs) {
+            Ok(docs) if docs > 0 => Ok(Some(docs)),
+            _ => Err(blame.value(&format!("tasks.{key}"), docs, "a positive number of documents")),
+        },
+    };
+    Ok(DocLimits {
+        search: limit("search_docs", tasks.search_docs)?,
+        selection: limit("selection_docs", tasks.selection_docs)?,
+        holdout: limit("holdout_docs", tasks.holdout_docs)?,
+    })
+}
+
+fn check_objectives(
+    blame: &Blame<'_>,
+    words: Option<&[String]>,
+) -> Result<Vec<Objective>, SpaceError> {
+    let both = [Objective::GeometricMean, Objective::RelativeTime];
+    let Some(words) = words else {
+        return Ok(both.to_vec());
+    };
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        ["geometric_mean"] => Ok(both[..1].to_vec()),
+        ["geometric_mean", "relative_time"] => Ok(both.to_vec()),
+        _ => Err(blame.value(
+            "objectives",
+            format!("{words:?}"),
+            "[\"geometric_mean\"] or [\"geometric_mean\", \"relative_time\"]",
+        )),
+    }
+}
+
+fn check_optimizer(blame: &Blame<'_>, raw: &RawOptimizer) -> Result<OptimizerChoice, SpaceError> {
+    let population = match raw.population {
+        None => None,
+        Some(count) => match usize::try_from(count) {
+            Ok(count @ 2..=100_000) => Some(count),
+            _ => {
+                return Err(blame.value(
+                    "optimizer.population",
+                    count,
+                    "a number from 2 to 100000",
+                ));
+            }
+        },
+    };
+    if let Some(sigma) = raw.sigma
+        && !(sigma > 0.0 && sigma <= 1.0)
+    {
+        let valid = "a share of each gene's range, above 0 and at most 1";
+        return Err(blame.value("optimizer.sigma", sigma, valid));
+    }
+    Ok(OptimizerChoice { name: raw.name.clone(), population, sigma: raw.sigma })
+}
+
+/// Rules that span several keys.
+fn check_together(blame: &Blame<'_>, space: &SearchSpace) -> Result<(), SpaceError> {
+    use MergeMethod as M;
+    let methods = &space.methods;
+    let weighted = methods.iter().any(|m| !matches!(m, M::Slerp | M::Passthrough));
+    let needs = |name: ParameterName, needed: bool, why: &str| {
+        if needed && !space.parameters.contains_key(&name) {
+            let key = format!("parameters.{}", name.as_str());
+            return Err(blame.value(&key, "missing", why));
+        }
+        Ok(())
+    };
+    needs(ParameterName::Weight, weighted, "a number or a range; the methods listed need it")?;
+    needs(ParameterName::T, methods.contains(&M::Slerp), "a number or a range; slerp needs it")?;
+    for name in space.parameters.keys() {
+        require_effect(blame, *name, methods)?;
+    }
+    require_axes_used(blame, space)?;
+    if methods.contains(&M::Passthrough) && !matches!(space.depth, Depth::Blocks { .. }) {
+        let valid = "set with method passthrough: one expert owns each block of layers";
+        return Err(blame.value("merge.layer_granularity", "missing", valid));
+    }
+    if space.choose_experts && space.experts.len() < 2 {
+        return Err(blame.value("merge.choose_experts", "true with one expert", "false"));
+    }
+    Ok(())
+}
+
+/// A parameter that no listed method looks up would be a gene without effect.
+fn require_effect(
+    blame: &Blame<'_>,
+    name: ParameterName,
+    methods: &[MergeMethod],
+) -> Result<(), SpaceError> {
+    let users: Vec<&str> = MergeMethod::ALL
+        .iter()
+        .filter(|method| name.is_used_by(**method))
+        .map(|method| method.as_str())
+        .collect();
+    if methods.iter().any(|method| name.is_used_by(*method)) {
+        return Ok(());
+    }
+    let key = format!("parameters.{}", name.as_str());
+    Err(blame.value(&key, "without effect", format!("only with method {}", users.join(", "))))
+}
+
+/// Groups, control points and blocks that no parameter differs by would be silently ignored.
+fn require_axes_used(blame: &Blame<'_>, space: &SearchSpace) -> Result<(), SpaceError> {
+    let used = |axis| space.parameters.values().any(|spec| spec.per().contains(&axis));
+    if !space.groups.is_empty() && !used(Axis::Group) {
+        let valid = "left out, or some parameter with \"group\" in its `per`";
+        return Err(blame.value("merge.groups", "without effect", valid));
+    }
+    if space.depth != Depth::ControlPoints(1)
+        && !used(Axis::Depth)
+        && !space.methods.contains(&MergeMethod::Passthrough)
+    {
+        let valid = "left out, or some parameter with \"depth\" in its `per`";
+        let key = match space.depth {
+            Depth::ControlPoints(_) => "merge.control_points",
+            Depth::Blocks { .. } => "merge.layer_granularity",
+        };
+        return Err(blame.value(key, "without effect", valid));
+    }
+    Ok(())
+}
+
+/// The same weights twice would be one expert counted double.
+fn check_distinct(
+    blame: &Blame<'_>,
+    base: &ModelRef,
+    experts: &[Expert],
+) -> Result<(), SpaceError> {
+    for (i, expert) in experts.iter().enumerate() {
+        let twin = experts[..i].iter().find(|other| other.model == expert.model);
+        let twin = twin.map(|other| other.name.as_str());
+        if let Some(twin) = twin.or((expert.model == *base).then_some("base")) {
+            let key = format!("models.experts.{}", expert.name);
+            return Err(blame.value(
+                &key,
+                format!("the same model as {twin}"),
+                "a model of its own",
+            ));
+        }
+    }
+    Ok(())
+}
