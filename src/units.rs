@@ -37,6 +37,51 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// Floating-point types of weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+pub enum Dtype {
+    /// IEEE single.
+    #[serde(rename = "float32")]
+    F32,
+    /// IEEE half.
+    #[serde(rename = "float16")]
+    F16,
+    /// The upper half of a single.
+    #[serde(rename = "bfloat16")]
+    BF16,
+}
+
+impl Dtype {
+    /// All of them.
+    pub const ALL: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::BF16];
+
+    /// The word in recipes and in `config.json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Dtype::F32 => "float32",
+            Dtype::F16 => "float16",
+            Dtype::BF16 => "bfloat16",
+        }
+    }
+
+    /// The word in a safetensors header.
+    pub fn stored_name(self) -> &'static str {
+        match self {
+            Dtype::F32 => "F32",
+            Dtype::F16 => "F16",
+            Dtype::BF16 => "BF16",
+        }
+    }
+
+    /// Bytes of an element.
+    pub fn size(self) -> usize {
+        match self {
+            Dtype::F32 => 4,
+            Dtype::F16 | Dtype::BF16 => 2,
+        }
+    }
+}
+
 /// The one source of chance in a run; every stream is derived from it and a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Seed(pub u64);

@@ -325,7 +325,7 @@ fn recipe(
         Layout::Models(models) => Recipe::of_models(merge_method, models),
         Layout::Slices(slices) => Recipe::of_slices(merge_method, slices),
     };
-    Recipe { base_model, parameters, dtype: Some(Dtype::Float32), ..recipe }
+    Recipe { base_model, parameters, dtype: Some(Dtype::F32), ..recipe }
 }
 
 fn yaml(choice: Choice) -> Value {

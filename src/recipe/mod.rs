@@ -12,7 +12,8 @@ mod write;
 
 pub use error::RecipeError;
 pub use lookup::{Levels, ParameterError};
-pub use method::{Dtype, MergeMethod, RescaleRule};
+pub use crate::units::Dtype;
+pub use method::{BaseUse, Kind, MergeMethod, ModelCount, ParameterSpec, RescaleRule, Scope};
 pub use model_ref::{InvalidModelRef, ModelRef};
 pub use parameters::{Condition, Parameters, Profile, Setting, Value};
 

@@ -25,7 +25,7 @@ fn a_file_with_everything_is_read() {
     assert_eq!(recipe.merge_method, MergeMethod::DareTies);
     assert_eq!(recipe.mask_seed, u64::MAX);
     assert_eq!(recipe.rescale_by, RescaleRule::Density);
-    assert_eq!(recipe.out_dtype, Some(Dtype::Bfloat16));
+    assert_eq!(recipe.out_dtype, Some(Dtype::BF16));
     assert_eq!(recipe.tokenizer_source.as_deref(), Some("base"));
     let Layout::Slices(slices) = &recipe.layout else { panic!("{recipe:?}") };
     let weight = slices[0].sources[1].parameters.get("weight").unwrap();
@@ -130,7 +130,7 @@ mod laws {
 
     fn recipe() -> impl Strategy<Value = Recipe> {
         use proptest::sample::select;
-        let dtype = || option::of(select(vec![Dtype::Float32, Dtype::Float16, Dtype::Bfloat16]));
+        let dtype = || option::of(select(vec![Dtype::F32, Dtype::F16, Dtype::BF16]));
         let rescale_by = select(vec![RescaleRule::L1, RescaleRule::Density]);
         let head = (select(MergeMethod::ALL.to_vec()), option::of(model()), layout(), parameters());
         let words = (option::of(any::<String>()), option::of(any::<String>()));
