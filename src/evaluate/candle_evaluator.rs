@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use tokenizers::Tokenizer;
 
+use super::resident::{Resident, ResidentError, Residents, require_shape};
 use super::{EvaluateError, Evaluator, ScoreError, ScoringSet, TokenizeError, memory};
 use crate::checkpoint::{Checkpoint, CheckpointError, Hub, HubError};
-use crate::merge::{MergeError, MergePlan, MergedTensor, merge_all};
-use crate::model::{ConfigError, Llama, LlamaConfig, Scratch, TokenForest};
+use crate::merge::{MergeError, MergePlan, Prepared};
+use crate::model::{ConfigError, Llama, LlamaConfig, LoadError, Scratch, TokenForest};
 use crate::outcome::{Evaluation, Outcome};
-use crate::recipe::{ModelRef, Recipe};
+use crate::recipe::{MergeMethod, ModelRef, Recipe};
 use crate::task::{Task, TaskError};
 use crate::units::{Bytes, Seconds, Split};
 
@@ -20,6 +21,7 @@ pub struct CandleEvaluator {
     config: LlamaConfig,
     sets: [ScoringSet; 3],
     base: Llama,
+    residents: Residents,
 }
 
 /// Whose fault it is that a recipe has no score.
@@ -34,6 +36,15 @@ impl From<MergeError> for Fault {
     fn from(error: MergeError) -> Self {
         match error {
             MergeError::Checkpoint(error) => Fault::Machine(error),
+            other => Fault::Candidate(other.to_string()),
+        }
+    }
+}
+
+impl From<ResidentError> for Fault {
+    fn from(error: ResidentError) -> Self {
+        match error {
+            ResidentError::Merge(error) => error.into(),
             other => Fault::Candidate(other.to_string()),
         }
     }
@@ -110,7 +121,7 @@ impl CandleEvaluator {
             |split: Split| ScoringSet::new(tasks, split, docs[split as usize], &tokenizer, &config);
         let sets = [set(Split::Search)?, set(Split::Selection)?, set(Split::Holdout)?];
         let base = load_base(base, &config)?;
-        Ok(Self { models, config, sets, base })
+        Ok(Self { models, config, sets, base, residents: Residents::default() })
     }
 
     /// The open checkpoints, base first.
@@ -139,11 +150,16 @@ impl CandleEvaluator {
     }
 
     /// Checks that `workers` candidates fit into memory side by side.
+    /// `methods` are those of the space: some keep the ranks of every expert's elements.
     ///
     /// # Errors
     /// [`OpenError::Memory`] when they do not.
-    pub fn require_memory(&self, workers: usize) -> Result<(), OpenError> {
-        let needed = self.memory_needed(workers);
+    pub fn require_memory(
+        &self,
+        workers: usize,
+        methods: &[MergeMethod],
+    ) -> Result<(), OpenError> {
+        let needed = self.memory_needed(workers, methods);
         match memory::available() {
             Some(available) if available < needed => {
                 Err(OpenError::Memory { workers, needed, available })
@@ -152,29 +168,31 @@ impl CandleEvaluator {
         }
     }
 
-    /// Merged weights twice (as merged and as loaded) and the activations of the largest pack, per worker.
-    fn memory_needed(&self, workers: usize) -> Bytes {
+    /// A merged model and the activations of the largest pack per worker, the base model, and two bytes for each of the
+    /// experts' elements per method that goes by their ranks. The experts themselves are mapped.
+    fn memory_needed(&self, workers: usize, methods: &[MergeMethod]) -> Bytes {
         let base = &self.models[0].1;
         let weights: usize = base.tensors().map(|(_, shape)| shape.elements()).sum();
         let tokens = self.sets.iter().map(ScoringSet::largest_pack).max().unwrap_or(0);
         // Residual stream, norms, queries, keys, values and their products; gate, up and their product; logits.
         let per_token = 10 * self.config.hidden_size + 4 * self.config.intermediate_size;
         let logits = 2 * (64 * self.config.vocab_size).max(1 << 20);
-        Bytes((4 * workers * (2 * weights + tokens * per_token + logits)) as u64)
+        let ranks = 2 * Prepared::orders(methods) * weights * (self.models.len() - 1);
+        let merged = 4 * (workers + 1) * weights;
+        Bytes((merged + ranks + 4 * workers * (tokens * per_token + logits)) as u64)
     }
 
     fn set(&self, split: Split) -> &ScoringSet {
         &self.sets[split as usize]
     }
 
-    fn merge(&self, recipe: &Recipe) -> Result<Llama, Fault> {
+    fn merge(&self, recipe: &Recipe) -> Result<Resident, Fault> {
         let models: Vec<(ModelRef, &Checkpoint)> =
             self.models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
         let plan = MergePlan::new(recipe, &models)?;
-        let tensors = merge_all(&plan)?;
-        let config =
-            LlamaConfig { num_hidden_layers: plan.source_layers().len(), ..self.config.clone() };
-        load(&config, tensors).map_err(Fault::Candidate)
+        let layers = plan.source_layers().first().map_or(0, Vec::len);
+        let config = LlamaConfig { num_hidden_layers: layers, ..self.config.clone() };
+        Ok(self.residents.merge(&plan, &config)?)
     }
 
     /// Time of a fixed block of documents on `model` relative to the base model, pack by pack in turns, so that a
@@ -207,11 +225,13 @@ impl CandleEvaluator {
     fn measure(&self, recipe: &Recipe, split: Split) -> Result<Evaluation, Fault> {
         let set = self.set(split);
         let start = Instant::now();
-        let model = self.merge(recipe)?;
+        let resident = self.merge(recipe)?;
         let merged = Instant::now();
-        let tasks = set.score(&model)?;
+        let scores = set.score(&resident.model);
         let scored = merged.elapsed().as_secs_f64();
-        let relative_time = self.relative_time(&model, set)?;
+        let relative_time = self.relative_time(&resident.model, set);
+        self.residents.give_back(resident);
+        let (tasks, relative_time) = (scores?, relative_time?);
         let items: usize = tasks.iter().map(|task| task.items.len()).sum();
         Ok(Evaluation {
             tasks,
@@ -314,21 +334,19 @@ pub(super) fn load_checkpoint(
     checkpoint: &Checkpoint,
     config: &LlamaConfig,
 ) -> Result<Llama, String> {
-    let tensors: Result<Vec<MergedTensor>, CheckpointError> = checkpoint
-        .tensors()
-        .map(|(name, shape)| {
-            Ok(MergedTensor {
-                name: name.to_owned(),
-                shape: shape.shape.clone(),
-                values: checkpoint.tensor(name)?.into_owned(),
-            })
-        })
-        .collect();
-    load(config, tensors.map_err(|error| error.to_string())?)
-}
-
-fn load(config: &LlamaConfig, tensors: Vec<MergedTensor>) -> Result<Llama, String> {
-    let mut by_name: std::collections::BTreeMap<String, (Vec<usize>, Vec<f32>)> =
-        tensors.into_iter().map(|tensor| (tensor.name, (tensor.shape, tensor.values))).collect();
-    Llama::new(config, |name| by_name.remove(name)).map_err(|error| error.to_string())
+    let mut fault = None;
+    let model = Llama::new(config, |name, shape, out| {
+        let missing = || LoadError::Missing { name: name.to_owned() };
+        let stored = checkpoint.shape(name).ok_or_else(missing)?;
+        require_shape(name, shape, &stored.shape)?;
+        match checkpoint.elements(name) {
+            Ok(elements) => elements.read(0, out),
+            Err(error) => fault = Some(error.to_string()),
+        }
+        Ok(())
+    });
+    match fault {
+        Some(fault) => Err(fault),
+        None => model.map_err(|error| error.to_string()),
+    }
 }

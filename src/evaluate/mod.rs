@@ -6,6 +6,7 @@
 mod candle_evaluator;
 mod memory;
 mod pack;
+mod resident;
 mod scoring;
 mod tokenize;
 mod verify;

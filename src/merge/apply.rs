@@ -72,7 +72,7 @@ fn task_vectors<'a>(
             let input = &tensor.inputs[i];
             let of_base = tensor.base.as_ref().unwrap_or(input);
             let ranking = Ranking::new(prepared, of_base, input, tensor.width());
-            let (seed, model) = (plan.mask_seed(), plan.digest(input));
+            let (seed, model) = (operation.mask_seed, plan.digest(input));
             let key = MaskKey { seed, model, tensor: &tensor.name };
             sparsifier.choose(vector, operation.rescale, key, &ranking)
         });

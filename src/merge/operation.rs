@@ -57,6 +57,8 @@ pub struct TaskVectors {
     pub sparsifiers: Vec<Sparsifier>,
     /// How what is kept makes up for what is not.
     pub rescale: Option<RescaleRule>,
+    /// The recipe's, for random sparsifiers; 0 for the others.
+    pub mask_seed: u64,
     /// Whether each element takes the sign of the weighted sum, and only experts of that sign take part.
     pub elect_sign: bool,
     /// How the result is put on the base.

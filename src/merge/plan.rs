@@ -16,7 +16,6 @@ use super::{MergeError, Operation, Prepared, planner, resolve};
 pub struct MergePlan<'a> {
     models: Vec<(ModelRef, &'a Checkpoint)>,
     reference: usize,
-    mask_seed: u64,
     tensors: Vec<PlannedTensor>,
     source_layers: Vec<Vec<usize>>,
     unused: Vec<String>,
@@ -87,8 +86,8 @@ impl<'a> MergePlan<'a> {
             // The masks depend on them; a checkpoint that has become unreadable must be an error here.
             models.iter().try_for_each(|(_, checkpoint)| checkpoint.digest().map(|_| ()))?;
         }
-        let (models, mask_seed) = (models.to_vec(), recipe.mask_seed);
-        Ok(MergePlan { models, reference, mask_seed, tensors, source_layers, unused })
+        let models = models.to_vec();
+        Ok(MergePlan { models, reference, tensors, source_layers, unused })
     }
 
     /// The output's tensors: stack by stack those before the layers, the layers, those after.
@@ -166,10 +165,6 @@ impl<'a> MergePlan<'a> {
 
     pub(super) fn elements(&self, input: &Input) -> Result<Elements<'a>, MergeError> {
         Ok(self.models[input.model].1.elements(&input.tensor)?)
-    }
-
-    pub(super) fn mask_seed(&self) -> u64 {
-        self.mask_seed
     }
 
     pub(super) fn digest(&self, input: &Input) -> &'a str {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::recipe::MergeMethod;
 use crate::units::Bytes;
 
 use super::Input;
@@ -30,6 +31,13 @@ impl Prepared {
     /// Nothing yet.
     pub fn new() -> Prepared {
         Prepared::default()
+    }
+
+    /// How many orders of an expert's elements these methods need, at two bytes per element each.
+    pub fn orders(methods: &[MergeMethod]) -> usize {
+        use MergeMethod::{Breadcrumbs, BreadcrumbsTies, Della, DellaLinear, Ties};
+        let any = |of: &[MergeMethod]| usize::from(methods.iter().any(|method| of.contains(method)));
+        any(&[Ties, Breadcrumbs, BreadcrumbsTies]) + any(&[Della, DellaLinear])
     }
 
     /// Memory held.

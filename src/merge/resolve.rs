@@ -1,6 +1,6 @@
 //! From settings to the numbers of one tensor.
 
-use crate::recipe::{Kind, Levels, MergeMethod, ModelRef, ParameterSpec, Recipe};
+use crate::recipe::{Kind, Levels, MergeMethod, ModelRef, ParameterSpec, Recipe, RescaleRule};
 
 use super::{MergeError, Mixing, Operation, Sparsifier, TaskVectors};
 
@@ -107,6 +107,7 @@ fn task_vectors(scopes: &Scopes) -> Result<Operation, MergeError> {
         weights: scopes.weights()?,
         sparsifiers: sparsifiers(scopes)?,
         rescale: scopes.truth("rescale")?.then_some(recipe.rescale_by),
+        mask_seed: if recipe.merge_method.is_random() { recipe.mask_seed } else { 0 },
         elect_sign: matches!(recipe.merge_method, Ties | DareTies | Della | BreadcrumbsTies),
         mixing: Mixing {
             normalize: scopes.truth("normalize")?,
@@ -220,6 +221,10 @@ impl Scopes<'_> {
 pub(super) fn unused_parameters(recipe: &Recipe) -> Result<Vec<String>, MergeError> {
     let method = recipe.merge_method;
     let names = recipe.all_parameters().flat_map(|all| all.iter().map(|(name, _)| name));
+    if recipe.rescale_by != RescaleRule::default() && !method.is_random() {
+        let valid = "dare_linear, dare_ties, della and della_linear have it".to_owned();
+        return Err(MergeError::UnknownParameter { method, parameter: "rescale_by".to_owned(), valid });
+    }
     let mut unused = Vec::new();
     for name in names.filter(|name| method.parameter(name).is_none()) {
         if !MergeMethod::any_has(name) {

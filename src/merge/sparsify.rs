@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::recipe::RescaleRule;
 
-use super::cut::{Band, Cut, cuts};
+use super::cut::{Band, Cut};
 use super::kernels::{BLOCK, keep_masked, multiply, sum_of_magnitudes};
 use super::prepared::Ranking;
 use super::task_vector::TaskVector;

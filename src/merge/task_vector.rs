@@ -37,3 +37,10 @@ impl TaskVector<'_> {
         }
     }
 }
+
+/// A whole task vector.
+pub(super) fn delta(base: &[f32], expert: &[f32]) -> Vec<f32> {
+    let mut delta = vec![0.0; base.len()];
+    subtract(&mut delta, expert, base);
+    delta
+}

@@ -1,8 +1,10 @@
 use proptest::prelude::*;
 
-use super::sums::l1;
-use super::task_arithmetic::delta;
+use super::prepared::Ranking;
+use super::ready::{Expert, Ready, ReadyVectors, divisor};
+use super::task_vector::{TaskVector, delta};
 use super::*;
+use crate::checkpoint::Elements;
 use crate::recipe::RescaleRule;
 
 const PLAIN: Mixing = Mixing { normalize: false, lambda: 1.0 };
@@ -43,7 +45,7 @@ fn a_mask_is_decided_element_by_element() {
 /// The standard deviation of a share over n elements is sqrt(d (1-d) / n) < 0.0016 here; 5 of them are allowed.
 #[test]
 fn the_share_of_kept_elements_is_the_density() {
-    for density in [0.0, 0.1, 0.5, 0.9, 1.0] {
+    for density in [0.0, 0.1, 0.5, 0.9, 1.0 - 1e-12] {
         let kept = kept(KEY, density, 100_000).into_iter().filter(|kept| *kept).count();
         assert!((kept as f64 / 100_000.0 - density).abs() < 0.008, "{density}: {kept}");
     }
@@ -72,10 +74,8 @@ fn dropping_keeps_the_expectation() {
     let (seeds, density) = (20_000, 0.3);
     let mut sums = [0.0_f64; 4];
     for seed in 0..seeds {
-        let mut delta = vector;
-        let dropout =
-            Dropout { density, rescale: Some(RescaleRule::Density), mask: MaskKey { seed, ..KEY } };
-        drop_and_rescale(&mut delta, &dropout);
+        let (random, rescale) = (Sparsifier::Random { density }, Some(RescaleRule::Density));
+        let delta = sparsified(&vector, random, rescale, MaskKey { seed, ..KEY });
         sums.iter_mut().zip(delta).for_each(|(sum, d)| *sum += f64::from(d));
     }
     // Standard deviation of the mean, relative to the element: sqrt((1-d) / (d n)) = 0.011.
@@ -87,10 +87,9 @@ fn dropping_keeps_the_expectation() {
 
 #[test]
 fn rescaling_by_l1_keeps_the_l1_norm() {
-    let mut delta: Vec<f32> = (0..1000).map(|i| (i as f32 * 0.37).sin()).collect();
-    let before = delta.clone();
-    let dropout = Dropout { density: 0.4, rescale: Some(RescaleRule::L1), mask: KEY };
-    drop_and_rescale(&mut delta, &dropout);
+    let before: Vec<f32> = (0..1000).map(|i| (i as f32 * 0.37).sin()).collect();
+    let random = Sparsifier::Random { density: 0.4 };
+    let delta = sparsified(&before, random, Some(RescaleRule::L1), KEY);
     assert!((l1(&delta) / l1(&before) - 1.0).abs() < 1e-6);
     let factors = delta.iter().zip(&before).filter(|(d, _)| **d != 0.0).map(|(d, b)| d / b);
     let factors: Vec<f32> = factors.collect();
@@ -104,12 +103,12 @@ fn rescaling_by_l1_keeps_the_l1_norm() {
 fn ties_of_two_experts_by_hand() {
     let base = [10.0, 10.0, 10.0, 10.0];
     let experts: [&[f32]; 2] = [&[13.0, 11.0, 12.0, 6.0], &[8.0, 13.0, 8.0, 9.0]];
-    let merged = ties(&base, &experts, &[1.0, 1.0], &[1.0, 1.0], false, MEAN);
+    let merged = ties(&base, &experts, &[1.0, 1.0], &[1.0, 1.0], MEAN);
     assert_eq!(merged, [13.0, 12.0, 12.0, 7.5]);
     // Density 1/2 trims the first to [3, 0, 0, -4] and the second to [-2, 3, 0, 0]: of its three of magnitude 2 and
     // one of 3, element 0 comes first.
     let experts: [&[f32]; 2] = [&[13.0, 11.0, 12.0, 6.0], &[8.0, 13.0, 8.0, 12.0]];
-    let merged = ties(&base, &experts, &[1.0, 1.0], &[0.5, 0.5], false, MEAN);
+    let merged = ties(&base, &experts, &[1.0, 1.0], &[0.5, 0.5], MEAN);
     assert_eq!(merged, [13.0, 13.0, 10.0, 6.0]);
 }
 
@@ -151,7 +150,7 @@ proptest! {
         let base = &vectors[(i + 1) % 3];
         let expected = &vectors[i];
         prop_assert!(close(&task_arithmetic(base, &models, &weights, PLAIN), expected, 2e-6));
-        prop_assert!(close(&ties(base, &models, &weights, &[1.0; 3], false, MEAN), expected, 2e-6));
+        prop_assert!(close(&ties(base, &models, &weights, &[1.0; 3], MEAN), expected, 2e-6));
     }
 
     #[test]
@@ -164,7 +163,7 @@ proptest! {
     #[test]
     fn slerp_of_unit_vectors_is_a_unit_vector_at_that_angle(angle in 0.1_f64..3.0, t in 0.0_f64..1.0) {
         let at = |angle: f64| [angle.cos() as f32, angle.sin() as f32];
-        let merged = slerp(&at(0.0), &at(angle), t as f32);
+        let merged = slerp(&at(0.0), &at(angle), t);
         prop_assert!(close(&merged, &at(t * angle), 2e-5), "{merged:?}");
     }
 
@@ -175,9 +174,9 @@ proptest! {
         let base = &vectors[1];
         prop_assert!(close(&linear(&same, &weights, true), expert, 1e-5));
         prop_assert!(close(&task_arithmetic(base, &same, &weights, MEAN), expert, 2e-5));
-        prop_assert!(close(&ties(base, &same, &weights, &[1.0; 3], false, MEAN), expert, 2e-5));
-        let trimmed = ties(base, &same, &weights, &[0.5; 3], false, MEAN);
-        let alone = ties(base, &[expert], &[1.0], &[0.5], false, MEAN);
+        prop_assert!(close(&ties(base, &same, &weights, &[1.0; 3], MEAN), expert, 2e-5));
+        let trimmed = ties(base, &same, &weights, &[0.5; 3], MEAN);
+        let alone = ties(base, &[expert], &[1.0], &[0.5], MEAN);
         prop_assert!(close(&trimmed, &alone, 2e-5));
     }
 
@@ -192,8 +191,8 @@ proptest! {
         let turned_weights = [weights[2], weights[0], weights[1]];
         let there = linear(&models, &weights, true);
         prop_assert!(close(&there, &linear(&turned, &turned_weights, true), 1e-4));
-        let there = ties(&base, &models, &weights, &[density; 3], false, MEAN);
-        let back = ties(&base, &turned, &turned_weights, &[density; 3], false, MEAN);
+        let there = ties(&base, &models, &weights, &[density; 3], MEAN);
+        let back = ties(&base, &turned, &turned_weights, &[density; 3], MEAN);
         let deltas: Vec<Vec<f32>> = models.iter().map(|model| {
             let mut delta = delta(&base, model);
             trim(&mut delta, density);

@@ -3,11 +3,15 @@
 //! Weights are kept as checkpoints store them, `[out, in]`; query, key and value and gate and up are joined so that each
 //! layer is four matrix products. The last layer computes queries and MLP only where something is predicted.
 
-use candle_core::{Device, Error, Result, Tensor};
+use std::collections::BTreeMap;
+
+use candle_core::{CpuStorage, Device, Error, InplaceOp1, Layout, Result, Tensor};
 
 use super::config::LlamaConfig;
 use super::forest::{Prediction, TokenForest};
-use super::layers::{Buffer, Linear, RmsNorm, Rotary, SwiGlu, TreeAttention, log_likelihoods};
+use super::layers::{
+    Buffer, Linear, RmsNorm, Rotary, SwiGlu, TreeAttention, contiguous_mut, log_likelihoods,
+};
 
 /// Why a model could not be built from tensors.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +31,12 @@ pub enum LoadError {
         expected: Vec<usize>,
         /// As found.
         got: Vec<usize>,
+    },
+    /// The tensor cannot be read or made; whoever fills it knows why.
+    #[error("tensor `{name}` cannot be made")]
+    Fill {
+        /// Name in the checkpoint.
+        name: String,
     },
     /// candle could not build the tensor.
     #[error("building the model")]
@@ -194,16 +204,35 @@ pub struct Llama {
     layers: Vec<Layer>,
     norm: RmsNorm,
     head: Linear,
+    /// The model's memory under the checkpoint's names.
+    places: BTreeMap<String, Tensor>,
+}
+
+/// Lets a function write a contiguous tensor.
+struct Overwrite<F>(F);
+
+impl<F: Fn(&mut [f32])> InplaceOp1 for Overwrite<F> {
+    fn name(&self) -> &'static str {
+        "overwrite"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        (self.0)(contiguous_mut(storage, layout)?);
+        Ok(())
+    }
 }
 
 impl Llama {
-    /// Builds the model; `take` hands over a checkpoint's tensor by name as shape and f32 values in row-major order, or
-    /// `None` where there is none. Each name is asked for once, so `take` may move.
+    /// Builds the model; `fill` writes a checkpoint's tensor, by name and shape, to where the model wants it, in f32 and
+    /// row-major order. Each name is asked for once.
+    ///
+    /// # Errors
+    /// What `fill` returns; candle's.
     pub fn new(
         config: &LlamaConfig,
-        take: impl FnMut(&str) -> Option<(Vec<usize>, Vec<f32>)>,
+        fill: impl FnMut(&str, &[usize], &mut [f32]) -> std::result::Result<(), LoadError>,
     ) -> std::result::Result<Self, LoadError> {
-        let mut weights = Weights { config, take };
+        let mut weights = Weights { config, fill, places: BTreeMap::new() };
         let embedding =
             weights.matrix("model.embed_tokens.weight", config.vocab_size, config.hidden_size)?;
         let layers = (0..config.num_hidden_layers)
@@ -214,7 +243,19 @@ impl Llama {
             true => embedding.clone(),
             false => weights.matrix("lm_head.weight", config.vocab_size, config.hidden_size)?,
         };
-        Ok(Llama { config: config.clone(), embedding, layers, norm, head: Linear(head) })
+        let (config, places) = (config.clone(), weights.places);
+        Ok(Llama { config, embedding, layers, norm, head: Linear(head), places })
+    }
+
+    /// Writes a tensor of the checkpoint anew, in place. `false`: the model has no tensor of that name.
+    ///
+    /// # Errors
+    /// candle's.
+    pub fn rewrite(&mut self, name: &str, fill: impl Fn(&mut [f32])) -> Result<bool> {
+        let Some(place) = self.places.get(name) else {
+            return Ok(false);
+        };
+        place.inplace_op1(&Overwrite(fill)).map(|()| true)
     }
 
     /// The shape the model was built with.
@@ -290,31 +331,18 @@ impl Llama {
 /// The checkpoint's tensors under their Hugging Face names.
 struct Weights<'a, F> {
     config: &'a LlamaConfig,
-    take: F,
+    fill: F,
+    places: BTreeMap<String, Tensor>,
 }
 
-impl<F: FnMut(&str) -> Option<(Vec<usize>, Vec<f32>)>> Weights<'_, F> {
-    fn values(
-        &mut self,
-        name: &str,
-        expected: &[usize],
-    ) -> std::result::Result<Vec<f32>, LoadError> {
-        let (got, values) =
-            (self.take)(name).ok_or_else(|| LoadError::Missing { name: name.into() })?;
-        if got != expected || values.len() != expected.iter().product::<usize>() {
-            return Err(LoadError::Shape { name: name.into(), expected: expected.into(), got });
-        }
-        Ok(values)
-    }
-
+impl<F: FnMut(&str, &[usize], &mut [f32]) -> std::result::Result<(), LoadError>> Weights<'_, F> {
     fn matrix(
         &mut self,
         name: &str,
         rows: usize,
         columns: usize,
     ) -> std::result::Result<Tensor, LoadError> {
-        let values = self.values(name, &[rows, columns])?;
-        Ok(Tensor::from_vec(values, (rows, columns), &Device::Cpu)?)
+        Ok(self.joined(&[(name.to_owned(), rows)], columns)?.0)
     }
 
     /// Matrices over the same input, one below the other.
@@ -324,16 +352,28 @@ impl<F: FnMut(&str) -> Option<(Vec<usize>, Vec<f32>)>> Weights<'_, F> {
         columns: usize,
     ) -> std::result::Result<Linear, LoadError> {
         let rows = parts.iter().map(|(_, rows)| rows).sum::<usize>();
-        let mut values = Vec::with_capacity(rows * columns);
+        let mut values = vec![0.0; rows * columns];
+        let mut rest = values.as_mut_slice();
         for (name, rows) in parts {
-            values.append(&mut self.values(name, &[*rows, columns])?);
+            let (part, after) = rest.split_at_mut(rows * columns);
+            (self.fill)(name, &[*rows, columns], part)?;
+            rest = after;
         }
-        Ok(Linear(Tensor::from_vec(values, (rows, columns), &Device::Cpu)?))
+        let joined = Tensor::from_vec(values, (rows, columns), &Device::Cpu)?;
+        let mut first = 0;
+        for (name, rows) in parts {
+            self.places.insert(name.clone(), joined.narrow(0, first, *rows)?);
+            first += rows;
+        }
+        Ok(Linear(joined))
     }
 
     fn norm(&mut self, name: String) -> std::result::Result<RmsNorm, LoadError> {
         let width = self.config.hidden_size;
-        let weight = Tensor::from_vec(self.values(&name, &[width])?, width, &Device::Cpu)?;
+        let mut values = vec![0.0; width];
+        (self.fill)(&name, &[width], &mut values)?;
+        let weight = Tensor::from_vec(values, width, &Device::Cpu)?;
+        self.places.insert(name, weight.clone());
         Ok(RmsNorm { weight, epsilon: self.config.rms_norm_eps as f32 })
     }
 

@@ -4,9 +4,12 @@ mod card;
 
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::{Checkpoint, Dtype, OutputConfig, WriteError, write_checkpoint};
-use crate::merge::{MergeError, MergePlan, stored_dtype};
-use crate::recipe::{ModelRef, Recipe};
+use serde_json::Map;
+
+use crate::checkpoint::{OutputConfig, OutputTensor, WriteError, write_checkpoint};
+use crate::merge::{MergeError, MergePlan, PlannedTensor};
+use crate::recipe::Recipe;
+use crate::units::{Bytes, Dtype};
 
 pub use card::{CardScore, model_card};
 
@@ -31,32 +34,55 @@ pub enum SubmissionError {
     },
 }
 
-/// Merges `recipe` and writes a Hugging Face folder: weights (in the recipe's dtype, or else the type most of the first
-/// model's weights have), config and tokenizer of the recipe's base (or else first) model, recipe, model card. One
-/// tensor is in memory at a time; a folder that exists and is not empty is never touched.
+/// How the output is laid out on disk, and who is told of the progress.
+pub struct Output<'a> {
+    /// Folder; must not exist or be empty.
+    pub dir: &'a Path,
+    /// Text of its README.md.
+    pub card: &'a str,
+    /// Largest size of a weight file.
+    pub shard_size: Bytes,
+    /// Called with the bytes of weights just written.
+    pub progress: &'a (dyn Fn(Bytes) + Sync),
+}
+
+/// Writes the Hugging Face folder of a plan: weights (as `out_dtype` says, or else `dtype`, or else as the models store
+/// them), config and tokenizer of the recipe's base (or else first) model, recipe, model card. Merged part by
+/// part on rayon's threads; a folder that exists and is not empty is never touched.
 ///
 /// # Errors
 /// See [`SubmissionError`].
 pub fn write_merged(
     recipe: &Recipe,
-    models: &[(ModelRef, &Checkpoint)],
-    dir: &Path,
-    card: &str,
+    plan: &MergePlan,
+    output: &Output,
 ) -> Result<(), SubmissionError> {
-    let plan = MergePlan::new(recipe, models)?;
-    let source = source_model(recipe, models);
-    let dtype = stored_dtype(recipe).or(source.dtype()).unwrap_or(Dtype::F32);
-    let config = OutputConfig { source, source_layers: plan.source_layers(), dtype };
-    write_checkpoint(dir, &plan.shapes(), |i| plan.merge(&plan.tensors()[i]), &config)?;
-    write_beside(dir, RECIPE_FILE, &recipe.to_yaml())?;
-    write_beside(dir, "README.md", card)
+    let tensors = output_tensors(recipe, plan);
+    let source = plan.reference();
+    let dtype = recipe.out_dtype.or(recipe.dtype).or(source.dtype()).unwrap_or(Dtype::F32);
+    let config = OutputConfig {
+        source,
+        source_layers: plan.source_layers(),
+        dtype,
+        settings: &Map::new(),
+        shard_size: output.shard_size,
+        progress: output.progress,
+    };
+    let prepare = |i: usize| plan.in_parts(&plan.tensors()[i]);
+    write_checkpoint(output.dir, &tensors, prepare, &config)?;
+    write_beside(output.dir, RECIPE_FILE, &recipe.to_yaml())?;
+    write_beside(output.dir, "README.md", output.card)
 }
 
-/// Whose config and tokenizer the output takes; a plan exists, so `models` has every model of the recipe.
-fn source_model<'a>(recipe: &Recipe, models: &[(ModelRef, &'a Checkpoint)]) -> &'a Checkpoint {
-    let named = recipe.base_model.as_ref().or(recipe.models().first().copied());
-    let found = models.iter().find(|(name, _)| Some(name) == named);
-    found.unwrap_or(&models[0]).1
+/// Names, shapes and types of what a plan writes.
+pub fn output_tensors(recipe: &Recipe, plan: &MergePlan) -> Vec<OutputTensor> {
+    let stored_as = recipe.out_dtype.or(recipe.dtype);
+    let output = |tensor: &PlannedTensor| OutputTensor {
+        name: tensor.name.clone(),
+        shape: tensor.shape.clone(),
+        dtype: stored_as.unwrap_or_else(|| plan.stored_dtype(tensor)),
+    };
+    plan.tensors().iter().map(output).collect()
 }
 
 fn write_beside(dir: &Path, name: &str, text: &str) -> Result<(), SubmissionError> {
