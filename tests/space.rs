@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use merge_search::genome::{Decoder, Domain, Gene, Genotype};
+use merge_search::genome::{Decoder, Domain, Gene, Genotype, GroupFilters};
 use merge_search::recipe::Recipe;
 use merge_search::space::{SearchSpace, SpaceError};
 use proptest::prelude::*;
@@ -17,7 +17,8 @@ fn space(merge: &str, parameters: &str) -> String {
 }
 
 fn decoder(text: &str, layers: usize) -> Decoder {
-    Decoder::new(SearchSpace::parse(text, Path::new(FILE)).unwrap(), layers)
+    let space = SearchSpace::parse(text, Path::new(FILE)).unwrap();
+    Decoder::new(space, layers, GroupFilters::llama()).unwrap()
 }
 
 fn names(decoder: &Decoder) -> Vec<&str> {
