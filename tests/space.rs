@@ -195,6 +195,32 @@ fn what_makes_no_sense_is_named() {
     }
 }
 
+/// The reference in the quickstart's comments is complete, and its own genes are what they always were.
+#[test]
+fn the_quickstart_names_every_method_and_parameter() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("search-spaces/quickstart.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let comments: String =
+        text.lines().filter(|line| line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+    let listed: Vec<&str> =
+        comments.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    for method in MergeMethod::ALL {
+        assert!(listed.contains(&method.as_str()), "{method}");
+        for parameter in method.parameters() {
+            assert!(listed.contains(&parameter.name), "{}", parameter.name);
+        }
+    }
+    let space = SearchSpace::load(&file).unwrap();
+    let decoder = Decoder::new(space, 6, GroupFilters::llama()).unwrap();
+    let genes = names(&decoder);
+    assert_eq!(
+        genes[..3],
+        ["method", "weight.arithmetic.attention.0", "weight.arithmetic.attention.1"]
+    );
+    assert_eq!(genes.len(), 1 + 4 * 3 * 2 + 1);
+    assert_eq!(genes.last(), Some(&"density"));
+}
+
 #[test]
 fn a_missing_file_is_named() {
     let error = SearchSpace::load(Path::new("/no/such/space.toml")).unwrap_err();
@@ -415,6 +441,11 @@ fn a_value_must_fit_every_method_that_uses_it() {
         (methods(&["ram"]), "weight = 1.0", Some(["parameters.weight", "without effect"])),
         (methods(&["geometric_median"]), "weight = -1.0", Some(["weight", "[0, 10]"])),
         (methods(&["linear"]), "weight = 11.0", Some(["weight", "[-10, 10]"])),
+        (
+            methods(&["slerp", "passthrough"]) + "\nlayer_granularity = 1\nchoose_experts = true",
+            "t = 0.5",
+            Some(["merge.choose_experts", "genes of their own"]),
+        ),
         (methods(&["expert_choice"]), "", Some(["parameters.weight", "missing"])),
         (
             methods(&["karcher"]) + "\ncontrol_points = 2",

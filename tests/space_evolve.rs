@@ -8,6 +8,7 @@ use merge_search::recipe::{
     Layout, Levels, MergeMethod, ModelRef, OutputSlice, Parameters, Recipe, SliceSource,
 };
 use merge_search::space::{Note, Objective, SearchSpace};
+use proptest::prelude::*;
 use serde_json::Value as Json;
 
 /// Written by tests/reference/mergekit/evolve.py with mergekit 0.1.5.
@@ -232,13 +233,16 @@ fn the_search_starts_where_mergekit_evolve_does_and_leaves_out_only_the_base() {
     let ground = Ground::new();
     for case in cases() {
         let decoder = ground.decoder(&case);
+        let dead = case["definition"]["merge_method"] != "linear";
+        let based = |name: &str| name.contains(".base-2");
+        assert!(!dead || decoder.dimensions().iter().all(|dimension| !based(&dimension.name)));
         let mut start = named(&case["definition"], &case["start"]);
         for dimension in decoder.dimensions() {
             let theirs = start.remove(&dimension.name).unwrap();
             let ours = dimension.initial.unwrap();
             assert!((ours - theirs).abs() < 1e-5, "{}: {ours}, {theirs}", dimension.name);
         }
-        let left: Vec<&String> = start.keys().filter(|name| !name.contains(".base-2")).collect();
+        let left: Vec<&String> = start.keys().filter(|name| !based(name)).collect();
         assert!(left.is_empty(), "{left:?} of {}", case["definition"]);
     }
 }
@@ -374,5 +378,17 @@ fn notes_name_what_they_are_about() {
     let said: Vec<String> = ground.space(&text).notes.iter().map(Note::to_string).collect();
     for words in ["float32", "`weight`", "num_fewshot: 3", "apply_chat_template"] {
         assert!(said.iter().any(|line| line.contains(words)), "no `{words}` in {said:?}");
+    }
+}
+
+proptest! {
+    /// Whatever text stands in the file, or in one of its values, the answer is a space or an error.
+    #[test]
+    fn no_text_panics(text in ".{0,200}", at in 0usize..PLAIN.len()) {
+        let ground = Ground::new();
+        let damaged: String = PLAIN.chars().take(at).chain(text.chars()).collect();
+        for text in [text, damaged] {
+            let _either = SearchSpace::parse(&text, &ground.file());
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::error::{Blame, SpaceError};
 use super::parameter::{Axis, ParameterName, ParameterSpec};
-use super::{Depth, Expert, SearchSpace};
+use super::{Depth, Expert, SearchSpace, takes_pair};
 use crate::recipe::{Kind, MergeMethod, ModelRef};
 
 /// Checks what no key could be checked for by itself.
@@ -21,8 +21,23 @@ pub(super) fn check(blame: &Blame<'_>, space: &SearchSpace) -> Result<(), SpaceE
         let valid = "set with method passthrough: one expert owns each block of layers";
         return Err(blame.value("merge.layer_granularity", "missing", valid));
     }
-    if space.choose_experts && space.experts.len() < 2 {
-        return Err(blame.value("merge.choose_experts", "true with one expert", "false"));
+    check_choice(blame, space)
+}
+
+/// Genes for taking part must have experts to tell, and a method that asks them.
+fn check_choice(blame: &Blame<'_>, space: &SearchSpace) -> Result<(), SpaceError> {
+    let picks_its_own = |method: &MergeMethod| {
+        takes_pair(*method) || matches!(method, MergeMethod::Nuslerp | MergeMethod::Passthrough)
+    };
+    let found = if space.experts.len() < 2 {
+        "true with one expert"
+    } else if space.methods.iter().all(picks_its_own) {
+        "true with methods that have genes of their own for what they merge"
+    } else {
+        return Ok(());
+    };
+    if space.choose_experts {
+        return Err(blame.value("merge.choose_experts", found, "false"));
     }
     Ok(())
 }
