@@ -2,6 +2,7 @@
 //!
 //! Weights come out as `f32`, row-major, whatever they are stored as. What a tensor is *for* is read off its name
 //! ([`TensorRole`]). How tensors are combined is [`crate::merge`]'s business.
+mod elements;
 mod error;
 mod hub;
 mod open;
@@ -18,10 +19,12 @@ use std::sync::OnceLock;
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
+pub use elements::Elements;
 pub use error::{CheckpointError, Found};
 pub use hub::{Hub, HubError};
 pub use role::{TensorGroup, TensorRole, in_layer};
-pub use tensor::{Dtype, TensorShape};
+pub use crate::units::Dtype;
+pub use tensor::{TensorShape, round_to};
 pub use write::{OutputConfig, WriteError, write_checkpoint};
 
 use tensor::StoredTensor;
@@ -104,11 +107,19 @@ impl Checkpoint {
     /// # Errors
     /// No tensor of that name.
     pub fn tensor(&self, name: &str) -> Result<Cow<'_, [f32]>, CheckpointError> {
+        Ok(self.elements(name)?.into_all())
+    }
+
+    /// The same, to be read part by part.
+    ///
+    /// # Errors
+    /// No tensor of that name.
+    pub fn elements(&self, name: &str) -> Result<Elements<'_>, CheckpointError> {
         let missing =
             || CheckpointError::NoTensor { dir: self.dir.clone(), tensor: name.to_owned() };
         let stored = self.tensors.get(name).ok_or_else(missing)?;
-        let file = &self.files[stored.file];
-        Ok(stored.shape.dtype.to_f32(&file.map[stored.bytes.clone()]))
+        let bytes = &self.files[stored.file].map[stored.bytes.clone()];
+        Ok(Elements::stored(stored.shape.dtype, bytes))
     }
 
     /// The file that holds a tensor.

@@ -9,8 +9,8 @@ use memmap2::Mmap;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-use super::tensor::{StoredTensor, TensorShape};
-use super::{Checkpoint, CheckpointError, Dtype, WeightFile};
+use super::tensor::{StoredTensor, TensorShape, dtype_of};
+use super::{Checkpoint, CheckpointError, WeightFile};
 
 /// Bytes of the header's length, at the start of a file.
 const LENGTH_BYTES: usize = 8;
@@ -156,7 +156,7 @@ fn read_header(
         let Some(stored) = metadata.info(&name) else {
             continue;
         };
-        let dtype = Dtype::from_stored(stored.dtype).ok_or_else(|| CheckpointError::Dtype {
+        let dtype = dtype_of(stored.dtype).ok_or_else(|| CheckpointError::Dtype {
             path: file.path.clone(),
             tensor: name.clone(),
             dtype: format!("{:?}", stored.dtype),

@@ -1,20 +1,12 @@
-use std::borrow::Cow;
+//! Stored elements to `f32` and back.
+
 use std::ops::Range;
 
-use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
-use half::vec::HalfFloatVecExt;
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
-/// The stored types that can be merged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Dtype {
-    /// IEEE single.
-    F32,
-    /// IEEE half.
-    F16,
-    /// The upper half of a single.
-    BF16,
-}
+use crate::simd::vectorize;
+use crate::units::Dtype;
 
 /// A tensor's shape and stored type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,78 +33,101 @@ impl TensorShape {
     }
 }
 
-impl Dtype {
-    /// All of them.
-    pub const ALL: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::BF16];
-
-    /// The word in a safetensors header.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Dtype::F32 => "F32",
-            Dtype::F16 => "F16",
-            Dtype::BF16 => "BF16",
-        }
-    }
-
-    /// The word in `config.json`.
-    pub fn torch_name(self) -> &'static str {
-        match self {
-            Dtype::F32 => "float32",
-            Dtype::F16 => "float16",
-            Dtype::BF16 => "bfloat16",
-        }
-    }
-
-    /// Bytes of an element.
-    pub fn size(self) -> usize {
-        match self {
-            Dtype::F32 => 4,
-            Dtype::F16 | Dtype::BF16 => 2,
-        }
-    }
-
-    pub(super) fn from_stored(dtype: safetensors::Dtype) -> Option<Dtype> {
-        match dtype {
-            safetensors::Dtype::F32 => Some(Dtype::F32),
-            safetensors::Dtype::F16 => Some(Dtype::F16),
-            safetensors::Dtype::BF16 => Some(Dtype::BF16),
-            _ => None,
-        }
-    }
-
-    /// Little-endian elements as `f32`.
-    pub(super) fn to_f32(self, bytes: &[u8]) -> Cow<'_, [f32]> {
-        match self {
-            Dtype::F32 => singles(bytes),
-            Dtype::F16 => Cow::Owned(bits(bytes).reinterpret_cast::<f16>().to_f32_vec()),
-            Dtype::BF16 => Cow::Owned(bits(bytes).reinterpret_cast::<bf16>().to_f32_vec()),
-        }
-    }
-
-    /// Elements rounded to this type, to the nearest and ties to even, little-endian.
-    pub(super) fn to_bytes(self, elements: &[f32]) -> Vec<u8> {
-        match self {
-            Dtype::F32 => elements.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Dtype::F16 => little_endian(Vec::<f16>::from_f32_slice(elements).reinterpret_cast()),
-            Dtype::BF16 => little_endian(Vec::<bf16>::from_f32_slice(elements).reinterpret_cast()),
-        }
+pub(super) fn dtype_of(stored: safetensors::Dtype) -> Option<Dtype> {
+    match stored {
+        safetensors::Dtype::F32 => Some(Dtype::F32),
+        safetensors::Dtype::F16 => Some(Dtype::F16),
+        safetensors::Dtype::BF16 => Some(Dtype::BF16),
+        _ => None,
     }
 }
 
-fn singles(bytes: &[u8]) -> Cow<'_, [f32]> {
+/// Little-endian elements as `f32`; as many as `out` has, `bytes` at least that many.
+pub(super) fn decode(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
+    match dtype {
+        Dtype::F32 => vectorize(|| {
+            for (x, quad) in out.iter_mut().zip(bytes.as_chunks().0) {
+                *x = f32::from_le_bytes(*quad);
+            }
+        }),
+        Dtype::BF16 => vectorize(|| {
+            for (x, pair) in out.iter_mut().zip(bytes.as_chunks().0) {
+                *x = f32::from_bits(u32::from(u16::from_le_bytes(*pair)) << 16);
+            }
+        }),
+        Dtype::F16 => decode_halves(bytes, out),
+    }
+}
+
+/// Elements that go through an aligned buffer at a time.
+const PART: usize = 1024;
+
+fn decode_halves(bytes: &[u8], out: &mut [f32]) {
+    let mut halves = [f16::ZERO; PART];
+    for (out, bytes) in out.chunks_mut(PART).zip(bytes.chunks(2 * PART)) {
+        for (half, pair) in halves.iter_mut().zip(bytes.as_chunks().0) {
+            *half = f16::from_le_bytes(*pair);
+        }
+        halves[..out.len()].convert_to_f32_slice(out);
+    }
+}
+
+/// The elements themselves where they are stored as aligned `f32`.
+pub(super) fn borrowed(dtype: Dtype, bytes: &[u8]) -> Option<&[f32]> {
+    if dtype != Dtype::F32 || cfg!(target_endian = "big") {
+        return None;
+    }
     // SAFETY: every bit pattern is an f32; align_to gives only the aligned middle.
     let (before, singles, after) = unsafe { bytes.align_to::<f32>() };
-    if cfg!(target_endian = "little") && before.is_empty() && after.is_empty() {
-        return Cow::Borrowed(singles);
+    (before.is_empty() && after.is_empty()).then_some(singles)
+}
+
+/// Elements rounded to a type, to the nearest and ties to even, little-endian, put behind `bytes`.
+pub(super) fn encode(dtype: Dtype, elements: &[f32], bytes: &mut Vec<u8>) {
+    let start = bytes.len();
+    bytes.resize(start + elements.len() * dtype.size(), 0);
+    let out = &mut bytes[start..];
+    match dtype {
+        Dtype::F32 => vectorize(|| {
+            for (quad, x) in out.as_chunks_mut().0.iter_mut().zip(elements) {
+                *quad = x.to_le_bytes();
+            }
+        }),
+        Dtype::BF16 => vectorize(|| {
+            for (pair, x) in out.as_chunks_mut().0.iter_mut().zip(elements) {
+                *pair = rounded(*x).to_le_bytes();
+            }
+        }),
+        Dtype::F16 => encode_halves(elements, out),
     }
-    let single = |quad: &[u8]| f32::from_le_bytes([quad[0], quad[1], quad[2], quad[3]]);
-    Cow::Owned(bytes.chunks_exact(4).map(single).collect())
 }
 
-fn bits(bytes: &[u8]) -> Vec<u16> {
-    bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect()
+/// Bits of the nearest bfloat16. Adding 0x7fff, and one more where the last kept bit is set, carries into the kept bits
+/// exactly when rounding is up; a NaN stays one by its quiet bit.
+#[inline(always)]
+fn rounded(x: f32) -> u16 {
+    let bits = x.to_bits();
+    let nearest = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+    let quiet = bits >> 16 | 0x0040;
+    (if x.is_nan() { quiet } else { nearest }) as u16
 }
 
-fn little_endian(bits: &[u16]) -> Vec<u8> {
-    bits.iter().flat_map(|x| x.to_le_bytes()).collect()
+fn encode_halves(elements: &[f32], out: &mut [u8]) {
+    let mut halves = [f16::ZERO; PART];
+    for (elements, out) in elements.chunks(PART).zip(out.chunks_mut(2 * PART)) {
+        let halves = &mut halves[..elements.len()];
+        halves.convert_from_f32_slice(elements);
+        for (pair, half) in out.as_chunks_mut().0.iter_mut().zip(&*halves) {
+            *pair = half.to_le_bytes();
+        }
+    }
+}
+
+/// Elements as a type would hold them.
+pub fn round_to(dtype: Dtype, elements: &mut [f32]) {
+    match dtype {
+        Dtype::F32 => {}
+        Dtype::BF16 => elements.iter_mut().for_each(|x| *x = bf16::from_f32(*x).to_f32()),
+        Dtype::F16 => elements.iter_mut().for_each(|x| *x = f16::from_f32(*x).to_f32()),
+    }
 }

@@ -1,12 +1,19 @@
-//! Writing a checkpoint: one file of safetensors, a config that fits it, the tokenizer of the base model.
+//! Writing a checkpoint: safetensors, a config that fits them, the tokenizer of the model it descends from.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use rayon::prelude::*;
+use serde_json::{Map, Value};
 
-use super::{Checkpoint, CheckpointError, Dtype, open};
+use crate::simd::vectorize;
+use crate::units::{Bytes, Dtype};
+
+use super::shards::{OutputTensor, Shard, index, shards};
+use super::tensor::encode;
+use super::{Architecture, ArchitectureError, Checkpoint, CheckpointError};
 
 /// Files that belong to a model besides its weights and `config.json`.
 const COMPANIONS: [&str; 11] = [
@@ -23,15 +30,21 @@ const COMPANIONS: [&str; 11] = [
     "vocab.json",
 ];
 
-/// Where the output's `config.json` and tokenizer come from, and what is changed.
-#[derive(Debug, Clone, Copy)]
+/// Where the output's `config.json` and tokenizer come from, and how it is laid out on disk.
+#[derive(Clone, Copy)]
 pub struct OutputConfig<'a> {
     /// Copied from.
     pub source: &'a Checkpoint,
-    /// The layer of the source whose place each output layer takes, for settings that are per layer.
-    pub source_layers: &'a [usize],
-    /// What the weights are stored as.
+    /// For each stack, the layer of the source whose place each output layer takes, for settings that are per layer.
+    pub source_layers: &'a [Vec<usize>],
+    /// The type that `config.json` names.
     pub dtype: Dtype,
+    /// Entries of `config.json` that are set besides.
+    pub settings: &'a Map<String, Value>,
+    /// Largest size of a weight file; a tensor larger than this has a file of its own.
+    pub shard_size: Bytes,
+    /// Told the bytes of weights written so far each time.
+    pub progress: &'a (dyn Fn(Bytes) + Sync),
 }
 
 /// Why a checkpoint was not written; `E` is what went wrong in making a tensor.
@@ -55,43 +68,57 @@ pub enum WriteError<E: std::error::Error + 'static> {
     /// The source checkpoint.
     #[error(transparent)]
     Source(#[from] CheckpointError),
-    /// A tensor came with another number of elements than its shape says.
-    #[error("tensor `{tensor}` has {found} elements, its shape says {expected}")]
-    Elements {
+    /// The layers do not make a model of that architecture.
+    #[error(transparent)]
+    Architecture(#[from] ArchitectureError),
+    /// A NaN or infinite element.
+    #[error(
+        "element {index} of the merged tensor `{tensor}` is {value}{}",
+        if *value == "too large for float16" { "; write bfloat16 or float32 (`out_dtype`)" } else { "" }
+    )]
+    NotFinite {
         /// The tensor.
         tensor: String,
-        /// Product of its shape.
-        expected: usize,
-        /// What came.
-        found: usize,
+        /// Row-major.
+        index: usize,
+        /// `NaN`, `infinite` or `too large for float16`.
+        value: &'static str,
     },
     /// A tensor could not be made.
     #[error(transparent)]
     Tensor(E),
 }
 
+/// Elements made, rounded and written at a time by one thread; a multiple of every block size of the merge.
+const PART: usize = 1 << 20;
+
 /// Writes a checkpoint folder: all or nothing, since it is made under another name next to `dir` and then renamed.
 ///
-/// `tensors` are name and shape in file order; `elements(i)` gives the `i`-th one's elements, row-major, and is
-/// called once each, in order, so that one tensor at a time is in memory. A head that is tied to the embedding is the
-/// caller's to leave out ([`Checkpoint::tensors`] does).
+/// `prepare(i)` gives what makes the `i`-th tensor: a function that fills a slice with the elements from an index (a
+/// multiple of 1024) on. Tensors are made and written in parallel on rayon's threads, part by part, so that no whole
+/// tensor need be in memory.
 ///
 /// # Errors
-/// `dir` exists and is not empty; the disk; what `elements` returns.
-pub fn write_checkpoint<E, V>(
+/// `dir` exists and is not empty; the disk; what `prepare` returns; an element that is not finite.
+pub fn write_checkpoint<E, P>(
     dir: &Path,
-    tensors: &[(String, Vec<usize>)],
-    mut elements: impl FnMut(usize) -> Result<V, E>,
+    tensors: &[OutputTensor],
+    prepare: impl Fn(usize) -> Result<P, E> + Sync,
     config: &OutputConfig,
 ) -> Result<(), WriteError<E>>
 where
-    E: std::error::Error + 'static,
-    V: AsRef<[f32]>,
+    E: std::error::Error + Send + 'static,
+    P: Fn(usize, &mut [f32]) + Sync,
 {
     require_empty(dir)?;
+    let adapted = adapted(config)?;
     let partial = Partial::create(dir)?;
-    write_weights(&partial.0.join("model.safetensors"), tensors, &mut elements, config.dtype)?;
-    write_config(&partial.0.join("config.json"), config)?;
+    let shards = shards(tensors, config.shard_size);
+    write_weights(&partial.0, tensors, &shards, prepare, config)?;
+    if let Some(index) = index(tensors, &shards) {
+        write_json(&partial.0.join("model.safetensors.index.json"), &index)?;
+    }
+    write_json(&partial.0.join("config.json"), &adapted)?;
     copy_companions(config.source.dir(), &partial.0)?;
     partial.rename(dir)
 }
@@ -143,75 +170,117 @@ fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-fn write_weights<E, V>(
-    path: &Path,
-    tensors: &[(String, Vec<usize>)],
-    elements: &mut impl FnMut(usize) -> Result<V, E>,
-    dtype: Dtype,
+/// A file being written, and its path for messages.
+struct Target {
+    path: PathBuf,
+    file: File,
+}
+
+impl Target {
+    fn create<E: std::error::Error>(path: PathBuf, shard: &Shard) -> Result<Target, WriteError<E>> {
+        let size = shard.header.len() as u64 + shard.bytes.0;
+        let file = File::create(&path).and_then(|file| {
+            file.set_len(size)?;
+            file.write_all_at(&shard.header, 0)?;
+            Ok(file)
+        });
+        match file {
+            Ok(file) => Ok(Target { path, file }),
+            Err(source) => Err(WriteError::Write { path, source }),
+        }
+    }
+}
+
+fn write_weights<E, P>(
+    dir: &Path,
+    tensors: &[OutputTensor],
+    shards: &[Shard],
+    prepare: impl Fn(usize) -> Result<P, E> + Sync,
+    config: &OutputConfig,
 ) -> Result<(), WriteError<E>>
 where
-    E: std::error::Error + 'static,
-    V: AsRef<[f32]>,
+    E: std::error::Error + Send + 'static,
+    P: Fn(usize, &mut [f32]) + Sync,
 {
-    let file = File::create(path).map_err(failed(path))?;
-    let mut file = BufWriter::new(file);
-    file.write_all(&header(tensors, dtype)).map_err(failed(path))?;
-    for (i, (name, shape)) in tensors.iter().enumerate() {
-        let values = elements(i).map_err(WriteError::Tensor)?;
-        let (found, expected) = (values.as_ref().len(), shape.iter().product());
-        if found != expected {
-            return Err(WriteError::Elements { tensor: name.clone(), expected, found });
-        }
-        file.write_all(&dtype.to_bytes(values.as_ref())).map_err(failed(path))?;
+    let create = |shard: &Shard| Target::create(dir.join(&shard.file), shard);
+    let targets = shards.iter().map(create).collect::<Result<Vec<_>, WriteError<E>>>()?;
+    let mut places: Vec<(usize, &Target, u64)> = Vec::with_capacity(tensors.len());
+    for (shard, target) in shards.iter().zip(&targets) {
+        let header = shard.header.len() as u64;
+        let place = |(tensor, offset): &(usize, u64)| (*tensor, target, header + offset);
+        places.extend(shard.places.iter().map(place));
     }
-    let file = file.into_inner().map_err(|error| failed(path)(error.into_error()))?;
-    file.sync_all().map_err(failed(path))
+    // The largest first, so that no thread is left with a large one at the end.
+    places.sort_by_key(|(tensor, ..)| std::cmp::Reverse(tensors[*tensor].elements()));
+    places.par_iter().try_for_each(|(tensor, target, offset)| {
+        let elements = prepare(*tensor).map_err(WriteError::Tensor)?;
+        write_tensor(&tensors[*tensor], &elements, target, *offset, config.progress)
+    })?;
+    let synced = |target: &Target| target.file.sync_all().map_err(failed(&target.path));
+    targets.par_iter().try_for_each(synced)
 }
 
-/// Length and JSON of a safetensors header, padded so that the weights start at a multiple of 8 bytes.
-fn header(tensors: &[(String, Vec<usize>)], dtype: Dtype) -> Vec<u8> {
-    let mut entries = Map::new();
-    entries.insert("__metadata__".to_owned(), json!({"format": "pt"}));
-    let mut start = 0;
-    for (name, shape) in tensors {
-        let end = start + shape.iter().product::<usize>() * dtype.size();
-        let entry = json!({"dtype": dtype.as_str(), "shape": shape, "data_offsets": [start, end]});
-        entries.insert(name.clone(), entry);
-        start = end;
-    }
-    let mut text = Value::Object(entries).to_string();
-    text.push_str(&" ".repeat(text.len().next_multiple_of(8) - text.len()));
-    let length = text.len() as u64;
-    [length.to_le_bytes().as_slice(), text.as_bytes()].concat()
-}
-
-fn write_config<E: std::error::Error>(
-    path: &Path,
-    config: &OutputConfig,
+fn write_tensor<E: std::error::Error + Send + 'static>(
+    tensor: &OutputTensor,
+    elements: &(impl Fn(usize, &mut [f32]) + Sync),
+    target: &Target,
+    offset: u64,
+    progress: &(dyn Fn(Bytes) + Sync),
 ) -> Result<(), WriteError<E>> {
-    let text = format!("{:#}\n", adapted(config));
+    let count = tensor.elements();
+    let write_part = |part: usize| {
+        let start = part * PART;
+        let mut values = vec![0.0; PART.min(count - start)];
+        elements(start, &mut values);
+        require_finite(tensor, start, &values)?;
+        let mut bytes = Vec::with_capacity(values.len() * tensor.dtype.size());
+        encode(tensor.dtype, &values, &mut bytes);
+        let place = offset + (start * tensor.dtype.size()) as u64;
+        target.file.write_all_at(&bytes, place).map_err(failed(&target.path))?;
+        progress(Bytes(bytes.len() as u64));
+        Ok(())
+    };
+    (0..count.div_ceil(PART)).into_par_iter().try_for_each(write_part)
+}
+
+/// Largest number that rounds to a finite float16.
+const LARGEST_HALF: f32 = 65_519.996;
+
+fn require_finite<E: std::error::Error>(
+    tensor: &OutputTensor,
+    start: usize,
+    values: &[f32],
+) -> Result<(), WriteError<E>> {
+    let largest = if tensor.dtype == Dtype::F16 { LARGEST_HALF } else { f32::MAX };
+    let fits = vectorize(|| values.iter().fold(true, |all, x| all & (x.abs() <= largest)));
+    let misfit = |x: &f32| x.is_nan() || x.abs() > largest;
+    let Some(position) = (!fits).then(|| values.iter().position(misfit)).flatten() else {
+        return Ok(());
+    };
+    let value = match values[position] {
+        x if x.is_nan() => "NaN",
+        x if x.is_infinite() => "infinite",
+        _ => "too large for float16",
+    };
+    Err(WriteError::NotFinite { tensor: tensor.name.clone(), index: start + position, value })
+}
+
+/// `config.json` for the output's layers and type.
+fn adapted<E: std::error::Error>(config: &OutputConfig) -> Result<Value, WriteError<E>> {
+    let architecture: &Architecture = config.source.architecture();
+    let mut adapted = architecture.output_config(config.source.config(), config.source_layers)?;
+    if let Some(entries) = adapted.as_object_mut() {
+        let key = if entries.contains_key("dtype") { "dtype" } else { "torch_dtype" };
+        entries.insert(key.to_owned(), config.dtype.as_str().into());
+        entries.extend(config.settings.clone());
+    }
+    Ok(adapted)
+}
+
+fn write_json<E: std::error::Error>(path: &Path, json: &Value) -> Result<(), WriteError<E>> {
+    let text = format!("{json:#}\n");
     let mut file = File::create(path).map_err(failed(path))?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed(path))
-}
-
-/// `config.json` with the number of layers, the per-layer lists and the type of the output.
-fn adapted(config: &OutputConfig) -> Value {
-    let mut adapted = config.source.config().clone();
-    let Some(entries) = adapted.as_object_mut() else {
-        return adapted;
-    };
-    for key in open::LAYER_KEYS {
-        if let Some(layers) = entries.get_mut(key) {
-            *layers = json!(config.source_layers.len());
-        }
-    }
-    if let Some(types) = entries.get("layer_types").and_then(Value::as_array) {
-        let types: Vec<_> = config.source_layers.iter().filter_map(|i| types.get(*i)).collect();
-        entries.insert("layer_types".to_owned(), json!(types));
-    }
-    let key = if entries.contains_key("dtype") { "dtype" } else { "torch_dtype" };
-    entries.insert(key.to_owned(), json!(config.dtype.torch_name()));
-    adapted
 }
 
 fn copy_companions<E: std::error::Error>(from: &Path, to: &Path) -> Result<(), WriteError<E>> {

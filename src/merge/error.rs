@@ -14,12 +14,6 @@ pub enum MergeError {
         /// Those that are.
         known: String,
     },
-    /// A model with an adapter.
-    #[error("`{model}` has a LoRA adapter; merge it into the model first and name the result")]
-    Adapter {
-        /// The model.
-        model: ModelRef,
-    },
     /// The method needs a base model.
     #[error("{method} needs `base_model`, and the base among the sources of each slice ({place})")]
     NoBase {
@@ -29,13 +23,18 @@ pub enum MergeError {
         place: String,
     },
     /// Too few or too many models.
-    #[error("{method} merges {expected} models, found {found} in {place}")]
+    #[error(
+        "{method} merges {expected} models{}, found {found} in {place}",
+        if *besides { " besides the base" } else { "" }
+    )]
     ModelCount {
         /// The method.
         method: MergeMethod,
         /// How many it takes.
-        expected: &'static str,
-        /// How many there are, the base included.
+        expected: String,
+        /// Whether the base is not among them.
+        besides: bool,
+        /// How many there are.
         found: usize,
         /// Where.
         place: String,
@@ -80,6 +79,49 @@ pub enum MergeError {
         /// `num_hidden_layers`.
         layers: usize,
     },
+    /// Slices for a model with more than one stack of layers.
+    #[error("the model has more than one stack of layers; write `modules` with an entry for each of: {modules}")]
+    NeedsModules {
+        /// The stacks.
+        modules: String,
+    },
+    /// `modules` are not those of the model.
+    #[error("{found}; the model has: {valid}")]
+    Modules {
+        /// What is wrong.
+        found: String,
+        /// The stacks.
+        valid: String,
+    },
+    /// A model of another kind.
+    #[error("`{model}` ({family}) has no stack of layers `{stack}`, which the base or first model has")]
+    NoStack {
+        /// The model.
+        model: ModelRef,
+        /// Its architecture.
+        family: String,
+        /// The stack.
+        stack: String,
+    },
+    /// DELLA's probabilities leave `[0, 1]`.
+    #[error("density {density} ± epsilon {epsilon} is not between 0 and 1 for tensor `{tensor}`")]
+    DropProbabilities {
+        /// Mean probability.
+        density: f64,
+        /// Deviation.
+        epsilon: f64,
+        /// The tensor.
+        tensor: String,
+    },
+    /// The method cannot merge these values.
+    #[error("tensor `{tensor}`")]
+    Values {
+        /// The tensor.
+        tensor: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A recipe without slices.
     #[error("the recipe has no slices")]
     NoSlices,
@@ -115,7 +157,7 @@ pub enum MergeError {
         /// The tensor.
         tensor: String,
         /// What it may be.
-        valid: &'static str,
+        valid: String,
     },
     /// A parameter of the wrong kind.
     #[error(transparent)]

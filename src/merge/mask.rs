@@ -1,6 +1,9 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
+
+use crate::simd::vectorize;
 
 /// What a random mask depends on, besides the density: nothing else, so neither the order in which tensors are merged
 /// nor the number of threads.
@@ -18,8 +21,11 @@ pub struct MaskKey<'a> {
     pub tensor: &'a str,
 }
 
-/// Elements whose words are drawn at a time.
-const CHUNK: usize = 1024;
+/// Elements whose words are drawn at a time; a multiple of 64.
+const CHUNK: usize = 4096;
+
+/// Elements that one thread decides at a time; a multiple of [`CHUNK`].
+const SHARE: usize = 1 << 20;
 
 impl MaskKey<'_> {
     /// The word that decides an element, uniform on `0..2^32`; the element is kept if it is below `density · 2^32`.
@@ -29,19 +35,48 @@ impl MaskKey<'_> {
         stream.next_u32()
     }
 
-    /// Sets elements to 0, each kept with probability `density`.
-    pub fn apply(&self, density: f64, elements: &mut [f32]) {
-        let threshold = (density * 2.0_f64.powi(32)).round() as u64;
-        let mut stream = ChaCha8Rng::from_seed(self.digest());
-        let mut words = [0_u8; 4 * CHUNK];
-        for chunk in elements.chunks_mut(CHUNK) {
-            let words = &mut words[..4 * chunk.len()];
-            stream.fill_bytes(words);
-            for (element, word) in chunk.iter_mut().zip(words.chunks_exact(4)) {
-                let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
-                *element = if u64::from(word) < threshold { *element } else { 0.0 };
+    /// One bit per element, set with probability `density`; bit `i % 64` of word `i / 64` is element `i`'s.
+    pub(super) fn draw(&self, density: f64, elements: usize) -> Vec<u64> {
+        let threshold = threshold(density);
+        self.draw_each(elements, |_, words, bits| vectorize(|| below(words, threshold, bits)))
+    }
+
+    /// The same with a density for each element.
+    pub(super) fn draw_by(
+        &self,
+        elements: usize,
+        density: impl Fn(usize) -> f64 + Sync,
+    ) -> Vec<u64> {
+        self.draw_each(elements, |start, words, bits| {
+            for (i, word) in words.iter().enumerate().take(elements - start) {
+                let kept = *word < threshold(density(start + i));
+                bits[i / 64] |= u64::from(kept) << (i % 64);
             }
-        }
+        })
+    }
+
+    /// `decide` is given the index of the first element, [`CHUNK`] words, and the bits to set.
+    fn draw_each(
+        &self,
+        elements: usize,
+        decide: impl Fn(usize, &[u32], &mut [u64]) + Sync,
+    ) -> Vec<u64> {
+        let key = self.digest();
+        let mut bits = vec![0_u64; elements.next_multiple_of(CHUNK) / 64];
+        let shares = bits.par_chunks_mut(SHARE / 64).enumerate();
+        shares.for_each(|(share, bits)| {
+            let mut stream = ChaCha8Rng::from_seed(key);
+            stream.set_word_pos((share * SHARE) as u128);
+            let (mut bytes, mut words) = ([0_u8; 4 * CHUNK], [0_u32; CHUNK]);
+            for (chunk, bits) in bits.chunks_mut(CHUNK / 64).enumerate() {
+                stream.fill_bytes(&mut bytes);
+                for (word, quad) in words.iter_mut().zip(bytes.as_chunks().0) {
+                    *word = u32::from_le_bytes(*quad);
+                }
+                decide(share * SHARE + chunk * CHUNK, &words, bits);
+            }
+        });
+        bits
     }
 
     fn digest(&self) -> [u8; 32] {
@@ -53,5 +88,21 @@ impl MaskKey<'_> {
             key.update(text.as_bytes());
         }
         key.finalize().into()
+    }
+}
+
+/// `density · 2^32`; a density that rounds to 1 falls short of it by 2^-32.
+fn threshold(density: f64) -> u32 {
+    (density * 2.0_f64.powi(32)).round() as u32
+}
+
+#[inline(always)]
+fn below(words: &[u32], threshold: u32, bits: &mut [u64]) {
+    for (words, bits) in words.chunks_exact(64).zip(bits) {
+        let mut all = 0;
+        for (i, word) in words.iter().enumerate() {
+            all |= u64::from(*word < threshold) << i;
+        }
+        *bits = all;
     }
 }

@@ -1,10 +1,12 @@
 use rayon::prelude::*;
 
-use crate::checkpoint::Checkpoint;
-use crate::recipe::{ModelRef, Recipe, RescaleRule};
+use crate::checkpoint::{Architecture, Checkpoint, Elements};
+use crate::recipe::{ModelRef, Recipe};
+use crate::units::Dtype;
 
-use super::{Dropout, MaskKey, MergeError, Operation, planner};
-use super::{dare_linear, dare_ties, linear, passthrough, slerp, task_arithmetic, ties};
+use super::apply::ready;
+use super::ready::Ready;
+use super::{MergeError, Operation, Prepared, planner, resolve};
 
 /// A recipe worked out against open checkpoints: every output tensor with its inputs and parameters.
 ///
@@ -13,9 +15,11 @@ use super::{dare_linear, dare_ties, linear, passthrough, slerp, task_arithmetic,
 #[derive(Debug, Clone)]
 pub struct MergePlan<'a> {
     models: Vec<(ModelRef, &'a Checkpoint)>,
+    reference: usize,
     mask_seed: u64,
     tensors: Vec<PlannedTensor>,
-    source_layers: Vec<usize>,
+    source_layers: Vec<Vec<usize>>,
+    unused: Vec<String>,
 }
 
 /// One output tensor.
@@ -34,7 +38,7 @@ pub struct PlannedTensor {
 }
 
 /// A tensor of a checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Input {
     /// Index into the models that the plan was made with.
     pub model: usize,
@@ -53,6 +57,18 @@ pub struct MergedTensor {
     pub values: Vec<f32>,
 }
 
+impl PlannedTensor {
+    /// Product of the shape.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Length of a row: of the last axis, 1 for a scalar.
+    pub(super) fn width(&self) -> usize {
+        self.shape.last().copied().unwrap_or(1)
+    }
+}
+
 impl<'a> MergePlan<'a> {
     /// Works a recipe out. `models` are the open checkpoints under the names that the recipe uses; more than the recipe
     /// needs may be given.
@@ -63,85 +79,106 @@ impl<'a> MergePlan<'a> {
         recipe: &Recipe,
         models: &[(ModelRef, &'a Checkpoint)],
     ) -> Result<MergePlan<'a>, MergeError> {
+        let unused = resolve::unused_parameters(recipe)?;
         let planner = planner::plan(recipe, models)?;
         let (tensors, source_layers) = (planner.tensors, planner.source_layers);
+        let reference = planner.reference;
         if recipe.merge_method.is_random() {
             // The masks depend on them; a checkpoint that has become unreadable must be an error here.
             models.iter().try_for_each(|(_, checkpoint)| checkpoint.digest().map(|_| ()))?;
         }
         let (models, mask_seed) = (models.to_vec(), recipe.mask_seed);
-        Ok(MergePlan { models, mask_seed, tensors, source_layers })
+        Ok(MergePlan { models, reference, mask_seed, tensors, source_layers, unused })
     }
 
-    /// The output's tensors: those before the layers, the layers, those after.
+    /// The output's tensors: stack by stack those before the layers, the layers, those after.
     pub fn tensors(&self) -> &[PlannedTensor] {
         &self.tensors
     }
 
-    /// For each output layer, the layer of the base model (without base: of the first source) that it comes from.
-    pub fn source_layers(&self) -> &[usize] {
+    /// For each stack and output layer, the layer of the base model (without base: of the first source) that it comes
+    /// from.
+    pub fn source_layers(&self) -> &[Vec<usize>] {
         &self.source_layers
     }
 
-    /// Names and shapes, as [`crate::checkpoint::write_checkpoint`] takes them.
-    pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {
-        self.tensors.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect()
+    /// The model whose config and tokenizer the output takes: the base, or else the first one named.
+    pub fn reference(&self) -> &'a Checkpoint {
+        self.models[self.reference].1
     }
 
-    /// Merges one of [`MergePlan::tensors`]; its elements are row-major.
+    /// How the output's tensors are laid out.
+    pub fn architecture(&self) -> &'a Architecture {
+        self.reference().architecture()
+    }
+
+    /// Parameters that the recipe sets and its method does not have.
+    pub fn unused_parameters(&self) -> &[String] {
+        &self.unused
+    }
+
+    /// The narrowest type that holds what all inputs of a tensor are stored as.
+    pub fn stored_dtype(&self, tensor: &PlannedTensor) -> Dtype {
+        let stored = |input: &Input| {
+            self.models[input.model].1.shape(&input.tensor).map(|tensor| tensor.dtype)
+        };
+        let dtypes = tensor.base.iter().chain(&tensor.inputs).filter_map(stored);
+        dtypes.reduce(|a, b| if a == b { a } else { Dtype::F32 }).unwrap_or(Dtype::F32)
+    }
+
+    /// Merges one of [`MergePlan::tensors`] into `out`, which has its number of elements.
     ///
     /// # Errors
-    /// A weight cannot be read.
+    /// A weight cannot be read; the method cannot merge these weights.
     ///
     /// # Panics
-    /// The tensor is of another plan, with more models than this one.
-    pub fn merge(&self, tensor: &PlannedTensor) -> Result<Vec<f32>, MergeError> {
-        let read = |input: &Input| self.models[input.model].1.tensor(&input.tensor);
-        let base = tensor.base.as_ref().map(read).transpose()?.unwrap_or_default();
-        let inputs = tensor.inputs.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        let inputs: Vec<&[f32]> = inputs.iter().map(AsRef::as_ref).collect();
-        Ok(self.apply(tensor, &base, &inputs))
+    /// The tensor is of another plan, or `out` has another length.
+    pub fn merge_into(
+        &self,
+        tensor: &PlannedTensor,
+        prepared: Option<&Prepared>,
+        out: &mut [f32],
+    ) -> Result<(), MergeError> {
+        self.ready(tensor, prepared)?.fill(0, out);
+        Ok(())
     }
 
-    fn apply(&self, tensor: &PlannedTensor, base: &[f32], inputs: &[&[f32]]) -> Vec<f32> {
-        match &tensor.operation {
-            Operation::Linear { weights, normalize } => linear(inputs, weights, *normalize),
-            Operation::Slerp { t } => {
-                inputs.first().map_or_else(Vec::new, |model| slerp(base, model, *t))
-            }
-            Operation::TaskArithmetic { weights, mixing } => {
-                task_arithmetic(base, inputs, weights, *mixing)
-            }
-            Operation::Ties { weights, densities, rescale, mixing } => {
-                ties(base, inputs, weights, densities, *rescale, *mixing)
-            }
-            Operation::Dare { weights, densities, rescale, mixing, elect_sign } => {
-                let dropouts = self.dropouts(tensor, densities, *rescale);
-                let method = if *elect_sign { dare_ties } else { dare_linear };
-                method(base, inputs, weights, &dropouts, *mixing)
-            }
-            Operation::Passthrough { scale } => {
-                inputs.first().map_or_else(Vec::new, |model| passthrough(model, *scale))
-            }
-        }
+    /// What fills a slice with a tensor's elements from an index on, a multiple of 1024; any number of threads may call
+    /// it at once.
+    ///
+    /// # Errors
+    /// As [`MergePlan::merge_into`].
+    pub fn in_parts(
+        &self,
+        tensor: &PlannedTensor,
+    ) -> Result<impl Fn(usize, &mut [f32]) + Sync, MergeError> {
+        let ready = self.ready(tensor, None)?;
+        Ok(move |start: usize, out: &mut [f32]| ready.fill(start, out))
     }
 
-    fn dropouts<'t>(
-        &'t self,
-        tensor: &'t PlannedTensor,
-        densities: &[f64],
-        rescale: Option<RescaleRule>,
-    ) -> Vec<Dropout<'t>> {
-        let dropout = |(input, density): (&Input, &f64)| {
-            let model = self.models[input.model].1.digest().unwrap_or_default();
-            let mask = MaskKey { seed: self.mask_seed, model, tensor: &tensor.name };
-            Dropout { density: *density, rescale, mask }
-        };
-        tensor.inputs.iter().zip(densities).map(dropout).collect()
+    fn ready(
+        &self,
+        tensor: &PlannedTensor,
+        prepared: Option<&Prepared>,
+    ) -> Result<Ready<'a>, MergeError> {
+        ready(self, tensor, prepared)
+    }
+
+    pub(super) fn elements(&self, input: &Input) -> Result<Elements<'a>, MergeError> {
+        Ok(self.models[input.model].1.elements(&input.tensor)?)
+    }
+
+    pub(super) fn mask_seed(&self) -> u64 {
+        self.mask_seed
+    }
+
+    pub(super) fn digest(&self, input: &Input) -> &'a str {
+        self.models[input.model].1.digest().unwrap_or_default()
     }
 
     fn merged(&self, tensor: &PlannedTensor) -> Result<MergedTensor, MergeError> {
-        let values = self.merge(tensor)?;
+        let mut values = vec![0.0; tensor.elements()];
+        self.merge_into(tensor, None, &mut values)?;
         Ok(MergedTensor { name: tensor.name.clone(), shape: tensor.shape.clone(), values })
     }
 }
@@ -149,7 +186,7 @@ impl<'a> MergePlan<'a> {
 /// Merges all tensors, one after the other.
 ///
 /// # Errors
-/// A weight cannot be read.
+/// As [`MergePlan::merge_into`].
 pub fn merge_all(plan: &MergePlan) -> Result<Vec<MergedTensor>, MergeError> {
     plan.tensors.iter().map(|tensor| plan.merged(tensor)).collect()
 }
@@ -157,7 +194,7 @@ pub fn merge_all(plan: &MergePlan) -> Result<Vec<MergedTensor>, MergeError> {
 /// Merges all tensors on rayon's threads, to the same bits as [`merge_all`].
 ///
 /// # Errors
-/// A weight cannot be read.
+/// As [`MergePlan::merge_into`].
 pub fn merge_all_parallel(plan: &MergePlan) -> Result<Vec<MergedTensor>, MergeError> {
     let merged: Vec<_> = plan.tensors.par_iter().map(|tensor| plan.merged(tensor)).collect();
     // Only now, so that of several errors it is always the first one that comes out.

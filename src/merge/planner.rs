@@ -1,13 +1,13 @@
-//! Working a recipe out, slice by slice and tensor by tensor.
+//! Working a recipe out, stack by stack, slice by slice and tensor by tensor.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::checkpoint::{Checkpoint, CheckpointError, TensorGroup, TensorRole, in_layer};
-use crate::recipe::{Levels, ModelRef, Recipe, RescaleRule};
+use crate::checkpoint::{Checkpoint, CheckpointError, Place, Position};
+use crate::recipe::{BaseUse, Levels, MergeMethod, ModelRef, Parameters, Recipe};
 
 use super::resolve::{Scope, Scopes, operation};
-use super::slices::{Slice, Source, slices};
-use super::{Input, MergeError, PlannedTensor};
+use super::slices::{Slice, Source, StackLayout, require_count, stack_layouts};
+use super::{Input, MergeError, Operation, PlannedTensor};
 
 /// What has been worked out so far, in the output's order.
 pub(super) struct Planner<'r, 'a> {
@@ -16,36 +16,10 @@ pub(super) struct Planner<'r, 'a> {
     /// For each of `models`.
     names: Vec<BTreeMap<Place, Vec<&'a str>>>,
     pub(super) tensors: Vec<PlannedTensor>,
-    pub(super) source_layers: Vec<usize>,
-}
-
-/// Where in the model a tensor stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    /// The embeddings.
-    Before,
-    /// In that layer.
-    Layer(usize),
-    /// Final norm and head.
-    After,
-}
-
-impl Place {
-    fn of(name: &str) -> Place {
-        match TensorRole::of(name) {
-            TensorRole { layer: Some(layer), .. } => Place::Layer(layer),
-            TensorRole { group: TensorGroup::Embedding, .. } => Place::Before,
-            _ => Place::After,
-        }
-    }
-}
-
-fn by_place(checkpoint: &Checkpoint) -> BTreeMap<Place, Vec<&str>> {
-    let mut names: BTreeMap<Place, Vec<&str>> = BTreeMap::new();
-    for (name, _) in checkpoint.tensors() {
-        names.entry(Place::of(name)).or_default().push(name);
-    }
-    names
+    /// For each stack of the reference model.
+    pub(super) source_layers: Vec<Vec<usize>>,
+    /// Whose config the output's is made of: the base, or else the first model.
+    pub(super) reference: usize,
 }
 
 /// The whole recipe.
@@ -53,60 +27,92 @@ pub(super) fn plan<'r, 'a>(
     recipe: &'r Recipe,
     models: &'r [(ModelRef, &'a Checkpoint)],
 ) -> Result<Planner<'r, 'a>, MergeError> {
-    require_known_parameters(recipe)?;
-    let slices = slices(recipe, models)?;
-    let (Some(first), Some(last)) = (slices.first(), slices.last()) else {
-        return Err(MergeError::NoSlices);
-    };
+    let reference = reference(recipe, models)?;
+    let layouts = stack_layouts(recipe, models, reference)?;
     let names = models.iter().map(|(_, checkpoint)| by_place(checkpoint)).collect();
-    let mut planner =
-        Planner { recipe, models, names, tensors: Vec::new(), source_layers: Vec::new() };
-    planner.outside_layers(first, Place::Before)?;
-    for slice in &slices {
-        planner.layers(slice)?;
+    let (tensors, source_layers) = (Vec::new(), Vec::new());
+    let mut planner = Planner { recipe, models, names, tensors, source_layers, reference };
+    for layout in &layouts {
+        planner.stack(layout)?;
     }
-    planner.outside_layers(last, Place::After)?;
     Ok(planner)
 }
 
-fn require_known_parameters(recipe: &Recipe) -> Result<(), MergeError> {
-    let method = recipe.merge_method;
-    let known = method.parameters();
-    let names = recipe.all_parameters().flat_map(|all| all.iter().map(|(name, _)| name));
-    let unheard = |name: &&str| !known.contains(name);
-    let no_effect = recipe.rescale_by != RescaleRule::default() && !method.is_random();
-    let own = no_effect.then_some("rescale_by");
-    match names.filter(unheard).chain(own).next() {
-        None => Ok(()),
-        Some(name) => {
-            let (parameter, valid) = (name.to_owned(), known.join(", "));
-            Err(MergeError::UnknownParameter { method, parameter, valid })
-        }
+fn reference(
+    recipe: &Recipe,
+    models: &[(ModelRef, &Checkpoint)],
+) -> Result<usize, MergeError> {
+    let named = recipe.base_model.as_ref().or(recipe.models().first().copied());
+    let Some(named) = named else {
+        return Err(MergeError::NoSlices);
+    };
+    models.iter().position(|(known, _)| known == named).ok_or_else(|| MergeError::UnknownModel {
+        model: named.clone(),
+        known: models.iter().map(|(known, _)| known.as_str()).collect::<Vec<_>>().join(", "),
+    })
+}
+
+fn by_place(checkpoint: &Checkpoint) -> BTreeMap<Place, Vec<&str>> {
+    let mut names: BTreeMap<Place, Vec<&str>> = BTreeMap::new();
+    for (name, _) in checkpoint.tensors() {
+        names.entry(checkpoint.architecture().place(name)).or_default().push(name);
     }
+    names
+}
+
+/// Where one output tensor's settings are looked up.
+#[derive(Clone, Copy)]
+struct Setting<'s, 'r> {
+    slice: &'s Slice<'r>,
+    module: Option<&'r Parameters>,
+    t: f64,
 }
 
 impl Planner<'_, '_> {
-    fn outside_layers(&mut self, slice: &Slice, place: Place) -> Result<(), MergeError> {
+    fn stack(&mut self, layout: &StackLayout) -> Result<(), MergeError> {
+        let (Some(first), Some(last)) = (layout.slices.first(), layout.slices.last()) else {
+            return Err(MergeError::NoSlices);
+        };
+        let place = |position| Place { stack: layout.stack, position };
+        self.outside_layers(layout, first, place(Position::Before))?;
+        self.source_layers.push(Vec::new());
+        for slice in &layout.slices {
+            self.layers(layout, slice)?;
+        }
+        self.outside_layers(layout, last, place(Position::After))
+    }
+
+    /// mergekit gives tensors outside the layers the first point of a gradient.
+    fn outside_layers(
+        &mut self,
+        layout: &StackLayout,
+        slice: &Slice,
+        place: Place,
+    ) -> Result<(), MergeError> {
         let names = slice.sources.iter().flat_map(|source| self.names(source, place));
         let names: BTreeSet<String> = names.map(|name| (*name).to_owned()).collect();
         for name in names {
+            let setting = Setting { slice, module: layout.parameters, t: 0.0 };
             let inputs = vec![name.clone(); slice.sources.len()];
-            // mergekit gives embeddings, final norm and head the first point of a gradient.
-            self.tensors.push(self.tensor(slice, 0.0, &name, inputs)?);
+            self.tensors.extend(self.tensor(setting, &name, inputs)?);
         }
         Ok(())
     }
 
-    fn layers(&mut self, slice: &Slice) -> Result<(), MergeError> {
+    fn layers(&mut self, layout: &StackLayout, slice: &Slice) -> Result<(), MergeError> {
         for offset in 0..slice.layers {
-            let number = self.source_layers.len();
-            for name in self.layer_names(slice, offset, number)? {
-                let input = |source: &Source| in_layer(&name, source.start + offset);
+            let number = self.source_layers[layout.stack].len();
+            for name in self.layer_names(layout.stack, slice, offset, number)? {
+                let architecture = self.models[self.reference].1.architecture();
+                let input =
+                    |source: &Source| architecture.in_layer(&name, source.start + offset);
                 let inputs = slice.sources.iter().map(input).collect();
-                self.tensors.push(self.tensor(slice, slice.t(offset), &name, inputs)?);
+                let setting =
+                    Setting { slice, module: layout.parameters, t: slice.t(offset) };
+                self.tensors.extend(self.tensor(setting, &name, inputs)?);
             }
             let model = slice.base.unwrap_or_default();
-            self.source_layers.push(slice.sources[model].start + offset);
+            self.source_layers[layout.stack].push(slice.sources[model].start + offset);
         }
         Ok(())
     }
@@ -114,6 +120,7 @@ impl Planner<'_, '_> {
     /// Under their names in the output, where the layer has the number `number`.
     fn layer_names(
         &self,
+        stack: usize,
         slice: &Slice,
         offset: usize,
         number: usize,
@@ -121,13 +128,13 @@ impl Planner<'_, '_> {
         let mut all = BTreeSet::new();
         for source in &slice.sources {
             let layer = source.start + offset;
-            let names = self.names(source, Place::Layer(layer));
+            let names = self.names(source, Place { stack, position: Position::Layer(layer) });
+            let checkpoint = self.models[source.checkpoint].1;
             if names.is_empty() {
-                let checkpoint = self.models[source.checkpoint].1;
                 let (dir, layers) = (checkpoint.dir().to_owned(), checkpoint.layers());
                 return Err(MergeError::EmptyLayer { dir, layer, layers });
             }
-            all.extend(names.iter().map(|name| in_layer(name, number)));
+            all.extend(names.iter().map(|name| checkpoint.architecture().in_layer(name, number)));
         }
         Ok(all)
     }
@@ -136,20 +143,22 @@ impl Planner<'_, '_> {
         self.names[source.checkpoint].get(&place).map_or(&[], Vec::as_slice)
     }
 
-    /// `names` has one entry per source of the slice.
+    /// `names` has one entry per source of the slice. `None`: the method leaves the tensor out.
     fn tensor(
         &self,
-        slice: &Slice,
-        t: f64,
+        setting: Setting,
         name: &str,
         names: Vec<String>,
-    ) -> Result<PlannedTensor, MergeError> {
-        let shared =
-            Levels { source: None, slice: slice.parameters, top: &self.recipe.parameters, t };
+    ) -> Result<Option<PlannedTensor>, MergeError> {
+        let Setting { slice, module, t } = setting;
+        let (source, top) = (None, &self.recipe.parameters);
+        let shared = Levels { source, slice: slice.parameters, module, top, t };
         let mut scopes = Scopes { recipe: self.recipe, tensor: name, shared, inputs: Vec::new() };
         let (mut base, mut inputs) = (None, Vec::new());
         for (position, (source, tensor)) in slice.sources.iter().zip(&names).enumerate() {
-            let input = Input { model: source.checkpoint, tensor: tensor.clone() };
+            let Some(input) = self.input(source, tensor)? else {
+                continue;
+            };
             if slice.base == Some(position) {
                 base = Some(input);
                 continue;
@@ -158,9 +167,58 @@ impl Planner<'_, '_> {
             let levels = Levels { source: source.parameters, ..shared };
             scopes.inputs.push(Scope { model: source.model, tensor, levels });
         }
-        let operation = operation(&scopes)?;
+        let found = inputs.len() + usize::from(base.is_some());
+        let Some(operation) = self.operation(&scopes, base.is_some(), found, slice, name)? else {
+            return Ok(None);
+        };
         let shape = self.shape(name, base.iter().chain(&inputs))?;
-        Ok(PlannedTensor { name: name.to_owned(), shape, base, inputs, operation })
+        Ok(Some(PlannedTensor { name: name.to_owned(), shape, base, inputs, operation }))
+    }
+
+    /// `None` where the model lacks a tensor that it may lack.
+    fn input(&self, source: &Source, tensor: &str) -> Result<Option<Input>, MergeError> {
+        let checkpoint = self.models[source.checkpoint].1;
+        let input = |tensor: &str| Input { model: source.checkpoint, tensor: tensor.to_owned() };
+        if checkpoint.shape(tensor).is_some() {
+            return Ok(Some(input(tensor)));
+        }
+        let architecture = checkpoint.architecture();
+        if let Some(original) = architecture.copy_of(tensor) {
+            return Ok(Some(input(original)));
+        }
+        if architecture.is_optional(tensor) || !architecture.is_known() {
+            return Ok(None);
+        }
+        let (dir, tensor) = (checkpoint.dir().to_owned(), tensor.to_owned());
+        Err(CheckpointError::NoTensor { dir, tensor }.into())
+    }
+
+    /// What is done with a tensor that `found` of the slice's models have, `has_base` if the base is one of them.
+    fn operation(
+        &self,
+        scopes: &Scopes,
+        has_base: bool,
+        found: usize,
+        slice: &Slice,
+        name: &str,
+    ) -> Result<Option<Operation>, MergeError> {
+        use MergeMethod::{ArceeFusion, ModelStock, Nearswap, Nuslerp, Slerp};
+        let method = self.recipe.merge_method;
+        if found == slice.sources.len() {
+            return operation(scopes).map(Some);
+        }
+        let only = if has_base { Operation::KeepBase } else { Operation::Take { input: 0 } };
+        match method {
+            Slerp | Nuslerp | ArceeFusion if found == 1 => return Ok(Some(only)),
+            Nearswap | ModelStock if found == 1 && has_base => return Ok(Some(only)),
+            ModelStock if found < 3 => return Ok(None),
+            _ => {}
+        }
+        if method.base() == BaseUse::Required && !has_base {
+            return Err(MergeError::NoBase { method, place: format!("tensor `{name}`") });
+        }
+        require_count(method, scopes.inputs.len(), &format!("tensor `{name}`"))?;
+        operation(scopes).map(Some)
     }
 
     fn shape<'i>(

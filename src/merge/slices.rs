@@ -1,9 +1,21 @@
-//! Both layouts of a recipe as slices whose models are found and whose layers exist.
+//! Every layout of a recipe as slices, stack by stack, whose models are found and whose layers exist.
 
 use crate::checkpoint::Checkpoint;
-use crate::recipe::{Layout, MergeMethod, ModelEntry, ModelRef, OutputSlice, Parameters, Recipe};
+use crate::recipe::{
+    BaseUse, Layout, MergeMethod, ModelEntry, ModelRef, ModuleBody, OutputModule, OutputSlice,
+    Parameters, Recipe, SliceSource,
+};
 
 use super::MergeError;
+
+/// The output's part of one stack: encoder, decoder, or all there is.
+pub(super) struct StackLayout<'r> {
+    /// Index into the architecture's stacks.
+    pub(super) stack: usize,
+    /// At least one.
+    pub(super) slices: Vec<Slice<'r>>,
+    pub(super) parameters: Option<&'r Parameters>,
+}
 
 /// A run of output layers.
 pub(super) struct Slice<'r> {
@@ -38,92 +50,174 @@ impl Slice<'_> {
 
 type Models<'m, 'a> = &'m [(ModelRef, &'a Checkpoint)];
 
-pub(super) fn slices<'r>(recipe: &'r Recipe, models: Models) -> Result<Vec<Slice<'r>>, MergeError> {
-    match &recipe.layout {
-        Layout::Models(entries) => Ok(vec![whole_models(recipe, entries, models)?]),
-        Layout::Slices(slices) => {
-            let slice = |(i, slice)| one_slice(recipe, slice, format!("slice {i}"), models);
-            slices.iter().enumerate().map(slice).collect()
+/// One stack being laid out.
+#[derive(Clone, Copy)]
+struct Stack<'r, 'm, 'a> {
+    recipe: &'r Recipe,
+    models: Models<'m, 'a>,
+    number: usize,
+    name: &'m str,
+}
+
+/// `reference` is the model whose stacks the output has.
+pub(super) fn stack_layouts<'r>(
+    recipe: &'r Recipe,
+    models: Models,
+    reference: usize,
+) -> Result<Vec<StackLayout<'r>>, MergeError> {
+    let stacks = models[reference].1.architecture().stacks();
+    let names: Vec<&str> = stacks.iter().map(|stack| stack.name.as_str()).collect();
+    require_modules(recipe, &names)?;
+    let layered = stacks.iter().filter(|stack| stack.layers > 0).count();
+    if matches!(recipe.layout, Layout::Slices(_)) && layered > 1 {
+        return Err(MergeError::NeedsModules { modules: names.join(", ") });
+    }
+    let layout = |(number, name): (usize, &&str)| {
+        Stack { recipe, models, number, name }.layout()
+    };
+    names.iter().enumerate().map(layout).collect()
+}
+
+/// Every stack must be in `modules`, and nothing else.
+fn require_modules(recipe: &Recipe, stacks: &[&str]) -> Result<(), MergeError> {
+    let Layout::Modules(modules) = &recipe.layout else {
+        return Ok(());
+    };
+    let listed = |name: &str| modules.iter().any(|module| module.name == name);
+    let unknown = modules.iter().find(|module| !stacks.contains(&module.name.as_str()));
+    let missing = stacks.iter().find(|name| !listed(name));
+    let found = match (unknown, missing) {
+        (Some(module), _) => format!("there is no module `{}`", module.name),
+        (None, Some(name)) => format!("module `{name}` is missing"),
+        (None, None) => return Ok(()),
+    };
+    Err(MergeError::Modules { found, valid: stacks.join(", ") })
+}
+
+impl<'r> Stack<'r, '_, '_> {
+    fn layout(self) -> Result<StackLayout<'r>, MergeError> {
+        let (slices, parameters) = match &self.recipe.layout {
+            Layout::Models(entries) => (vec![self.whole_models(entries)?], None),
+            Layout::Slices(slices) => (self.slices(slices)?, None),
+            Layout::Modules(modules) => {
+                let module = modules.iter().find(|module| module.name == self.name);
+                module.map_or(Ok((Vec::new(), None)), |module| self.module(module))?
+            }
+        };
+        Ok(StackLayout { stack: self.number, slices, parameters })
+    }
+
+    fn module(
+        self,
+        module: &'r OutputModule,
+    ) -> Result<(Vec<Slice<'r>>, Option<&'r Parameters>), MergeError> {
+        let slices = match &module.body {
+            ModuleBody::Models(entries) => vec![self.whole_models(entries)?],
+            ModuleBody::Slices(slices) => self.slices(slices)?,
+        };
+        Ok((slices, Some(&module.parameters)))
+    }
+
+    fn slices(self, slices: &'r [OutputSlice]) -> Result<Vec<Slice<'r>>, MergeError> {
+        slices.iter().enumerate().map(|(i, slice)| self.slice(slice, &format!("slice {i}"))).collect()
+    }
+
+    /// All layers of all models; the base is added where `models` does not list it.
+    fn whole_models(self, entries: &'r [ModelEntry]) -> Result<Slice<'r>, MergeError> {
+        let listed = entries.iter().map(|entry| (&entry.model, Some(&entry.parameters)));
+        let base = self.recipe.base_model.as_ref();
+        let is_listed = |base: &ModelRef| entries.iter().any(|entry| entry.model == *base);
+        let added = base.filter(|base| !is_listed(base)).map(|base| (base, None));
+        let source = |(model, parameters)| {
+            let checkpoint = self.find(model)?;
+            let end = self.layers(checkpoint)?;
+            Ok(Source { model, checkpoint, start: 0, end, parameters })
+        };
+        let sources = listed.chain(added).map(source).collect::<Result<Vec<_>, MergeError>>()?;
+        self.checked(sources, base, None, "`models`")
+    }
+
+    fn slice(self, slice: &'r OutputSlice, place: &str) -> Result<Slice<'r>, MergeError> {
+        let source = |source: &'r SliceSource| {
+            let (model, range) = (&source.model, source.layer_range);
+            let checkpoint = self.find(model)?;
+            let (start, end) = match self.layers(checkpoint)? {
+                // What all stacks share has no layers.
+                0 => (0, 0),
+                _ => (range.start(), range.end()),
+            };
+            Ok(Source { model, checkpoint, start, end, parameters: Some(&source.parameters) })
+        };
+        let sources = slice.sources.iter().map(source).collect::<Result<Vec<_>, MergeError>>()?;
+        let base = slice.base_model.as_ref().or(self.recipe.base_model.as_ref());
+        self.checked(sources, base, Some(&slice.parameters), place)
+    }
+
+    fn find(self, model: &ModelRef) -> Result<usize, MergeError> {
+        if let Some(index) = self.models.iter().position(|(known, _)| known == model) {
+            return Ok(index);
         }
+        let known: Vec<&str> = self.models.iter().map(|(known, _)| known.as_str()).collect();
+        Err(MergeError::UnknownModel { model: model.clone(), known: known.join(", ") })
+    }
+
+    /// Layers of a model's stack of that name.
+    fn layers(self, checkpoint: usize) -> Result<usize, MergeError> {
+        let (model, checkpoint) = &self.models[checkpoint];
+        let stacks = checkpoint.architecture().stacks();
+        let stack = stacks.iter().find(|stack| stack.name == self.name);
+        let layers = stack.map(|stack| stack.layers);
+        layers.ok_or_else(|| MergeError::NoStack {
+            model: model.clone(),
+            family: checkpoint.architecture().family().to_owned(),
+            stack: self.name.to_owned(),
+        })
+    }
+
+    fn checked(
+        self,
+        sources: Vec<Source<'r>>,
+        base: Option<&ModelRef>,
+        parameters: Option<&'r Parameters>,
+        place: &str,
+    ) -> Result<Slice<'r>, MergeError> {
+        let method = self.recipe.merge_method;
+        let position = base_position(method, &sources, base, place)?;
+        require_count(method, sources.len() - usize::from(position.is_some()), place)?;
+        require_distinct(&sources, place)?;
+        self.require_layers(&sources, place)?;
+        let layers = require_equal_lengths(&sources, place)?;
+        Ok(Slice { sources, base: position, parameters, layers })
+    }
+
+    fn require_layers(self, sources: &[Source], place: &str) -> Result<(), MergeError> {
+        for source in sources {
+            let layers = self.layers(source.checkpoint)?;
+            if source.end > layers {
+                let (model, place) = (source.model.clone(), place.to_owned());
+                return Err(MergeError::NoLayer { model, layers, end: source.end, place });
+            }
+        }
+        Ok(())
     }
 }
 
-/// All layers of all models; the base is added where `models` does not list it.
-fn whole_models<'r>(
-    recipe: &'r Recipe,
-    entries: &'r [ModelEntry],
-    models: Models,
-) -> Result<Slice<'r>, MergeError> {
-    let listed = entries.iter().map(|entry| (&entry.model, Some(&entry.parameters)));
-    let base = recipe.base_model.as_ref();
-    let is_listed = |base: &ModelRef| entries.iter().any(|entry| entry.model == *base);
-    let added = base.filter(|base| !is_listed(base)).map(|base| (base, None));
-    let source = |(model, parameters)| {
-        let checkpoint = find(model, models)?;
-        let end = models[checkpoint].1.layers();
-        Ok(Source { model, checkpoint, start: 0, end, parameters })
-    };
-    let sources = listed.chain(added).map(source).collect::<Result<Vec<_>, MergeError>>()?;
-    checked(recipe.merge_method, sources, base, None, "`models`", models)
-}
-
-fn one_slice<'r>(
-    recipe: &'r Recipe,
-    slice: &'r OutputSlice,
-    place: String,
-    models: Models,
-) -> Result<Slice<'r>, MergeError> {
-    let source = |source: &'r crate::recipe::SliceSource| {
-        let (model, range) = (&source.model, source.layer_range);
-        let checkpoint = find(model, models)?;
-        let parameters = Some(&source.parameters);
-        Ok(Source { model, checkpoint, start: range.start(), end: range.end(), parameters })
-    };
-    let sources = slice.sources.iter().map(source).collect::<Result<Vec<_>, MergeError>>()?;
-    let base = slice.base_model.as_ref().or(recipe.base_model.as_ref());
-    checked(recipe.merge_method, sources, base, Some(&slice.parameters), &place, models)
-}
-
-fn find(model: &ModelRef, models: Models) -> Result<usize, MergeError> {
-    if model.lora().is_some() {
-        return Err(MergeError::Adapter { model: model.clone() });
-    }
-    if let Some(index) = models.iter().position(|(known, _)| known == model) {
-        return Ok(index);
-    }
-    let known: Vec<&str> = models.iter().map(|(known, _)| known.as_str()).collect();
-    Err(MergeError::UnknownModel { model: model.clone(), known: known.join(", ") })
-}
-
-fn checked<'r>(
+/// Refuses what the method cannot merge; the base is not counted where it is set apart.
+pub(super) fn require_count(
     method: MergeMethod,
-    sources: Vec<Source<'r>>,
-    base: Option<&ModelRef>,
-    parameters: Option<&'r Parameters>,
+    found: usize,
     place: &str,
-    models: Models,
-) -> Result<Slice<'r>, MergeError> {
-    require_count(method, sources.len(), place)?;
-    require_distinct(&sources, place)?;
-    require_layers(&sources, models, place)?;
-    let layers = require_equal_lengths(&sources, place)?;
-    let base = match method.needs_base() {
-        true => Some(base_position(method, &sources, base, place)?),
-        false => None,
-    };
-    Ok(Slice { sources, base, parameters, layers })
-}
-
-fn require_count(method: MergeMethod, found: usize, place: &str) -> Result<(), MergeError> {
-    let (allowed, expected) = match method {
-        MergeMethod::Passthrough => (1..=1, "exactly 1"),
-        MergeMethod::Slerp => (2..=2, "exactly 2 (one is the base)"),
-        _ => (1..=usize::MAX, "1 or more"),
-    };
-    if allowed.contains(&found) {
+) -> Result<(), MergeError> {
+    let count = method.count();
+    if (count.least..=count.most).contains(&found) {
         return Ok(());
     }
-    Err(MergeError::ModelCount { method, expected, found, place: place.to_owned() })
+    let expected = match (count.least, count.most) {
+        (least, most) if least == most => format!("exactly {least}"),
+        (least, _) => format!("{least} or more"),
+    };
+    let besides = method.base() != BaseUse::Ignored;
+    Err(MergeError::ModelCount { method, expected, besides, found, place: place.to_owned() })
 }
 
 fn require_distinct(sources: &[Source], place: &str) -> Result<(), MergeError> {
@@ -131,17 +225,6 @@ fn require_distinct(sources: &[Source], place: &str) -> Result<(), MergeError> {
         if sources[..i].iter().any(|earlier| earlier.model == source.model) {
             let (model, place) = (source.model.clone(), place.to_owned());
             return Err(MergeError::Duplicate { model, place });
-        }
-    }
-    Ok(())
-}
-
-fn require_layers(sources: &[Source], models: Models, place: &str) -> Result<(), MergeError> {
-    for source in sources {
-        let layers = models[source.checkpoint].1.layers();
-        if source.end > layers {
-            let (model, place) = (source.model.clone(), place.to_owned());
-            return Err(MergeError::NoLayer { model, layers, end: source.end, place });
         }
     }
     Ok(())
@@ -161,9 +244,13 @@ fn base_position(
     sources: &[Source],
     base: Option<&ModelRef>,
     place: &str,
-) -> Result<usize, MergeError> {
-    sources
-        .iter()
-        .position(|source| Some(source.model) == base)
-        .ok_or_else(|| MergeError::NoBase { method, place: place.to_owned() })
+) -> Result<Option<usize>, MergeError> {
+    let found = || sources.iter().position(|source| Some(source.model) == base);
+    match method.base() {
+        BaseUse::Ignored => Ok(None),
+        BaseUse::Optional => Ok(found()),
+        BaseUse::Required => found()
+            .map(Some)
+            .ok_or_else(|| MergeError::NoBase { method, place: place.to_owned() }),
+    }
 }

@@ -11,9 +11,17 @@ pub enum RecipeError {
         /// serde-saphyr's message with the offending line.
         message: String,
     },
-    /// `models` and `slices` are both there or both missing.
-    #[error("exactly one of `models` and `slices` is needed, found {found}")]
+    /// Not exactly one layout.
+    #[error("exactly one of `models`, `slices` and `modules` is needed, found {found}")]
     Layout {
+        /// `none of them` or `more than one`.
+        found: &'static str,
+    },
+    /// A module without or with two layouts.
+    #[error("module `{module}` needs exactly one of `models` and `slices`, found {found}")]
+    ModuleBody {
+        /// The module.
+        module: String,
         /// `both` or `neither`.
         found: &'static str,
     },

@@ -2,8 +2,8 @@ use super::parameters::{Parameters, Profile, Value};
 
 /// The levels at which a parameter may be set for one input of one slice, and the place within the slice.
 ///
-/// The first level that has a setting for the tensor wins: slice source (or entry of `models`), output slice, top
-/// level. A conditional setting of which no condition is met, and an empty list, count as not set, so that the next
+/// The first level that has a setting for the tensor wins: slice source (or entry of `models`), output slice, module,
+/// top level. A conditional setting of which no condition is met, and an empty list, count as not set, so that the next
 /// level is asked.
 #[derive(Debug, Clone, Copy)]
 pub struct Levels<'a> {
@@ -11,6 +11,8 @@ pub struct Levels<'a> {
     pub source: Option<&'a Parameters>,
     /// The output slice's.
     pub slice: Option<&'a Parameters>,
+    /// The module's.
+    pub module: Option<&'a Parameters>,
     /// The recipe's.
     pub top: &'a Parameters,
     /// `i / (L - 1)` for layer `i` of the slice's `L`; 1 for a slice of one layer; 0 for tensors outside the layers.
@@ -52,7 +54,7 @@ impl<'a> Levels<'a> {
     }
 
     fn profile(&self, parameter: &str, tensor: &str) -> Option<&'a Profile> {
-        [self.source, self.slice, Some(self.top)]
+        [self.source, self.slice, self.module, Some(self.top)]
             .into_iter()
             .flatten()
             .filter_map(|level| level.get(parameter)?.for_tensor(tensor))

@@ -43,12 +43,34 @@ pub struct Recipe {
     pub chat_template: Option<String>,
 }
 
-/// How the output's layers are made up; a file has exactly one of the two.
+/// How the output's layers are made up; a file has exactly one of the three.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Layout {
     /// All layers of all models, one on one.
     Models(Vec<ModelEntry>),
     /// Stacked slices, each merged from the same number of layers of its sources.
+    Slices(Vec<OutputSlice>),
+    /// One of the above for each stack of layers: what a model with more than one stack needs for slices.
+    Modules(Vec<OutputModule>),
+}
+
+/// One entry of `modules`: a stack of layers (`encoder`, `decoder`) with the tensors before and after them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutputModule {
+    /// Name of the stack.
+    pub name: String,
+    /// How its layers are made up.
+    pub body: ModuleBody,
+    /// Parameters between those of the slice and those of the recipe.
+    pub parameters: Parameters,
+}
+
+/// How a module's layers are made up.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModuleBody {
+    /// All layers of all models.
+    Models(Vec<ModelEntry>),
+    /// Stacked slices.
     Slices(Vec<OutputSlice>),
 }
 
@@ -142,7 +164,7 @@ impl Recipe {
     ///
     /// # Errors
     /// Malformed YAML; a key, method, dtype or model name that is not known (the message names it, its line and what
-    /// is valid); `models` and `slices` both or neither; `modules`; an empty layer range; a number that is not finite.
+    /// is valid); not exactly one of `models`, `slices` and `modules`; an empty layer range; a number that is not finite.
     pub fn from_yaml(text: &str) -> Result<Recipe, RecipeError> {
         read::from_yaml(text)
     }
@@ -165,26 +187,46 @@ impl Recipe {
 
     /// The parameters of all levels.
     pub fn all_parameters(&self) -> impl Iterator<Item = &Parameters> {
-        let below: Vec<&Parameters> = match &self.layout {
-            Layout::Models(entries) => entries.iter().map(|entry| &entry.parameters).collect(),
-            Layout::Slices(slices) => slices
-                .iter()
-                .flat_map(|slice| {
-                    let sources = slice.sources.iter().map(|source| &source.parameters);
-                    sources.chain([&slice.parameters])
-                })
-                .collect(),
-        };
-        below.into_iter().chain([&self.parameters])
+        let (entries, slices) = self.entries_and_slices();
+        let of_entries = entries.into_iter().map(|entry| &entry.parameters);
+        let of_slices = slices.into_iter().flat_map(|slice| {
+            slice.sources.iter().map(|source| &source.parameters).chain([&slice.parameters])
+        });
+        let of_modules = self.modules().iter().map(|module| &module.parameters);
+        of_entries.chain(of_slices).chain(of_modules).chain([&self.parameters])
     }
 
-    fn sources(&self) -> Box<dyn Iterator<Item = &ModelRef> + '_> {
+    fn sources(&self) -> impl Iterator<Item = &ModelRef> {
+        let (entries, slices) = self.entries_and_slices();
+        let of_entries = entries.into_iter().map(|entry| &entry.model);
+        let of_slices = slices.into_iter().flat_map(|slice| {
+            slice.sources.iter().map(|source| &source.model).chain(&slice.base_model)
+        });
+        of_entries.chain(of_slices)
+    }
+
+    fn modules(&self) -> &[OutputModule] {
         match &self.layout {
-            Layout::Models(entries) => Box::new(entries.iter().map(|entry| &entry.model)),
-            Layout::Slices(slices) => Box::new(slices.iter().flat_map(|slice| {
-                slice.sources.iter().map(|source| &source.model).chain(&slice.base_model)
-            })),
+            Layout::Modules(modules) => modules,
+            Layout::Models(_) | Layout::Slices(_) => &[],
         }
+    }
+
+    fn entries_and_slices(&self) -> (Vec<&ModelEntry>, Vec<&OutputSlice>) {
+        let (mut entries, mut slices) = (Vec::new(), Vec::new());
+        match &self.layout {
+            Layout::Models(all) => entries.extend(all),
+            Layout::Slices(all) => slices.extend(all),
+            Layout::Modules(modules) => {
+                for module in modules {
+                    match &module.body {
+                        ModuleBody::Models(all) => entries.extend(all),
+                        ModuleBody::Slices(all) => slices.extend(all),
+                    }
+                }
+            }
+        }
+        (entries, slices)
     }
 }
 

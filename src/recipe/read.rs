@@ -4,11 +4,11 @@ use std::fmt;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::{
-    Condition, Dtype, LayerRange, Layout, MergeMethod, ModelEntry, ModelRef, OutputSlice,
-    Parameters, Profile, Recipe, RecipeError, RescaleRule, Setting, SliceSource, Value,
+    Condition, Dtype, LayerRange, Layout, MergeMethod, ModelEntry, ModelRef, ModuleBody,
+    OutputModule, OutputSlice, Parameters, Profile, Recipe, RecipeError, RescaleRule, Setting, SliceSource, Value,
 };
 
 #[derive(Deserialize)]
@@ -18,7 +18,7 @@ struct RawRecipe {
     base_model: Option<ModelRef>,
     models: Option<Vec<RawModel>>,
     slices: Option<Vec<RawSlice>>,
-    modules: Option<IgnoredAny>,
+    modules: Option<Modules>,
     #[serde(default)]
     parameters: RawParameters,
     dtype: Option<Dtype>,
@@ -33,6 +33,18 @@ struct RawRecipe {
 struct RawTokenizer {
     source: String,
 }
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawModule {
+    models: Option<Vec<RawModel>>,
+    slices: Option<Vec<RawSlice>>,
+    #[serde(default)]
+    parameters: RawParameters,
+}
+
+/// In the order of the file.
+struct Modules(Vec<(String, RawModule)>);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,14 +102,10 @@ impl Recipe {
 impl RawRecipe {
     fn check(self) -> Result<Recipe, RecipeError> {
         let tokenizer_source = self.tokenizer_source()?;
-        if self.modules.is_some() {
-            let instead = "write `models` or `slices` for a model with one stack of layers";
-            return Err(RecipeError::Unsupported { key: "modules", instead });
-        }
         Ok(Recipe {
             merge_method: self.merge_method,
             base_model: self.base_model,
-            layout: layout(self.models, self.slices)?,
+            layout: layout(self.models, self.slices, self.modules)?,
             parameters: self.parameters.settings,
             mask_seed: self.parameters.mask_seed.unwrap_or_default(),
             rescale_by: self.parameters.rescale_by.unwrap_or_default(),
@@ -124,12 +132,32 @@ impl RawRecipe {
 fn layout(
     models: Option<Vec<RawModel>>,
     slices: Option<Vec<RawSlice>>,
+    modules: Option<Modules>,
 ) -> Result<Layout, RecipeError> {
-    match (models, slices) {
-        (Some(models), None) => Ok(Layout::Models(all("models", models, RawModel::check)?)),
-        (None, Some(slices)) => Ok(Layout::Slices(all("slices", slices, RawSlice::check)?)),
-        (Some(_), Some(_)) => Err(RecipeError::Layout { found: "both" }),
-        (None, None) => Err(RecipeError::Layout { found: "neither" }),
+    match (models, slices, modules) {
+        (Some(models), None, None) => Ok(Layout::Models(all("models", models, RawModel::check)?)),
+        (None, Some(slices), None) => Ok(Layout::Slices(all("slices", slices, RawSlice::check)?)),
+        (None, None, Some(modules)) => {
+            let module = |(name, module): (String, RawModule)| module.check(name);
+            Ok(Layout::Modules(all("modules", modules.0, module)?))
+        }
+        (None, None, None) => Err(RecipeError::Layout { found: "none of them" }),
+        _ => Err(RecipeError::Layout { found: "more than one" }),
+    }
+}
+
+impl RawModule {
+    fn check(self, name: String) -> Result<OutputModule, RecipeError> {
+        let body = match (self.models, self.slices) {
+            (Some(models), None) => ModuleBody::Models(all("models", models, RawModel::check)?),
+            (None, Some(slices)) => ModuleBody::Slices(all("slices", slices, RawSlice::check)?),
+            (found, _) => {
+                let found = if found.is_some() { "both" } else { "neither" };
+                return Err(RecipeError::ModuleBody { module: name, found });
+            }
+        };
+        let parameters = self.parameters.below_top(|| format!("module `{name}`"))?;
+        Ok(OutputModule { name, body, parameters })
     }
 }
 
@@ -238,6 +266,26 @@ macro_rules! visit_scalars {
             self.visit_f64(value as f64)
         }
     };
+}
+
+impl<'de> Deserialize<'de> for Modules {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Modules, D::Error> {
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = Modules;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a mapping of module names to {models | slices, parameters}")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Modules, A::Error> {
+                let mut modules = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    modules.push(entry);
+                }
+                Ok(Modules(modules))
+            }
+        }
+        deserializer.deserialize_map(Form)
+    }
 }
 
 impl<'de> Deserialize<'de> for Setting {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    Condition, Layout, ModelEntry, OutputSlice, Parameters, Profile, Recipe, RescaleRule, Setting,
+    Condition, Layout, ModelEntry, ModuleBody, OutputModule, OutputSlice, Parameters, Profile, Recipe, RescaleRule, Setting,
     SliceSource, Value,
 };
 
@@ -15,6 +15,10 @@ pub(super) fn to_yaml(recipe: &Recipe) -> String {
     match &recipe.layout {
         Layout::Models(entries) => list("models", entries.iter().map(model_lines), &mut lines),
         Layout::Slices(slices) => list("slices", slices.iter().map(slice_lines), &mut lines),
+        Layout::Modules(modules) => {
+            lines.push("modules:".to_owned());
+            lines.extend(modules.iter().flat_map(module_lines));
+        }
     }
     top_parameters(recipe, &mut lines);
     let dtype = recipe.dtype.map(|dtype| dtype.as_str());
@@ -40,6 +44,17 @@ fn top_parameters(recipe: &Recipe, lines: &mut Vec<String>) {
         own.push(format!("rescale_by: {}", recipe.rescale_by.as_str()));
     }
     parameter_lines(&recipe.parameters, own, lines);
+}
+
+fn module_lines(module: &OutputModule) -> Vec<String> {
+    let mut lines = Vec::new();
+    match &module.body {
+        ModuleBody::Models(entries) => list("models", entries.iter().map(model_lines), &mut lines),
+        ModuleBody::Slices(slices) => list("slices", slices.iter().map(slice_lines), &mut lines),
+    }
+    parameter_lines(&module.parameters, Vec::new(), &mut lines);
+    let indented = lines.into_iter().map(|line| format!("    {line}"));
+    [format!("  {}:", text(&module.name))].into_iter().chain(indented).collect()
 }
 
 /// `key:` and its items, each indented behind a dash.

@@ -1,41 +1,9 @@
-//! Run-time choice of vector instructions, and the few loops that every layer shares.
+//! The few loops over slices that every layer shares.
 
-use pulp::NullaryFnOnce;
+pub use crate::simd::{Kernel, dispatch};
 
 /// Values handled side by side: one AVX-512 register, two AVX or four NEON ones.
 pub const LANES: usize = 16;
-
-/// A loop nest to be compiled once per instruction set.
-pub trait Kernel {
-    /// What the loops return.
-    type Output;
-    /// Must be `#[inline(always)]`, and so must all that it calls: only then is it compiled for the instruction set.
-    fn run(self) -> Self::Output;
-}
-
-struct Compiled<K>(K);
-
-impl<K: Kernel> NullaryFnOnce for Compiled<K> {
-    type Output = K::Output;
-    #[inline(always)]
-    fn call(self) -> K::Output {
-        self.0.run()
-    }
-}
-
-/// Runs `kernel` with the widest instructions that this processor has.
-pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if let Some(avx512) = pulp::x86::V4::try_new() {
-            return avx512.vectorize(Compiled(kernel));
-        }
-        if let Some(avx2) = pulp::x86::V3::try_new() {
-            return avx2.vectorize(Compiled(kernel));
-        }
-    }
-    pulp::Arch::new().dispatch(Compiled(kernel))
-}
 
 /// `Σ f(x)` over a slice, in [`LANES`] partial sums.
 #[inline(always)]
