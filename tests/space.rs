@@ -351,7 +351,7 @@ fn as_genes(parameter: &ParameterSpec) -> (String, f64) {
 fn slices(recipe: &Recipe) -> &[OutputSlice] {
     match &recipe.layout {
         Layout::Slices(slices) => slices,
-        Layout::Models(_) => panic!("{} has no slices", recipe.merge_method),
+        _ => panic!("{} has no slices", recipe.merge_method),
     }
 }
 
@@ -394,6 +394,7 @@ fn every_parameter_of_every_method_can_be_genes() {
                     let levels = Levels {
                         source: own.then_some(&source.parameters),
                         slice: Some(&slice.parameters),
+                        module: None,
                         top: &recipe.parameters,
                         t: 0.0,
                     };

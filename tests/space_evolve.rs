@@ -133,6 +133,7 @@ fn slices(recipe: &Recipe, layers: usize) -> Vec<OutputSlice> {
             let sources = models.iter().map(source).collect();
             vec![OutputSlice { sources, base_model: None, parameters: Parameters::default() }]
         }
+        Layout::Modules(_) => panic!("neither side writes modules"),
     }
 }
 
@@ -155,8 +156,13 @@ fn meaning(recipe: &Recipe, layers: usize, place: Place, tensor: &str) -> Meanin
         }
     };
     let method = recipe.merge_method;
-    let shared =
-        Levels { source: None, slice: Some(&slice.parameters), top: &recipe.parameters, t };
+    let shared = Levels {
+        source: None,
+        slice: Some(&slice.parameters),
+        module: None,
+        top: &recipe.parameters,
+        t,
+    };
     let base = slice.base_model.as_ref().or(recipe.base_model.as_ref());
     let base = base.filter(|_| method != MergeMethod::Linear).map(ModelRef::to_string);
     let number = |levels: Levels, name| levels.number(name, tensor).map(rounded);

@@ -240,9 +240,6 @@ pub(super) fn recipe(
     layout: Layout,
     parameters: Parameters,
 ) -> Recipe {
-    let recipe = match layout {
-        Layout::Models(models) => Recipe::of_models(merge_method, models),
-        Layout::Slices(slices) => Recipe::of_slices(merge_method, slices),
-    };
-    Recipe { base_model, parameters, dtype: Some(Dtype::F32), ..recipe }
+    let empty = Recipe::of_models(merge_method, Vec::new());
+    Recipe { base_model, layout, parameters, dtype: Some(Dtype::F32), ..empty }
 }
