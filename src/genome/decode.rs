@@ -2,31 +2,40 @@
 
 use std::collections::BTreeMap;
 
-use super::{Dimension, Gene, Genotype};
+use super::values::{Level, Reading};
+use super::{DecoderError, Dimension, Genotype, GroupFilters, passthrough_of};
 use crate::recipe::{
-    Condition, Dtype, LayerRange, Layout, MergeMethod, ModelEntry, ModelRef, OutputSlice,
-    Parameters, Profile, Recipe, Setting, SliceSource, Value,
+    BaseUse, Dtype, LayerRange, Layout, MergeMethod, ModelEntry, ModelRef, OutputSlice, Parameters,
+    Recipe, Setting, SliceSource,
 };
-use crate::space::{
-    Axis, Choice, Depth, GeneKey, ParameterName, ParameterSpec, Place, SearchSpace, TensorGroup,
-};
+use crate::space::{Depth, GeneKey, Group, SearchSpace, takes_pair};
 
-/// A search space bound to the depth of its base model.
+/// A search space bound to the depth and the tensors' names of its base model.
 #[derive(Debug, Clone)]
 pub struct Decoder {
-    space: SearchSpace,
-    layers: usize,
-    dimensions: Vec<Dimension>,
-    index: BTreeMap<GeneKey, usize>,
+    pub(super) space: SearchSpace,
+    pub(super) layers: usize,
+    pub(super) filters: GroupFilters,
+    pub(super) dimensions: Vec<Dimension>,
+    pub(super) index: BTreeMap<GeneKey, usize>,
 }
 
 impl Decoder {
-    /// Lists the genes of `space` for models of `layers` layers.
-    pub fn new(space: SearchSpace, layers: usize) -> Self {
+    /// Lists the genes of `space` for models of `layers` layers, whose tensors are named as `filters` says.
+    ///
+    /// # Errors
+    /// Blocks that must divide the number of layers and do not; a named group that the models do not have.
+    pub fn new(
+        space: SearchSpace,
+        layers: usize,
+        filters: GroupFilters,
+    ) -> Result<Self, DecoderError> {
+        check_blocks(space.depth, layers)?;
+        check_groups(&space.groups, &filters)?;
         let genes = space.genes(layers);
         let index = genes.iter().enumerate().map(|(i, (key, _))| (*key, i)).collect();
         let dimensions = genes.into_iter().map(|(_, dimension)| dimension).collect();
-        Self { space, layers, dimensions, index }
+        Ok(Self { space, layers, filters, dimensions, index })
     }
 
     /// The space it decodes for.
@@ -40,45 +49,70 @@ impl Decoder {
     }
 
     /// The recipe of `genotype`, which must have one gene per dimension (as any optimizer's has).
+    ///
+    /// Where fewer experts take part than the method needs (model_stock: two; any other: one), the base model comes back
+    /// unchanged.
     pub fn decode(&self, genotype: &Genotype) -> Recipe {
         let reading = Reading { decoder: self, genes: &genotype.0 };
         let mut recipe = reading.recipe();
-        if let Some(Choice::Number(seed)) = reading.value(ParameterName::MaskSeed, Place::default())
-        {
+        if let Some(seed) = reading.whole("mask_seed") {
             recipe.mask_seed = seed as u64;
         }
+        recipe.tokenizer_source.clone_from(&self.space.tokenizer_source);
         recipe
+    }
+
+    pub(super) fn depth_count(&self) -> usize {
+        self.space.depth_count(self.layers)
     }
 }
 
-/// One genotype being read.
-struct Reading<'a> {
-    decoder: &'a Decoder,
-    genes: &'a [Gene],
+fn check_blocks(depth: Depth, layers: usize) -> Result<(), DecoderError> {
+    match depth {
+        Depth::Blocks { layers_per_block, must_divide: true }
+        | Depth::PointPerBlock { layers_per_block }
+            if !layers.is_multiple_of(layers_per_block) =>
+        {
+            Err(DecoderError::UnevenBlocks { layers_per_block, layers })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_groups(groups: &[Group], filters: &GroupFilters) -> Result<(), DecoderError> {
+    let missing = groups.iter().find_map(|group| match group {
+        Group::Named(group) if filters.of(*group).is_empty() => Some(group.as_str()),
+        _ => None,
+    });
+    missing.map_or(Ok(()), |group| Err(DecoderError::NoSuchGroup { group }))
+}
+
+/// What one slice merges, before its parameters: 0 is the base model, `i + 1` expert `i`.
+struct Parts {
+    method: MergeMethod,
+    members: Vec<usize>,
+    base: Option<usize>,
 }
 
 impl Reading<'_> {
     fn recipe(&self) -> Recipe {
         let method = self.method();
-        let experts = self.taking_part();
-        match method {
-            MergeMethod::Passthrough => self.passthrough(),
-            MergeMethod::Slerp => self.slerp(),
-            // Without experts every method gives the base model back.
-            _ if experts.is_empty() => passthrough_of(&self.space().base),
-            _ => self.weighted(method, &experts),
+        if method == MergeMethod::Passthrough {
+            return self.passthrough();
         }
-    }
-
-    fn space(&self) -> &SearchSpace {
-        &self.decoder.space
-    }
-
-    fn category(&self, key: GeneKey) -> Option<usize> {
-        match self.decoder.index.get(&key).and_then(|&i| self.genes.get(i)) {
-            Some(Gene::Category(choice)) => Some(*choice),
-            _ => None,
+        if takes_pair(method) {
+            return if self.space().ranks_experts() { self.ranked() } else { self.pair(method) };
         }
+        let experts = match method {
+            MergeMethod::Nuslerp => self.expert_pair(),
+            _ => self.taking_part(),
+        };
+        if experts.len() < method.count().least.max(1) {
+            return passthrough_of(&self.space().base);
+        }
+        // A base that a method can do without is given all the same: the experts' task vectors are what is known.
+        let base = (method.base() != BaseUse::Ignored).then_some(0);
+        self.merged(&Parts { method, members: experts, base })
     }
 
     fn method(&self) -> MergeMethod {
@@ -89,107 +123,93 @@ impl Reading<'_> {
     fn taking_part(&self) -> Vec<usize> {
         (0..self.space().experts.len())
             .filter(|&expert| self.category(GeneKey::TakesPart { expert }).unwrap_or(0) == 0)
+            .map(|expert| expert + 1)
             .collect()
     }
 
-    fn weighted(&self, method: MergeMethod, experts: &[usize]) -> Recipe {
-        let per_expert: &[ParameterName] = match method {
-            MergeMethod::Ties | MergeMethod::DareTies | MergeMethod::DareLinear => {
-                &[ParameterName::Weight, ParameterName::Density]
-            }
-            _ => &[ParameterName::Weight],
-        };
-        let base_model = (method != MergeMethod::Linear).then(|| self.space().base.clone());
+    fn expert_pair(&self) -> Vec<usize> {
+        let pairs = self.space().expert_pairs();
+        let chosen = pairs.get(self.category(GeneKey::ExpertPair).unwrap_or(0));
+        chosen.map_or_else(Vec::new, |&(a, b)| vec![a, b])
+    }
+
+    fn pair(&self, method: MergeMethod) -> Recipe {
+        let (a, b) = self.space().pairs()[self.category(GeneKey::Pair).unwrap_or(0)];
+        self.merged(&Parts { method, members: vec![a, b], base: Some(a) })
+    }
+
+    fn merged(&self, parts: &Parts) -> Recipe {
+        let method = parts.method;
         let layout = match self.space().depth {
-            Depth::ControlPoints(_) => Layout::Models(
-                experts
-                    .iter()
-                    .map(|&expert| ModelEntry {
-                        model: self.space().experts[expert].model.clone(),
-                        parameters: self.parameters(per_expert, Some(expert), None),
-                    })
-                    .collect(),
-            ),
-            Depth::Blocks { .. } => Layout::Slices(
-                self.blocks()
-                    .map(|(block, range)| {
-                        self.weighted_slice(per_expert, experts, base_model.as_ref(), block, range)
-                    })
-                    .collect(),
-            ),
-        };
-        let global: &[ParameterName] = match method {
-            MergeMethod::Linear => &[ParameterName::Normalize],
-            MergeMethod::Ties | MergeMethod::DareTies | MergeMethod::DareLinear => {
-                &[ParameterName::Lambda, ParameterName::Normalize, ParameterName::Rescale]
-            }
-            _ => &[ParameterName::Lambda, ParameterName::Normalize],
-        };
-        recipe(method, base_model, layout, self.parameters(global, None, None))
-    }
-
-    fn weighted_slice(
-        &self,
-        per_expert: &[ParameterName],
-        experts: &[usize],
-        base_model: Option<&ModelRef>,
-        block: usize,
-        layer_range: LayerRange,
-    ) -> OutputSlice {
-        let of_expert = |&expert: &usize| SliceSource {
-            model: self.space().experts[expert].model.clone(),
-            layer_range,
-            parameters: self.parameters(per_expert, Some(expert), Some(block)),
-        };
-        let of_base = |model: &ModelRef| SliceSource {
-            model: model.clone(),
-            layer_range,
-            parameters: Parameters::default(),
-        };
-        let sources = experts.iter().map(of_expert).chain(base_model.map(of_base)).collect();
-        OutputSlice { sources, base_model: None, parameters: Parameters::default() }
-    }
-
-    fn slerp(&self) -> Recipe {
-        let space = self.space();
-        let (a, b) = space.pairs()[self.category(GeneKey::Pair).unwrap_or(0)];
-        let models = [a, b].map(|model| self.model(model));
-        let plain = |model: &ModelRef| ModelEntry {
-            model: model.clone(),
-            parameters: Parameters::default(),
-        };
-        let t = &[ParameterName::T];
-        let (layout, parameters) = match space.depth {
-            Depth::ControlPoints(_) => {
-                (Layout::Models(models.iter().map(plain).collect()), self.parameters(t, None, None))
+            Depth::ControlPoints(_) | Depth::PointPerBlock { .. } => {
+                let entry = |&model: &usize| ModelEntry {
+                    model: self.model(model),
+                    parameters: self.parameters(method, Level::Model(model, None)),
+                };
+                Layout::Models(parts.members.iter().map(entry).collect())
             }
             Depth::Blocks { .. } => {
-                let slices = self.blocks().map(|(block, layer_range)| OutputSlice {
-                    sources: models.iter().map(|model| whole(model, layer_range)).collect(),
-                    base_model: None,
-                    parameters: self.parameters(t, None, Some(block)),
-                });
-                (Layout::Slices(slices.collect()), Parameters::default())
+                let slice = |(block, range)| self.merged_slice(parts, block, range);
+                Layout::Slices(self.blocks().map(slice).collect())
             }
         };
-        let [base, _] = models;
-        recipe(MergeMethod::Slerp, Some(base), layout, parameters)
+        let base = parts.base.map(|base| self.model(base));
+        recipe(method, base, layout, self.parameters(method, Level::Recipe))
+    }
+
+    fn merged_slice(&self, parts: &Parts, block: usize, layer_range: LayerRange) -> OutputSlice {
+        let source = |&model: &usize| SliceSource {
+            model: self.model(model),
+            layer_range,
+            parameters: self.parameters(parts.method, Level::Model(model, Some(block))),
+        };
+        let outside = parts.base.filter(|base| !parts.members.contains(base));
+        let base = outside.map(|base| whole(&self.model(base), layer_range));
+        OutputSlice {
+            sources: parts.members.iter().map(source).chain(base).collect(),
+            base_model: None,
+            parameters: self.parameters(parts.method, Level::Block(block)),
+        }
+    }
+
+    /// mergekit-evolve's slerp: per block, from the expert of greatest `t` towards the second.
+    fn ranked(&self) -> Recipe {
+        let slices = self.blocks().map(|(block, layer_range)| {
+            let pull = |expert: usize| self.number("t", expert, block).unwrap_or(0.0);
+            let mut ranks: Vec<usize> = (0..self.space().experts.len()).collect();
+            // Stable: of equals the first in the file.
+            ranks.sort_by(|a, b| pull(*b).total_cmp(&pull(*a)));
+            let chosen: Vec<usize> = ranks.into_iter().take(2).collect();
+            let gap = chosen.iter().map(|expert| pull(*expert)).reduce(|a, b| a - b);
+            // The second of softmax(first, second).
+            let t = 1.0 / (1.0 + gap.unwrap_or(0.0).exp());
+            let models: Vec<ModelRef> =
+                chosen.iter().map(|expert| self.model(expert + 1)).collect();
+            OutputSlice {
+                sources: models.iter().map(|model| whole(model, layer_range)).collect(),
+                base_model: models.first().cloned(),
+                parameters: Parameters::from([("t", Setting::from(t))]),
+            }
+        });
+        let layout = Layout::Slices(slices.collect());
+        recipe(MergeMethod::Slerp, None, layout, Parameters::default())
     }
 
     fn passthrough(&self) -> Recipe {
+        let method = MergeMethod::Passthrough;
         let slices = self.blocks().map(|(block, layer_range)| {
-            let owner = self.category(GeneKey::Owner { block }).unwrap_or(0);
+            let model = self.category(GeneKey::Owner { block }).unwrap_or(0);
+            let parameters = self.parameters(method, Level::Model(model, Some(block)));
+            let model = self.model(model);
             OutputSlice {
-                sources: vec![whole(&self.model(owner), layer_range)],
+                sources: vec![SliceSource { model, layer_range, parameters }],
                 base_model: None,
                 parameters: Parameters::default(),
             }
         });
-        let layout = Layout::Slices(slices.collect());
-        recipe(MergeMethod::Passthrough, None, layout, Parameters::default())
+        recipe(method, None, Layout::Slices(slices.collect()), Parameters::default())
     }
 
-    /// 0 is the base model, `i + 1` expert `i`.
     fn model(&self, model: usize) -> ModelRef {
         match model.checked_sub(1) {
             None => self.space().base.clone(),
@@ -200,137 +220,26 @@ impl Reading<'_> {
     fn blocks(&self) -> impl Iterator<Item = (usize, LayerRange)> + '_ {
         let layers = self.decoder.layers;
         let size = match self.space().depth {
-            Depth::Blocks { layers_per_block } => layers_per_block,
-            Depth::ControlPoints(_) => layers.max(1),
+            Depth::Blocks { layers_per_block, .. } => layers_per_block,
+            Depth::ControlPoints(_) | Depth::PointPerBlock { .. } => layers.max(1),
         };
         (0..layers.div_ceil(size)).filter_map(move |block| {
             let start = block * size;
             LayerRange::new(start, (start + size).min(layers)).map(|range| (block, range))
         })
     }
-
-    fn parameters(
-        &self,
-        names: &[ParameterName],
-        expert: Option<usize>,
-        block: Option<usize>,
-    ) -> Parameters {
-        let mut parameters = Parameters::default();
-        for &name in names {
-            if let Some(setting) = self.setting(name, expert, block) {
-                parameters.set(name.as_str(), setting);
-            }
-        }
-        parameters
-    }
-
-    fn setting(
-        &self,
-        name: ParameterName,
-        expert: Option<usize>,
-        block: Option<usize>,
-    ) -> Option<Setting> {
-        let spec = self.space().parameters.get(&name)?;
-        let groups = &self.space().groups;
-        if !spec.per().contains(&Axis::Group) || groups.is_empty() {
-            // With no named group, the axis has the one value `all`.
-            let group = spec.per().contains(&Axis::Group).then_some(0);
-            let place = Place { expert, group, depth: block };
-            return self.along_depth(name, place).map(Setting::Everywhere);
-        }
-        let condition = |group: usize| {
-            let place = Place { expert, group: Some(group), depth: block };
-            let filter = groups.get(group).map(|group| group.filter().to_owned());
-            Some(Condition { filter, value: self.along_depth(name, place)? })
-        };
-        (0..=groups.len()).map(condition).collect::<Option<_>>().map(Setting::Conditional)
-    }
-
-    fn along_depth(&self, name: ParameterName, place: Place) -> Option<Profile> {
-        let spec = self.space().parameters.get(&name)?;
-        let layered = place
-            .group
-            .and_then(|group| self.space().groups.get(group))
-            .is_none_or(|group| TensorGroup::has_depth(*group));
-        let points = match self.space().depth {
-            Depth::ControlPoints(points) if spec.per().contains(&Axis::Depth) && layered => points,
-            _ => 1,
-        };
-        if points == 1 {
-            let depth = if layered { place.depth.or(Some(0)) } else { Some(0) };
-            return Some(Profile::Constant(yaml(self.value(name, Place { depth, ..place })?)));
-        }
-        let values = (0..points)
-            .map(|point| self.value(name, Place { depth: Some(point), ..place }).map(yaml))
-            .collect::<Option<Vec<_>>>()?;
-        Some(Profile::Gradient(values))
-    }
-
-    /// The value at `place`, whose axes that the parameter does not have are ignored.
-    fn value(&self, name: ParameterName, place: Place) -> Option<Choice> {
-        let spec = self.space().parameters.get(&name)?;
-        let along = |axis, coordinate: Option<usize>| {
-            if spec.per().contains(&axis) { coordinate } else { None }
-        };
-        let place = Place {
-            expert: along(Axis::Expert, place.expert),
-            group: along(Axis::Group, place.group),
-            depth: along(Axis::Depth, place.depth),
-        };
-        let gene = self.decoder.index.get(&GeneKey::Parameter(name, place));
-        match (spec, gene.and_then(|&i| self.genes.get(i))) {
-            (ParameterSpec::Fixed(choice), _) => Some(*choice),
-            (ParameterSpec::Range { .. }, Some(Gene::Real(value))) => Some(Choice::Number(*value)),
-            (ParameterSpec::Steps { low, step, .. }, Some(Gene::Integer(count))) => {
-                Some(Choice::Number(low + *count as f64 * step))
-            }
-            (ParameterSpec::Choices { choices, .. }, Some(Gene::Category(choice))) => {
-                choices.get(*choice).copied()
-            }
-            _ => None,
-        }
-    }
-}
-
-/// The recipe that gives `model` back unchanged.
-pub fn passthrough_of(model: &ModelRef) -> Recipe {
-    let entry = ModelEntry { model: model.clone(), parameters: Parameters::default() };
-    let layout = Layout::Models(vec![entry]);
-    recipe(MergeMethod::Passthrough, None, layout, Parameters::default())
-}
-
-/// The plain average of the experts: the merge that everybody tries first.
-pub fn uniform_average(space: &SearchSpace) -> Recipe {
-    let entries = space.experts.iter().map(|expert| {
-        let mut parameters = Parameters::default();
-        let one = Setting::Everywhere(Profile::Constant(Value::Number(1.0)));
-        parameters.set(ParameterName::Weight.as_str(), one);
-        ModelEntry { model: expert.model.clone(), parameters }
-    });
-    let layout = Layout::Models(entries.collect());
-    recipe(MergeMethod::Linear, None, layout, Parameters::default())
 }
 
 fn whole(model: &ModelRef, layer_range: LayerRange) -> SliceSource {
     SliceSource { model: model.clone(), layer_range, parameters: Parameters::default() }
 }
 
-fn recipe(
+pub(super) fn recipe(
     merge_method: MergeMethod,
     base_model: Option<ModelRef>,
     layout: Layout,
     parameters: Parameters,
 ) -> Recipe {
-    let recipe = match layout {
-        Layout::Models(models) => Recipe::of_models(merge_method, models),
-        Layout::Slices(slices) => Recipe::of_slices(merge_method, slices),
-    };
-    Recipe { base_model, parameters, dtype: Some(Dtype::F32), ..recipe }
-}
-
-fn yaml(choice: Choice) -> Value {
-    match choice {
-        Choice::Number(number) => Value::Number(number),
-        Choice::Boolean(value) => Value::Bool(value),
-    }
+    let empty = Recipe::of_models(merge_method, Vec::new());
+    Recipe { base_model, layout, parameters, dtype: Some(Dtype::F32), ..empty }
 }

@@ -2,10 +2,17 @@
 //!
 //! The optimizer deals in [`Genotype`]s only; what a gene means is known here and in [`crate::space`].
 
+mod baselines;
 mod decode;
+mod error;
+mod filters;
+mod values;
 
 pub use crate::space::{Dimension, Domain};
-pub use decode::{Decoder, passthrough_of, uniform_average};
+pub use baselines::{passthrough_of, uniform_average};
+pub use decode::Decoder;
+pub use error::DecoderError;
+pub use filters::GroupFilters;
 
 /// One gene's value.
 #[derive(Debug, Clone, Copy, PartialEq)]

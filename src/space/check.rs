@@ -1,16 +1,17 @@
-//! Raw → checked: every rule a search space must keep, and what is said when it does not.
+//! Raw → checked: the rules for each key of a search space, and what is said when one is broken.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::error::Blame;
-use super::parameter;
+use super::model_ref::model_ref;
 use super::raw::{RawMerge, RawOptimizer, RawSpace, RawTasks};
-use super::{
-    Axis, Depth, DocLimits, Expert, Objective, OptimizerChoice, ParameterName, SearchSpace,
-    SpaceError, TensorGroup,
-};
-use crate::recipe::{MergeMethod, ModelRef};
+use super::{Depth, DocLimits, Expert, Objective, OptimizerChoice, SearchSpace, SpaceError};
+use super::{genes, group, together};
+use crate::recipe::MergeMethod;
+
+/// Rows of a run that are no expert's.
+pub(super) const RESERVED: [&str; 3] = ["base", "uniform", "winner"];
 
 /// Checks a parsed file; relative folders are taken from `file`'s own folder.
 pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceError> {
@@ -21,7 +22,7 @@ pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceErro
     let methods = check_methods(&blame, &raw.merge.methods)?;
     let mut parameters = BTreeMap::new();
     for (key, value) in &raw.parameters {
-        let (name, spec) = parameter::check(&blame, key, value)?;
+        let (name, spec) = genes::check(&blame, key, value, &methods)?;
         parameters.insert(name, spec);
     }
     let space = SearchSpace {
@@ -30,35 +31,18 @@ pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceErro
         experts,
         methods,
         choose_experts: raw.merge.choose_experts,
-        groups: check_groups(&blame, &raw.merge.groups)?,
+        groups: group::check(&blame, &raw.merge.groups)?,
         depth: check_depth(&blame, &raw.merge)?,
         parameters,
         tasks: check_tasks(&blame, &raw.tasks, folder)?,
         docs: check_docs(&blame, &raw.tasks)?,
         objectives: check_objectives(&blame, raw.objectives.as_deref())?,
         optimizer: check_optimizer(&blame, &raw.optimizer)?,
+        tokenizer_source: None,
+        notes: Vec::new(),
     };
-    check_distinct(&blame, &space.base, &space.experts)?;
-    check_together(&blame, &space)?;
+    together::check(&blame, &space)?;
     Ok(space)
-}
-
-/// An existing folder (relative to the space file) wins; anything else is left for the hub.
-fn model_ref(
-    blame: &Blame<'_>,
-    key: &str,
-    word: &str,
-    folder: &Path,
-) -> Result<ModelRef, SpaceError> {
-    let path = folder.join(word);
-    let model = if path.exists() || word.starts_with(['.', '/']) {
-        ModelRef::new(std::path::absolute(&path).unwrap_or(path).display().to_string())
-    } else {
-        ModelRef::new(word)
-    };
-    model.map_err(|error| {
-        blame.value(key, format!("{word:?}"), format!("a folder or a hub id ({error})"))
-    })
 }
 
 fn check_name(blame: &Blame<'_>, key: &str, name: &str) -> Result<(), SpaceError> {
@@ -82,13 +66,12 @@ fn check_experts(
             "at least one `name = \"folder or hub id\"`",
         ));
     }
-    let reserved = ["base", "uniform", "winner"];
     table
         .iter()
         .map(|(name, value)| {
             let key = format!("models.experts.{name}");
             check_name(blame, &key, name)?;
-            if reserved.contains(&name.as_str()) {
+            if RESERVED.contains(&name.as_str()) {
                 return Err(blame.value(
                     &key,
                     "a reserved row name",
@@ -122,20 +105,6 @@ fn check_methods(blame: &Blame<'_>, words: &[String]) -> Result<Vec<MergeMethod>
     Ok(methods)
 }
 
-fn check_groups(blame: &Blame<'_>, words: &[String]) -> Result<Vec<TensorGroup>, SpaceError> {
-    let mut groups = Vec::new();
-    for word in words {
-        match TensorGroup::ALL.into_iter().find(|group| group.as_str() == word) {
-            Some(group) if !groups.contains(&group) => groups.push(group),
-            _ => {
-                let valid = "each at most once of attention, mlp, norms, embeddings, head";
-                return Err(blame.value("merge.groups", format!("`{word}`"), valid));
-            }
-        }
-    }
-    Ok(groups)
-}
-
 fn check_depth(blame: &Blame<'_>, merge: &RawMerge) -> Result<Depth, SpaceError> {
     let count = |key: &str, value: i64| match usize::try_from(value) {
         Ok(count @ 1..=1000) => Ok(count),
@@ -145,7 +114,7 @@ fn check_depth(blame: &Blame<'_>, merge: &RawMerge) -> Result<Depth, SpaceError>
         (None, None) => Ok(Depth::ControlPoints(1)),
         (Some(points), None) => count("merge.control_points", points).map(Depth::ControlPoints),
         (None, Some(layers)) => count("merge.layer_granularity", layers)
-            .map(|layers_per_block| Depth::Blocks { layers_per_block }),
+            .map(|layers_per_block| Depth::Blocks { layers_per_block, must_divide: false }),
         (Some(_), Some(_)) => Err(blame.value(
             "merge.control_points",
             "given together with `layer_granularity`",
@@ -230,92 +199,4 @@ fn check_optimizer(blame: &Blame<'_>, raw: &RawOptimizer) -> Result<OptimizerCho
         return Err(blame.value("optimizer.sigma", sigma, valid));
     }
     Ok(OptimizerChoice { name: raw.name.clone(), population, sigma: raw.sigma })
-}
-
-/// Rules that span several keys.
-fn check_together(blame: &Blame<'_>, space: &SearchSpace) -> Result<(), SpaceError> {
-    use MergeMethod as M;
-    let methods = &space.methods;
-    let weighted = methods.iter().any(|m| !matches!(m, M::Slerp | M::Passthrough));
-    let needs = |name: ParameterName, needed: bool, why: &str| {
-        if needed && !space.parameters.contains_key(&name) {
-            let key = format!("parameters.{}", name.as_str());
-            return Err(blame.value(&key, "missing", why));
-        }
-        Ok(())
-    };
-    needs(ParameterName::Weight, weighted, "a number or a range; the methods listed need it")?;
-    needs(ParameterName::T, methods.contains(&M::Slerp), "a number or a range; slerp needs it")?;
-    for name in space.parameters.keys() {
-        require_effect(blame, *name, methods)?;
-    }
-    require_axes_used(blame, space)?;
-    if methods.contains(&M::Passthrough) && !matches!(space.depth, Depth::Blocks { .. }) {
-        let valid = "set with method passthrough: one expert owns each block of layers";
-        return Err(blame.value("merge.layer_granularity", "missing", valid));
-    }
-    if space.choose_experts && space.experts.len() < 2 {
-        return Err(blame.value("merge.choose_experts", "true with one expert", "false"));
-    }
-    Ok(())
-}
-
-/// A parameter that no listed method looks up would be a gene without effect.
-fn require_effect(
-    blame: &Blame<'_>,
-    name: ParameterName,
-    methods: &[MergeMethod],
-) -> Result<(), SpaceError> {
-    let users: Vec<&str> = MergeMethod::ALL
-        .iter()
-        .filter(|method| name.is_used_by(**method))
-        .map(|method| method.as_str())
-        .collect();
-    if methods.iter().any(|method| name.is_used_by(*method)) {
-        return Ok(());
-    }
-    let key = format!("parameters.{}", name.as_str());
-    Err(blame.value(&key, "without effect", format!("only with method {}", users.join(", "))))
-}
-
-/// Groups, control points and blocks that no parameter differs by would be silently ignored.
-fn require_axes_used(blame: &Blame<'_>, space: &SearchSpace) -> Result<(), SpaceError> {
-    let used = |axis| space.parameters.values().any(|spec| spec.per().contains(&axis));
-    if !space.groups.is_empty() && !used(Axis::Group) {
-        let valid = "left out, or some parameter with \"group\" in its `per`";
-        return Err(blame.value("merge.groups", "without effect", valid));
-    }
-    if space.depth != Depth::ControlPoints(1)
-        && !used(Axis::Depth)
-        && !space.methods.contains(&MergeMethod::Passthrough)
-    {
-        let valid = "left out, or some parameter with \"depth\" in its `per`";
-        let key = match space.depth {
-            Depth::ControlPoints(_) => "merge.control_points",
-            Depth::Blocks { .. } => "merge.layer_granularity",
-        };
-        return Err(blame.value(key, "without effect", valid));
-    }
-    Ok(())
-}
-
-/// The same weights twice would be one expert counted double.
-fn check_distinct(
-    blame: &Blame<'_>,
-    base: &ModelRef,
-    experts: &[Expert],
-) -> Result<(), SpaceError> {
-    for (i, expert) in experts.iter().enumerate() {
-        let twin = experts[..i].iter().find(|other| other.model == expert.model);
-        let twin = twin.map(|other| other.name.as_str());
-        if let Some(twin) = twin.or((expert.model == *base).then_some("base")) {
-            let key = format!("models.experts.{}", expert.name);
-            return Err(blame.value(
-                &key,
-                format!("the same model as {twin}"),
-                "a model of its own",
-            ));
-        }
-    }
-    Ok(())
 }

@@ -1,8 +1,8 @@
 //! From a space to its list of genes.
 
 use super::parameter::{Axis, ParameterName, ParameterSpec};
-use super::{Depth, Dimension, Domain, SearchSpace, TensorGroup};
-use crate::recipe::MergeMethod;
+use super::{Depth, Dimension, Domain, Group, SearchSpace};
+use crate::recipe::{BaseUse, MergeMethod};
 
 /// Where a value applies; `None` = everywhere along that axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -22,8 +22,10 @@ pub enum GeneKey {
     Method,
     /// Whether an expert takes part.
     TakesPart { expert: usize },
-    /// Which two models slerp interpolates.
+    /// Which two models a method merges that takes a base and one other (slerp, nearswap, arcee_fusion).
     Pair,
+    /// Which two experts nuslerp merges.
+    ExpertPair,
     /// Which model a block of layers is taken from (passthrough).
     Owner { block: usize },
     /// A merge parameter's value.
@@ -45,13 +47,12 @@ impl SearchSpace {
                 genes.push((GeneKey::TakesPart { expert }, dimension));
             }
         }
-        let pairs = self.pairs();
-        if self.methods.contains(&MergeMethod::Slerp) && pairs.len() > 1 {
-            let choices = pairs
-                .iter()
-                .map(|&(a, b)| format!("{}+{}", self.model_name(a), self.model_name(b)))
-                .collect();
-            genes.push((GeneKey::Pair, categorical("pair".to_owned(), choices)));
+        let paired = self.methods.iter().any(|method| takes_pair(*method));
+        if paired && !self.ranks_experts() {
+            genes.extend(self.pair_gene(GeneKey::Pair, "pair", &self.pairs()));
+        }
+        if self.methods.contains(&MergeMethod::Nuslerp) {
+            genes.extend(self.pair_gene(GeneKey::ExpertPair, "expert_pair", &self.expert_pairs()));
         }
         if self.methods.contains(&MergeMethod::Passthrough) {
             let names: Vec<_> = (0..=self.experts.len()).map(|m| self.model_name(m)).collect();
@@ -79,14 +80,34 @@ impl SearchSpace {
     pub fn depth_count(&self, layers: usize) -> usize {
         match self.depth {
             Depth::ControlPoints(points) => points,
-            Depth::Blocks { layers_per_block } => layers.div_ceil(layers_per_block),
+            Depth::Blocks { layers_per_block, .. } | Depth::PointPerBlock { layers_per_block } => {
+                layers.div_ceil(layers_per_block)
+            }
         }
     }
 
-    /// All pairs of models that slerp can join: 0 is the base model, `i + 1` expert `i`.
+    /// All pairs of models, the first of which is taken for the base: 0 is the base model, `i + 1` expert `i`.
     pub fn pairs(&self) -> Vec<(usize, usize)> {
         let models = self.experts.len() + 1;
         (0..models).flat_map(|a| (a + 1..models).map(move |b| (a, b))).collect()
+    }
+
+    /// Those without the base model.
+    pub fn expert_pairs(&self) -> Vec<(usize, usize)> {
+        self.pairs().into_iter().filter(|(first, _)| *first > 0).collect()
+    }
+
+    /// None where there is nothing to choose.
+    fn pair_gene(
+        &self,
+        key: GeneKey,
+        name: &str,
+        pairs: &[(usize, usize)],
+    ) -> Option<(GeneKey, Dimension)> {
+        let choice =
+            |&(a, b): &(usize, usize)| format!("{}+{}", self.model_name(a), self.model_name(b));
+        let choices = pairs.iter().map(choice).collect();
+        (pairs.len() > 1).then(|| (key, categorical(name.to_owned(), choices)))
     }
 
     /// `base`, or the name of expert `model - 1`.
@@ -118,7 +139,7 @@ impl SearchSpace {
 
     fn has_depth(&self, group: Option<usize>) -> bool {
         let group = group.and_then(|group| self.groups.get(group));
-        group.is_none_or(|group| TensorGroup::has_depth(*group))
+        group.is_none_or(Group::has_depth)
     }
 
     fn gene_name(&self, name: ParameterName, place: Place) -> String {
@@ -134,6 +155,11 @@ impl SearchSpace {
         }
         words.join(".")
     }
+}
+
+/// Whether the method merges one model with a base.
+pub fn takes_pair(method: MergeMethod) -> bool {
+    method.base() == BaseUse::Required && method.count().most == 1
 }
 
 fn categorical(name: String, choices: Vec<String>) -> Dimension {

@@ -1,24 +1,37 @@
-//! The search space: which merges may be tried, as a person writes it (TOML) and as the search reads it.
+//! The search space: which merges may be tried, as a person writes it (TOML, or mergekit-evolve's YAML) and as the search
+//! reads it.
 //!
 //! A file becomes a raw form that has only been parsed, and then a [`SearchSpace`] that is known to make sense: every
-//! [`Dimension`] of it can be decoded (see [`crate::genome`]). Numbers only; no tensor is seen here.
+//! [`Dimension`] of it can be decoded (see [`crate::genome`]). Which parameters there are, and what they may be, is
+//! [`crate::recipe`]'s table of merge methods. Numbers only; no tensor is seen here.
 
 mod check;
 mod dimensions;
 mod domain;
 mod error;
+mod evolve;
+mod evolve_tasks;
+mod genes;
+mod group;
+mod model_ref;
+mod note;
 mod parameter;
 mod raw;
+mod together;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::recipe::{MergeMethod, ModelRef};
 
-pub use dimensions::{GeneKey, Place};
+pub use dimensions::{GeneKey, Place, takes_pair};
 pub use domain::{Dimension, Domain};
 pub use error::SpaceError;
+pub use group::Group;
+pub use note::Note;
 pub use parameter::{Axis, Choice, ParameterName, ParameterSpec};
+
+pub use crate::units::TensorGroup;
 
 use raw::RawSpace;
 
@@ -31,60 +44,16 @@ pub struct Expert {
     pub model: ModelRef,
 }
 
-/// Tensors that share a role in every layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TensorGroup {
-    /// Self-attention projections.
-    Attention,
-    /// Feed-forward projections.
-    Mlp,
-    /// All norms, the final one too.
-    Norms,
-    /// Token embeddings.
-    Embeddings,
-    /// Output projection, where it is not tied to the embeddings.
-    Head,
-}
-
-impl TensorGroup {
-    const ALL: [TensorGroup; 5] =
-        [Self::Attention, Self::Mlp, Self::Norms, Self::Embeddings, Self::Head];
-
-    /// The word in the space file and in gene names.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Attention => "attention",
-            Self::Mlp => "mlp",
-            Self::Norms => "norms",
-            Self::Embeddings => "embeddings",
-            Self::Head => "head",
-        }
-    }
-
-    /// mergekit's filter: the substring that the names of these tensors share in Llama-type checkpoints.
-    pub fn filter(self) -> &'static str {
-        match self {
-            Self::Attention => "self_attn",
-            Self::Mlp => "mlp",
-            Self::Norms => "norm",
-            Self::Embeddings => "embed_tokens",
-            Self::Head => "lm_head",
-        }
-    }
-
-    /// Whether there is one such group per layer.
-    pub fn has_depth(self) -> bool {
-        !matches!(self, Self::Embeddings | Self::Head)
-    }
-}
-
 /// How values vary over the layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
     /// mergekit's gradients: so many values, linearly interpolated from the first to the last layer.
     ControlPoints(usize),
-    /// Blocks of so many layers; the last block takes what is left.
-    Blocks { layers_per_block: usize },
+    /// Blocks of so many layers. Where they need not divide the number of layers, the last block takes what is left.
+    Blocks { layers_per_block: usize, must_divide: bool },
+    /// A gradient with as many points as there are blocks of so many layers (mergekit-evolve's `smooth`); they must
+    /// divide the number of layers.
+    PointPerBlock { layers_per_block: usize },
 }
 
 /// What a front is made of besides the geometric mean of accuracies, which always is its first axis.
@@ -131,11 +100,12 @@ pub struct SearchSpace {
     pub methods: Vec<MergeMethod>,
     /// Makes a categorical gene `expert.<name>` (in, out) for each expert.
     pub choose_experts: bool,
-    /// Groups with values of their own; all other tensors form the group `rest`.
-    pub groups: Vec<TensorGroup>,
+    /// Groups with values of their own, the first that a tensor fits counts; all other tensors form the group `rest`.
+    pub groups: Vec<Group>,
     /// How values vary over the layers.
     pub depth: Depth,
-    /// What is fixed and what is searched.
+    /// What is fixed and what is searched. slerp's `t` along [`Axis::Expert`] (from mergekit-evolve only) is not the
+    /// position but each expert's pull: see [`SearchSpace::ranks_experts`].
     pub parameters: BTreeMap<ParameterName, ParameterSpec>,
     /// Task folders, as given (relative ones resolved against the file).
     pub tasks: Vec<PathBuf>,
@@ -145,6 +115,10 @@ pub struct SearchSpace {
     pub objectives: Vec<Objective>,
     /// How it is searched.
     pub optimizer: OptimizerChoice,
+    /// Handed on to the recipes.
+    pub tokenizer_source: Option<String>,
+    /// What the file asks for and is done otherwise; for the user to read before the search starts.
+    pub notes: Vec<Note>,
 }
 
 impl SearchSpace {
@@ -158,15 +132,28 @@ impl SearchSpace {
         Self::parse(&text, file)
     }
 
-    /// Checks the text of a file; relative folders are taken from `file`'s own folder.
+    /// Checks the text of a file: mergekit-evolve's YAML where `file` ends in `.yaml` or `.yml`, else TOML. Relative
+    /// folders are taken from `file`'s own folder.
     ///
     /// # Errors
     /// As [`SearchSpace::load`].
     pub fn parse(text: &str, file: &Path) -> Result<Self, SpaceError> {
-        let raw: RawSpace = toml::from_str(text).map_err(|error| SpaceError::Syntax {
+        let syntax = |message: String| SpaceError::Syntax {
             file: file.to_owned(),
-            message: error.to_string().trim_end().to_owned(),
-        })?;
+            message: message.trim_end().to_owned(),
+        };
+        if file.extension().is_some_and(|ending| ending == "yaml" || ending == "yml") {
+            let raw = serde_saphyr::from_str(text).map_err(|error| syntax(error.to_string()))?;
+            return evolve::check(raw, file);
+        }
+        let raw: RawSpace = toml::from_str(text).map_err(|error| syntax(error.to_string()))?;
         check::check(raw, file)
+    }
+
+    /// Whether slerp interpolates, in each block of layers, the two experts of greatest `t`, at the softmax of the two,
+    /// as mergekit-evolve has it, instead of the pair that a gene names.
+    pub fn ranks_experts(&self) -> bool {
+        let t = self.parameters.iter().find(|(name, _)| name.as_str() == "t");
+        t.is_some_and(|(_, spec)| spec.per().contains(&Axis::Expert))
     }
 }

@@ -1,83 +1,80 @@
-//! Merge parameters that a space can fix or turn into genes.
+//! Merge parameters that a space can fix or turn into genes: their names, and where their values come from.
 
-use super::error::{Blame, SpaceError};
-use super::raw::{RawChoice, RawGenes, RawParameter};
-use crate::recipe::MergeMethod;
+use crate::recipe::{Kind, MergeMethod, Scope};
 
-/// A parameter of mergekit's merge methods (or of the random masks) that a space can name.
+/// A parameter of some merge method, or the seed of the random masks. Ordered as the methods' table first names them; the
+/// seed is last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ParameterName {
-    /// Weight of an expert.
-    Weight,
-    /// Share of an expert's delta that is kept.
-    Density,
-    /// Factor on the merged delta.
-    Lambda,
-    /// Interpolation position of slerp.
-    T,
-    /// Divide by the sum of weights.
-    Normalize,
-    /// Rescale after random masks.
-    Rescale,
-    /// Seed of dare's random masks.
-    MaskSeed,
+pub struct ParameterName {
+    rank: usize,
+    word: &'static str,
 }
 
+/// An entry of ours that mergekit keeps and never looks up.
+const MASK_SEED: &str = "mask_seed";
+
+/// Farther than this no weight, factor or threshold is searched, whatever its method allows.
+const FARTHEST: f64 = 10.0;
+
 impl ParameterName {
-    pub(super) const ALL: [ParameterName; 7] = [
-        Self::Weight,
-        Self::Density,
-        Self::Lambda,
-        Self::T,
-        Self::Normalize,
-        Self::Rescale,
-        Self::MaskSeed,
-    ];
+    /// Every name there is, in order.
+    pub fn all() -> Vec<ParameterName> {
+        let mut words: Vec<&'static str> = Vec::new();
+        let table = MergeMethod::ALL.iter().flat_map(|method| method.parameters());
+        for word in table.map(|parameter| parameter.name).chain([MASK_SEED]) {
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+        words.into_iter().enumerate().map(|(rank, word)| ParameterName { rank, word }).collect()
+    }
+
+    /// The parameter of that name.
+    pub fn find(word: &str) -> Option<ParameterName> {
+        ParameterName::all().into_iter().find(|name| name.word == word)
+    }
 
     /// The word in the space file and, `mask_seed` apart, in mergekit's YAML.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Weight => "weight",
-            Self::Density => "density",
-            Self::Lambda => "lambda",
-            Self::T => "t",
-            Self::Normalize => "normalize",
-            Self::Rescale => "rescale",
-            Self::MaskSeed => "mask_seed",
-        }
+        self.word
     }
 
-    /// Axes along which mergekit lets the parameter differ.
-    fn axes(self) -> &'static [Axis] {
-        match self {
-            Self::Weight | Self::Density => &[Axis::Expert, Axis::Group, Axis::Depth],
-            Self::T => &[Axis::Group, Axis::Depth],
-            Self::Lambda | Self::Normalize | Self::Rescale | Self::MaskSeed => &[],
-        }
-    }
-
-    /// Smallest and largest value that has a meaning.
-    fn bounds(self) -> (f64, f64) {
-        match self {
-            Self::Weight | Self::Lambda => (-10.0, 10.0),
-            Self::Density | Self::T => (0.0, 1.0),
-            Self::Normalize | Self::Rescale => (0.0, 1.0),
-            Self::MaskSeed => (0.0, 4_294_967_295.0),
-        }
-    }
-
-    /// Whether the method looks the parameter up.
-    pub(super) fn is_used_by(self, method: MergeMethod) -> bool {
-        match self {
-            Self::MaskSeed => method.is_random(),
+    /// Whether the method's result depends on it.
+    pub fn is_used_by(self, method: MergeMethod) -> bool {
+        match self.word {
+            MASK_SEED => method.is_random(),
             // mergekit accepts these two and does nothing with them.
-            Self::Density | Self::Rescale if method == MergeMethod::TaskArithmetic => false,
-            _ => method.parameters().contains(&self.as_str()),
+            "density" | "rescale" if method == MergeMethod::TaskArithmetic => false,
+            word => method.parameter(word).is_some(),
         }
     }
 
-    fn is_switch(self) -> bool {
-        matches!(self, Self::Normalize | Self::Rescale)
+    /// What the method allows; `None` where the parameter is not the method's.
+    pub(super) fn kind(self, method: MergeMethod) -> Option<Kind> {
+        if self.word == MASK_SEED {
+            return method.is_random().then_some(Kind::Whole { least: 0, most: u32::MAX });
+        }
+        method.parameter(self.word).map(|parameter| parameter.kind)
+    }
+
+    /// Smallest and largest value that a space may name for one method.
+    pub(super) fn limits(self, kind: Kind) -> (f64, f64) {
+        match kind {
+            Kind::Truth => (0.0, 1.0),
+            Kind::Whole { least, most } => (least.into(), most.into()),
+            // mergekit takes a density above 1 for 1, which would make genes without effect.
+            Kind::Real { least, .. } if self.word == "density" => (least, 1.0),
+            Kind::Real { least, most } => (least.max(-FARTHEST), most.min(FARTHEST)),
+        }
+    }
+
+    /// Axes along which mergekit lets the parameter differ in one method.
+    pub(super) fn axes(self, method: MergeMethod) -> &'static [Axis] {
+        match method.parameter(self.word).map(|parameter| parameter.scope) {
+            Some(Scope::PerModel) => &[Axis::Expert, Axis::Group, Axis::Depth],
+            Some(Scope::Shared) => &[Axis::Group, Axis::Depth],
+            None => &[],
+        }
     }
 }
 
@@ -93,7 +90,7 @@ pub enum Axis {
 }
 
 impl Axis {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Axis::Expert => "expert",
             Axis::Group => "group",
@@ -143,174 +140,4 @@ impl ParameterSpec {
             | ParameterSpec::Choices { per, .. } => per,
         }
     }
-}
-
-/// Raw → checked, for one entry of `[parameters]`.
-pub(super) fn check(
-    blame: &Blame<'_>,
-    key: &str,
-    raw: &RawParameter,
-) -> Result<(ParameterName, ParameterSpec), SpaceError> {
-    let name =
-        ParameterName::ALL.into_iter().find(|name| name.as_str() == key).ok_or_else(|| {
-            let valid: Vec<_> = ParameterName::ALL.iter().map(|name| name.as_str()).collect();
-            blame.value("parameters", format!("`{key}`"), valid.join(", "))
-        })?;
-    let key = format!("parameters.{key}");
-    let spec = match raw {
-        RawParameter::Number(number) => {
-            ParameterSpec::Fixed(number_choice(blame, &key, name, *number)?)
-        }
-        RawParameter::Boolean(value) => {
-            ParameterSpec::Fixed(boolean_choice(blame, &key, name, *value)?)
-        }
-        RawParameter::Genes(genes) => check_genes(blame, &key, name, genes)?,
-    };
-    Ok((name, spec))
-}
-
-fn number_choice(
-    blame: &Blame<'_>,
-    key: &str,
-    name: ParameterName,
-    number: f64,
-) -> Result<Choice, SpaceError> {
-    if name.is_switch() {
-        return Err(blame.value(key, number, "true or false"));
-    }
-    let (low, high) = name.bounds();
-    if !(low..=high).contains(&number) {
-        return Err(blame.value(key, number, format!("a number in [{low}, {high}]")));
-    }
-    if name == ParameterName::MaskSeed && number.fract() != 0.0 {
-        return Err(blame.value(key, number, "a whole number"));
-    }
-    Ok(Choice::Number(number))
-}
-
-fn boolean_choice(
-    blame: &Blame<'_>,
-    key: &str,
-    name: ParameterName,
-    value: bool,
-) -> Result<Choice, SpaceError> {
-    if name.is_switch() {
-        return Ok(Choice::Boolean(value));
-    }
-    Err(blame.value(key, value, "a number, or a table with `range` or `choices`"))
-}
-
-fn check_genes(
-    blame: &Blame<'_>,
-    key: &str,
-    name: ParameterName,
-    genes: &RawGenes,
-) -> Result<ParameterSpec, SpaceError> {
-    let per = check_axes(blame, key, name, &genes.per)?;
-    match (&genes.range, &genes.choices) {
-        (Some(range), None) => check_range(blame, key, name, genes, *range, per),
-        (None, Some(choices)) => check_choices(blame, key, name, genes, choices, per),
-        (Some(_), Some(_)) => {
-            Err(blame.value(key, "a table with both `range` and `choices`", "one of the two"))
-        }
-        (None, None) => Err(blame.value(
-            key,
-            "a table with neither `range` nor `choices`",
-            "{ range = [low, high], initial = x, step = s, per = [...] } or { choices = [...] }",
-        )),
-    }
-}
-
-fn check_axes(
-    blame: &Blame<'_>,
-    key: &str,
-    name: ParameterName,
-    words: &[String],
-) -> Result<Vec<Axis>, SpaceError> {
-    let valid = name.axes();
-    let shown = || match valid {
-        [] => "no axes: mergekit has this parameter once per recipe".to_owned(),
-        axes => axes.iter().map(|axis| axis.as_str()).collect::<Vec<_>>().join(", "),
-    };
-    let mut axes = Vec::new();
-    for word in words {
-        let axis = valid.iter().find(|axis| axis.as_str() == word);
-        match axis {
-            Some(axis) if !axes.contains(axis) => axes.push(*axis),
-            _ => return Err(blame.value(&format!("{key}.per"), format!("`{word}`"), shown())),
-        }
-    }
-    Ok(axes)
-}
-
-fn check_range(
-    blame: &Blame<'_>,
-    key: &str,
-    name: ParameterName,
-    genes: &RawGenes,
-    (low, high): (f64, f64),
-    per: Vec<Axis>,
-) -> Result<ParameterSpec, SpaceError> {
-    let shown = format!("[{low}, {high}]");
-    if name.is_switch() {
-        return Err(blame.value(key, shown, "true, false, or { choices = [true, false] }"));
-    }
-    let (least, most) = name.bounds();
-    if !(low < high && least <= low && high <= most) {
-        let valid = format!("low < high, both in [{least}, {most}]");
-        return Err(blame.value(&format!("{key}.range"), shown, valid));
-    }
-    if let Some(initial) = genes.initial
-        && !(low..=high).contains(&initial)
-    {
-        return Err(blame.value(
-            &format!("{key}.initial"),
-            initial,
-            format!("a number in {shown}"),
-        ));
-    }
-    let step = match (genes.step, name) {
-        (None, ParameterName::MaskSeed) => Some(1.0),
-        (step, _) => step,
-    };
-    let Some(step) = step else {
-        return Ok(ParameterSpec::Range { low, high, initial: genes.initial, per });
-    };
-    // A hair of tolerance: 0.1 does not divide 1 in binary.
-    let last = ((high - low) / step + 1e-9).floor();
-    if !(step > 0.0 && (1.0..=1e6).contains(&last)) {
-        let valid = format!("a positive number that fits into {shown} at least once");
-        return Err(blame.value(&format!("{key}.step"), step, valid));
-    }
-    if name == ParameterName::MaskSeed && (low.fract() != 0.0 || step.fract() != 0.0) {
-        return Err(blame.value(key, format!("{shown} by {step}"), "whole numbers"));
-    }
-    // The last step may fall short of the high end, and the start is on a step.
-    let initial = genes.initial.map(|initial| ((initial - low) / step).round().min(last));
-    Ok(ParameterSpec::Steps { low, step, last: last as i64, initial, per })
-}
-
-fn check_choices(
-    blame: &Blame<'_>,
-    key: &str,
-    name: ParameterName,
-    genes: &RawGenes,
-    choices: &[RawChoice],
-    per: Vec<Axis>,
-) -> Result<ParameterSpec, SpaceError> {
-    if genes.step.is_some() || genes.initial.is_some() {
-        return Err(blame.value(key, "`choices` with `step` or `initial`", "`choices` alone"));
-    }
-    let key = format!("{key}.choices");
-    if choices.len() < 2 {
-        return Err(blame.value(&key, format!("{} long", choices.len()), "at least two values"));
-    }
-    let choices = choices
-        .iter()
-        .map(|choice| match choice {
-            RawChoice::Number(number) => number_choice(blame, &key, name, *number),
-            RawChoice::Boolean(value) => boolean_choice(blame, &key, name, *value),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(ParameterSpec::Choices { choices, per })
 }

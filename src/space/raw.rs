@@ -37,7 +37,7 @@ pub(super) struct RawMerge {
     #[serde(default)]
     pub choose_experts: bool,
     #[serde(default)]
-    pub groups: Vec<String>,
+    pub groups: Vec<RawGroup>,
     #[serde(default)]
     pub control_points: Option<i64>,
     #[serde(default)]
@@ -65,6 +65,13 @@ pub(super) struct RawOptimizer {
     pub population: Option<i64>,
     #[serde(default)]
     pub sigma: Option<f64>,
+}
+
+/// A word, or a table `{ filter = "..." }`.
+#[derive(Debug, Clone)]
+pub(super) enum RawGroup {
+    Name(String),
+    Filter(String),
 }
 
 /// A parameter's right-hand side: a number, a boolean, or a table that makes genes of it.
@@ -122,6 +129,33 @@ impl<'de> Visitor<'de> for ParameterVisitor {
     }
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawParameter, A::Error> {
         RawGenes::deserialize(MapAccessDeserializer::new(map)).map(RawParameter::Genes)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawGroup {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(GroupVisitor)
+    }
+}
+
+struct GroupVisitor;
+
+impl<'de> Visitor<'de> for GroupVisitor {
+    type Value = RawGroup;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a group, or { filter = \"part of the tensors' names\" }")
+    }
+    fn visit_str<E>(self, word: &str) -> Result<RawGroup, E> {
+        Ok(RawGroup::Name(word.to_owned()))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawGroup, A::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct RawFilter {
+            filter: String,
+        }
+        let raw = RawFilter::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(RawGroup::Filter(raw.filter))
     }
 }
 
