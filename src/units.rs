@@ -87,3 +87,43 @@ impl FromStr for Split {
             .ok_or_else(|| UnknownSplit(word.to_owned()))
     }
 }
+
+/// The kind of computation a tensor takes part in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TensorGroup {
+    /// Projections of the attention, with their biases and their query and key norms.
+    Attention,
+    /// Projections of the feed-forward block, routers and experts included.
+    Mlp,
+    /// Norms of the residual stream, the final one too.
+    Norm,
+    /// Token and position embeddings.
+    Embedding,
+    /// Everything between the last layer and the output but norms, where it is not tied to the embeddings.
+    Head,
+    /// Anything else.
+    Other,
+}
+
+impl TensorGroup {
+    /// Those that can be chosen, in the order in which filters are tried.
+    pub const NAMED: [TensorGroup; 5] =
+        [Self::Attention, Self::Mlp, Self::Norm, Self::Embedding, Self::Head];
+
+    /// The word in a space file and in gene names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Attention => "attention",
+            Self::Mlp => "mlp",
+            Self::Norm => "norms",
+            Self::Embedding => "embeddings",
+            Self::Head => "head",
+            Self::Other => "rest",
+        }
+    }
+
+    /// Whether there is one such group per layer.
+    pub fn has_depth(self) -> bool {
+        !matches!(self, Self::Embedding | Self::Head)
+    }
+}

@@ -2,6 +2,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::ArchitectureError;
+
 /// Why a folder is not a checkpoint that can be merged.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
@@ -54,6 +56,15 @@ pub enum CheckpointError {
         key: String,
         /// What it must be.
         expected: &'static str,
+    },
+    /// The layout of the tensors is unknown.
+    #[error("{}", path.display())]
+    Architecture {
+        /// `config.json`.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: ArchitectureError,
     },
     /// Truncated, or the header is malformed.
     #[error("{} is not a whole safetensors file", path.display())]

@@ -1,11 +1,11 @@
 //! A checkpoint is a folder of safetensors and a `config.json`: opened lazily, looked at, written.
 //!
-//! Weights come out as `f32`, row-major, whatever they are stored as. What a tensor is *for* is read off its name
-//! ([`TensorRole`]). How tensors are combined is [`crate::merge`]'s business.
+//! Weights come out as `f32`, row-major, whatever they are stored as. What a tensor is *for*, its [`Architecture`]
+//! says. How tensors are combined is [`crate::merge`]'s business.
+mod architecture;
 mod error;
 mod hub;
 mod open;
-mod role;
 mod tensor;
 mod write;
 
@@ -18,9 +18,9 @@ use std::sync::OnceLock;
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
+pub use architecture::{Architecture, ArchitectureError, Place, Position, Stack};
 pub use error::{CheckpointError, Found};
 pub use hub::{Hub, HubError};
-pub use role::{TensorGroup, TensorRole, in_layer};
 pub use tensor::{Dtype, TensorShape};
 pub use write::{OutputConfig, WriteError, write_checkpoint};
 
@@ -33,8 +33,7 @@ use tensor::StoredTensor;
 pub struct Checkpoint {
     dir: PathBuf,
     config: serde_json::Value,
-    layers: usize,
-    tied_head: bool,
+    architecture: Architecture,
     files: Vec<WeightFile>,
     tensors: BTreeMap<String, StoredTensor>,
     /// Filled when first asked for: it reads every byte.
@@ -50,12 +49,12 @@ struct WeightFile {
 impl Checkpoint {
     /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` lists.
     ///
-    /// With tied embeddings (`tie_word_embeddings`), a stored `lm_head.weight` is left out, as it has no effect.
-    /// So are the rotary tables (`rotary_emb.inv_freq`) of old Llama checkpoints.
+    /// Left out is what has no effect: tensors that are computed ([`Architecture::is_computed`]), masks of truth
+    /// values, and copies of a tied tensor ([`Architecture::copy_of`]) with the same content.
     ///
     /// # Errors
     /// No such folder; no safetensors in it; a file that is truncated, malformed or contradicts the index; no
-    /// `config.json` or no number of layers in it.
+    /// `config.json`, or an [`Architecture`] that cannot be told.
     pub fn open(dir: &Path) -> Result<Checkpoint, CheckpointError> {
         open::open(dir)
     }
@@ -70,14 +69,14 @@ impl Checkpoint {
         &self.config
     }
 
-    /// Number of transformer layers, from `config.json`.
-    pub fn layers(&self) -> usize {
-        self.layers
+    /// What its tensors are.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
     }
 
-    /// Whether the embedding is the output head too.
-    pub fn has_tied_head(&self) -> bool {
-        self.tied_head
+    /// Number of layers of the first stack: all of a decoder, an encoder-decoder's encoder.
+    pub fn layers(&self) -> usize {
+        self.architecture.stacks().first().map_or(0, |stack| stack.layers)
     }
 
     /// All tensors, by name.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -10,13 +11,10 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 
 use super::tensor::{StoredTensor, TensorShape};
-use super::{Checkpoint, CheckpointError, Dtype, WeightFile};
+use super::{Architecture, ArchitectureError, Checkpoint, CheckpointError, Dtype, WeightFile};
 
 /// Bytes of the header's length, at the start of a file.
 const LENGTH_BYTES: usize = 8;
-
-/// What `config.json` calls the number of layers.
-pub(super) const LAYER_KEYS: [&str; 3] = ["num_hidden_layers", "n_layer", "num_layers"];
 
 pub(super) fn open(dir: &Path) -> Result<Checkpoint, CheckpointError> {
     if !dir.is_dir() {
@@ -25,12 +23,23 @@ pub(super) fn open(dir: &Path) -> Result<Checkpoint, CheckpointError> {
     let (paths, index) = weight_files(dir)?;
     let config_path = dir.join("config.json");
     let config = read_json(&config_path)?;
-    let layers = layers(&config, &config_path)?;
-    let tied_head = config.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false);
     let files = paths.into_iter().map(WeightFile::open).collect::<Result<Vec<_>, _>>()?;
-    let tensors = tensor_table(&files, index.as_ref(), tied_head)?;
+    let listed = listed(&files, index.as_ref())?;
+    let architecture = Architecture::of(&config, listed.keys().map(String::as_str))
+        .map_err(|source| at_path(source, config_path))?;
+    require_listed(&files, index.as_ref(), &listed, &architecture)?;
+    let tensors = tensor_table(&files, &listed, &architecture)?;
     let (dir, digest) = (dir.to_owned(), OnceLock::new());
-    Ok(Checkpoint { dir, config, layers, tied_head, files, tensors, digest })
+    Ok(Checkpoint { dir, config, architecture, files, tensors, digest })
+}
+
+fn at_path(source: ArchitectureError, path: PathBuf) -> CheckpointError {
+    match source {
+        ArchitectureError::Count { key } => {
+            CheckpointError::Key { path, key, expected: "a whole number" }
+        }
+        source => CheckpointError::Architecture { path, source },
+    }
 }
 
 /// Tensor → file name, of a sharded checkpoint.
@@ -80,16 +89,6 @@ pub(super) fn read_json(path: &Path) -> Result<Value, CheckpointError> {
         .map_err(|source| CheckpointError::Json { path: path.to_owned(), source })
 }
 
-fn layers(config: &Value, path: &Path) -> Result<usize, CheckpointError> {
-    let layers = LAYER_KEYS.iter().find_map(|key| config.get(key)).and_then(Value::as_u64);
-    let wrong = || CheckpointError::Key {
-        path: path.to_owned(),
-        key: LAYER_KEYS[0].to_owned(),
-        expected: "a whole number",
-    };
-    layers.and_then(|layers| usize::try_from(layers).ok()).ok_or_else(wrong)
-}
-
 impl WeightFile {
     fn open(path: PathBuf) -> Result<WeightFile, CheckpointError> {
         // SAFETY: the contract of `Checkpoint`: its files are not changed while it is open.
@@ -101,40 +100,83 @@ impl WeightFile {
     }
 }
 
-fn tensor_table(
+/// A tensor as a header lists it, of whatever type.
+struct Listed {
+    dtype: safetensors::Dtype,
+    shape: Vec<usize>,
+    file: usize,
+    bytes: Range<usize>,
+}
+
+/// All tensors of all files that the index does not place elsewhere.
+fn listed(
     files: &[WeightFile],
     index: Option<&Index>,
-    tied_head: bool,
-) -> Result<BTreeMap<String, StoredTensor>, CheckpointError> {
-    let mut table = BTreeMap::new();
+) -> Result<BTreeMap<String, Listed>, CheckpointError> {
+    let mut all = BTreeMap::new();
     for (number, file) in files.iter().enumerate() {
         let belongs = |tensor: &str| match index {
             None => true,
             Some(index) => index.get(tensor).is_some_and(|name| file.path.ends_with(name)),
         };
-        let of_file =
-            read_header(number, file, |tensor| belongs(tensor) && has_effect(tensor, tied_head))?;
-        table.extend(of_file);
+        all.extend(read_header(number, file, belongs)?);
     }
-    require_listed(files, index, &table, tied_head)?;
+    Ok(all)
+}
+
+fn tensor_table(
+    files: &[WeightFile],
+    listed: &BTreeMap<String, Listed>,
+    architecture: &Architecture,
+) -> Result<BTreeMap<String, StoredTensor>, CheckpointError> {
+    let mut table = BTreeMap::new();
+    for (name, tensor) in listed {
+        if tensor.dtype == safetensors::Dtype::BOOL
+            || architecture.is_computed(name)
+            || is_copy(name, tensor, files, listed, architecture)
+        {
+            continue;
+        }
+        let dtype = Dtype::from_stored(tensor.dtype).ok_or_else(|| CheckpointError::Dtype {
+            path: files[tensor.file].path.clone(),
+            tensor: name.clone(),
+            dtype: format!("{:?}", tensor.dtype),
+        })?;
+        let shape = TensorShape { shape: tensor.shape.clone(), dtype };
+        let (file, bytes) = (tensor.file, tensor.bytes.clone());
+        table.insert(name.clone(), StoredTensor { shape, file, bytes });
+    }
     Ok(table)
 }
 
-/// Not so the head that is overwritten with the embedding, nor rotary tables, which are computed.
-fn has_effect(tensor: &str, tied_head: bool) -> bool {
-    let overwritten = tied_head && tensor == "lm_head.weight";
-    !overwritten && !tensor.ends_with("rotary_emb.inv_freq")
+/// Tied by the architecture, and stored with the same content. With other content it is a tensor of its own, whatever
+/// `config.json` says: so transformers 5 reads T5 checkpoints with a head of their own.
+fn is_copy(
+    name: &str,
+    tensor: &Listed,
+    files: &[WeightFile],
+    listed: &BTreeMap<String, Listed>,
+    architecture: &Architecture,
+) -> bool {
+    let original = architecture.copy_of(name).and_then(|original| listed.get(original));
+    let content = |tensor: &Listed| files[tensor.file].map.get(tensor.bytes.clone());
+    original.is_some_and(|original| {
+        (original.dtype, &original.shape) == (tensor.dtype, &tensor.shape)
+            && content(original) == content(tensor)
+    })
 }
 
 fn require_listed(
     files: &[WeightFile],
     index: Option<&Index>,
-    table: &BTreeMap<String, StoredTensor>,
-    tied_head: bool,
+    listed: &BTreeMap<String, Listed>,
+    architecture: &Architecture,
 ) -> Result<(), CheckpointError> {
-    let mut listed = index.into_iter().flatten();
-    let missing = |tensor: &str| has_effect(tensor, tied_head) && !table.contains_key(tensor);
-    let Some((tensor, name)) = listed.find(|(tensor, _)| missing(tensor)) else {
+    let mut promised = index.into_iter().flatten();
+    let may_miss =
+        |tensor: &str| architecture.is_computed(tensor) || architecture.copy_of(tensor).is_some();
+    let is_missing = |tensor: &str| !listed.contains_key(tensor) && !may_miss(tensor);
+    let Some((tensor, name)) = promised.find(|(tensor, _)| is_missing(tensor)) else {
         return Ok(());
     };
     let file = files.iter().find(|file| file.path.ends_with(name));
@@ -146,29 +188,24 @@ fn require_listed(
 fn read_header(
     number: usize,
     file: &WeightFile,
-    wanted: impl Fn(&str) -> bool,
-) -> Result<Vec<(String, StoredTensor)>, CheckpointError> {
+    belongs: impl Fn(&str) -> bool,
+) -> Result<Vec<(String, Listed)>, CheckpointError> {
     let malformed = |source| CheckpointError::Safetensors { path: file.path.clone(), source };
     let (header, metadata) = SafeTensors::read_metadata(&file.map).map_err(malformed)?;
     let start = LENGTH_BYTES + header;
     let mut tensors = Vec::new();
-    for name in metadata.offset_keys().into_iter().filter(|name| wanted(name)) {
+    for name in metadata.offset_keys().into_iter().filter(|name| belongs(name)) {
         let Some(stored) = metadata.info(&name) else {
             continue;
         };
-        let dtype = Dtype::from_stored(stored.dtype).ok_or_else(|| CheckpointError::Dtype {
-            path: file.path.clone(),
-            tensor: name.clone(),
-            dtype: format!("{:?}", stored.dtype),
-        })?;
-        let shape = TensorShape { shape: stored.shape.clone(), dtype };
         let (first, end) = stored.data_offsets;
         let bytes = start.saturating_add(first)..start.saturating_add(end);
         // The crate's own check adds without a guard against overflow.
         if file.map.get(bytes.clone()).is_none() {
             return Err(malformed(safetensors::SafeTensorError::InvalidOffset(name)));
         }
-        tensors.push((name, StoredTensor { shape, file: number, bytes }));
+        let (dtype, shape) = (stored.dtype, stored.shape.clone());
+        tensors.push((name, Listed { dtype, shape, file: number, bytes }));
     }
     Ok(tensors)
 }

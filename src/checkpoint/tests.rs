@@ -121,13 +121,50 @@ fn absurd_sizes_are_refused() {
     }
 }
 
+/// Llama's embedding and head of one element each; either is missing where it is `None`.
+fn with_head(embedding: Option<f32>, head: Option<f32>) -> Vec<u8> {
+    let tensors = [("model.embed_tokens.weight", embedding), ("lm_head.weight", head)];
+    let stored: Vec<_> =
+        tensors.iter().filter_map(|(name, value)| Some((name, (*value)?))).collect();
+    let entry = |(i, (name, _)): (usize, &(&&str, f32))| {
+        let (start, end) = (4 * i, 4 * i + 4);
+        format!(r#""{name}":{{"dtype":"F32","shape":[1,1],"data_offsets":[{start},{end}]}}"#)
+    };
+    let header: Vec<String> = stored.iter().enumerate().map(entry).collect();
+    let content: Vec<u8> = stored.iter().flat_map(|(_, value)| value.to_le_bytes()).collect();
+    file(&format!("{{{}}}", header.join(",")), &content)
+}
+
+/// As transformers 5 reads them: tied only if the config says so and the file does not say otherwise.
 #[test]
 fn the_head_of_a_tied_model_is_left_out() {
-    let tied = r#"{"num_hidden_layers": 2, "tie_word_embeddings": true}"#;
-    let head = singles("lm_head.weight", &[1.0]);
-    let count = |config| opened(config, &[("model.safetensors", &head)]).unwrap().tensors().count();
-    assert_eq!(count(tied), 0);
-    assert_eq!(count(CONFIG), 1);
+    let config = |tied| {
+        format!(
+            r#"{{"model_type": "llama", "num_hidden_layers": 2, "tie_word_embeddings": {tied}}}"#
+        )
+    };
+    let (tied, untied) = (config(true), config(false));
+    let names = |config: &str, embedding, head| -> Vec<String> {
+        let bytes = with_head(embedding, head);
+        let checkpoint = opened(config, &[("model.safetensors", &bytes)]).unwrap();
+        checkpoint.tensors().map(|(name, _)| name.to_owned()).collect()
+    };
+    assert_eq!(names(&tied, Some(1.0), Some(1.0)), ["model.embed_tokens.weight"]);
+    assert_eq!(names(&tied, Some(1.0), Some(2.0)), ["lm_head.weight", "model.embed_tokens.weight"]);
+    assert_eq!(names(&tied, None, Some(2.0)), ["lm_head.weight"]);
+    assert_eq!(
+        names(&untied, Some(1.0), Some(1.0)),
+        ["lm_head.weight", "model.embed_tokens.weight"]
+    );
+}
+
+#[test]
+fn buffers_that_are_computed_are_left_out_whatever_their_type() {
+    let header = r#"{"bert.embeddings.position_ids":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},"bert.mask":{"dtype":"BOOL","shape":[1],"data_offsets":[8,9]},"bert.pooler.dense.bias":{"dtype":"F16","shape":[1],"data_offsets":[9,11]}}"#;
+    let config = r#"{"model_type": "bert", "num_hidden_layers": 1}"#;
+    let checkpoint = opened(config, &[("model.safetensors", &file(header, &[0; 11]))]).unwrap();
+    let names: Vec<&str> = checkpoint.tensors().map(|(name, _)| name).collect();
+    assert_eq!(names, ["bert.pooler.dense.bias"]);
 }
 
 #[test]
@@ -175,7 +212,7 @@ fn written(dtype: Dtype, values: &[f32]) -> (TempDir, Result<(), WriteError<Infa
     let out = tempfile::tempdir().unwrap();
     let tensors = [("y".to_owned(), vec![1, values.len()]), ("z".to_owned(), vec![])];
     let elements = |i: usize| Ok(if i == 0 { values.to_vec() } else { vec![7.0] });
-    let config = OutputConfig { source: &checkpoint, source_layers: &[1, 0, 1], dtype };
+    let config = OutputConfig { source: &checkpoint, source_layers: &[vec![1, 0, 1]], dtype };
     let result = write_checkpoint(&out.path().join("new"), &tensors, elements, &config);
     (out, result)
 }
@@ -211,7 +248,7 @@ fn writing_rounds_to_the_nearest() {
 fn a_failed_write_leaves_nothing_behind() {
     let source = folder(CONFIG, &[("model.safetensors", &singles("x", &[1.0]))]);
     let checkpoint = Checkpoint::open(source.path()).unwrap();
-    let config = OutputConfig { source: &checkpoint, source_layers: &[0], dtype: Dtype::F32 };
+    let config = OutputConfig { source: &checkpoint, source_layers: &[vec![0]], dtype: Dtype::F32 };
     let tensors = [("y".to_owned(), vec![2])];
     let out = tempfile::tempdir().unwrap();
     let dir = out.path().join("new");
@@ -232,30 +269,6 @@ fn a_failed_write_leaves_nothing_behind() {
     assert!(matches!(error, WriteError::NotEmpty { .. }));
     fs::remove_file(dir.join("precious")).unwrap();
     write_checkpoint(&dir, &tensors, full, &config).unwrap();
-}
-
-#[test]
-fn roles_are_read_off_names() {
-    use TensorGroup::*;
-    for (name, group, layer) in [
-        ("model.embed_tokens.weight", Embedding, None),
-        ("model.layers.12.self_attn.q_proj.weight", Attention, Some(12)),
-        ("model.layers.3.self_attn.q_norm.weight", Attention, Some(3)),
-        ("model.layers.0.mlp.down_proj.weight", Mlp, Some(0)),
-        ("model.layers.0.post_attention_layernorm.weight", Norm, Some(0)),
-        ("model.norm.weight", Norm, None),
-        ("lm_head.weight", Head, None),
-        ("transformer.h.7.attn.c_attn.weight", Attention, Some(7)),
-        ("transformer.h.7.ln_1.weight", Norm, Some(7)),
-        ("transformer.wte.weight", Embedding, None),
-        ("transformer.ln_f.weight", Norm, None),
-        ("model.layers.x.mlp.up.weight", Mlp, None),
-        ("something", Other, None),
-    ] {
-        assert_eq!(TensorRole::of(name), TensorRole { group, layer }, "{name}");
-    }
-    assert_eq!(in_layer("model.layers.12.mlp.up.weight", 3), "model.layers.3.mlp.up.weight");
-    assert_eq!(in_layer("model.norm.weight", 3), "model.norm.weight");
 }
 
 proptest! {

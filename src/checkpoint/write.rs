@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::{Checkpoint, CheckpointError, Dtype, open};
+use super::{ArchitectureError, Checkpoint, CheckpointError, Dtype};
 
 /// Files that belong to a model besides its weights and `config.json`.
 const COMPANIONS: [&str; 11] = [
@@ -28,8 +28,8 @@ const COMPANIONS: [&str; 11] = [
 pub struct OutputConfig<'a> {
     /// Copied from.
     pub source: &'a Checkpoint,
-    /// The layer of the source whose place each output layer takes, for settings that are per layer.
-    pub source_layers: &'a [usize],
+    /// For each stack of the source, the layer whose place each output layer takes.
+    pub source_layers: &'a [Vec<usize>],
     /// What the weights are stored as.
     pub dtype: Dtype,
 }
@@ -55,6 +55,9 @@ pub enum WriteError<E: std::error::Error + 'static> {
     /// The source checkpoint.
     #[error(transparent)]
     Source(#[from] CheckpointError),
+    /// No `config.json` fits the layers taken.
+    #[error(transparent)]
+    Architecture(#[from] ArchitectureError),
     /// A tensor came with another number of elements than its shape says.
     #[error("tensor `{tensor}` has {found} elements, its shape says {expected}")]
     Elements {
@@ -77,7 +80,7 @@ pub enum WriteError<E: std::error::Error + 'static> {
 /// caller's to leave out ([`Checkpoint::tensors`] does).
 ///
 /// # Errors
-/// `dir` exists and is not empty; the disk; what `elements` returns.
+/// `dir` exists and is not empty; layers that no config fits; the disk; what `elements` returns.
 pub fn write_checkpoint<E, V>(
     dir: &Path,
     tensors: &[(String, Vec<usize>)],
@@ -89,9 +92,10 @@ where
     V: AsRef<[f32]>,
 {
     require_empty(dir)?;
+    let adapted = adapted(config)?;
     let partial = Partial::create(dir)?;
     write_weights(&partial.0.join("model.safetensors"), tensors, &mut elements, config.dtype)?;
-    write_config(&partial.0.join("config.json"), config)?;
+    write_config(&partial.0.join("config.json"), &adapted)?;
     copy_companions(config.source.dir(), &partial.0)?;
     partial.rename(dir)
 }
@@ -185,33 +189,21 @@ fn header(tensors: &[(String, Vec<usize>)], dtype: Dtype) -> Vec<u8> {
     [length.to_le_bytes().as_slice(), text.as_bytes()].concat()
 }
 
-fn write_config<E: std::error::Error>(
-    path: &Path,
-    config: &OutputConfig,
-) -> Result<(), WriteError<E>> {
-    let text = format!("{:#}\n", adapted(config));
+fn write_config<E: std::error::Error>(path: &Path, config: &Value) -> Result<(), WriteError<E>> {
+    let text = format!("{config:#}\n");
     let mut file = File::create(path).map_err(failed(path))?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed(path))
 }
 
-/// `config.json` with the number of layers, the per-layer lists and the type of the output.
-fn adapted(config: &OutputConfig) -> Value {
-    let mut adapted = config.source.config().clone();
-    let Some(entries) = adapted.as_object_mut() else {
-        return adapted;
-    };
-    for key in open::LAYER_KEYS {
-        if let Some(layers) = entries.get_mut(key) {
-            *layers = json!(config.source_layers.len());
-        }
+/// `config.json` for the layers and the type of the output.
+fn adapted(config: &OutputConfig) -> Result<Value, ArchitectureError> {
+    let source = config.source;
+    let mut adapted = source.architecture().output_config(source.config(), config.source_layers)?;
+    if let Some(entries) = adapted.as_object_mut() {
+        let key = if entries.contains_key("dtype") { "dtype" } else { "torch_dtype" };
+        entries.insert(key.to_owned(), json!(config.dtype.torch_name()));
     }
-    if let Some(types) = entries.get("layer_types").and_then(Value::as_array) {
-        let types: Vec<_> = config.source_layers.iter().filter_map(|i| types.get(*i)).collect();
-        entries.insert("layer_types".to_owned(), json!(types));
-    }
-    let key = if entries.contains_key("dtype") { "dtype" } else { "torch_dtype" };
-    entries.insert(key.to_owned(), json!(config.dtype.torch_name()));
-    adapted
+    Ok(adapted)
 }
 
 fn copy_companions<E: std::error::Error>(from: &Path, to: &Path) -> Result<(), WriteError<E>> {

@@ -172,8 +172,8 @@ impl CandleEvaluator {
             self.models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
         let plan = MergePlan::new(recipe, &models)?;
         let tensors = merge_all(&plan)?;
-        let config =
-            LlamaConfig { num_hidden_layers: plan.source_layers().len(), ..self.config.clone() };
+        let layers = plan.source_layers().first().map_or(0, Vec::len);
+        let config = LlamaConfig { num_hidden_layers: layers, ..self.config.clone() };
         load(&config, tensors).map_err(Fault::Candidate)
     }
 

@@ -15,7 +15,7 @@ pub struct MergePlan<'a> {
     models: Vec<(ModelRef, &'a Checkpoint)>,
     mask_seed: u64,
     tensors: Vec<PlannedTensor>,
-    source_layers: Vec<usize>,
+    source_layers: Vec<Vec<usize>>,
 }
 
 /// One output tensor.
@@ -64,7 +64,7 @@ impl<'a> MergePlan<'a> {
         models: &[(ModelRef, &'a Checkpoint)],
     ) -> Result<MergePlan<'a>, MergeError> {
         let planner = planner::plan(recipe, models)?;
-        let (tensors, source_layers) = (planner.tensors, planner.source_layers);
+        let (tensors, source_layers) = (planner.tensors, vec![planner.source_layers]);
         if recipe.merge_method.is_random() {
             // The masks depend on them; a checkpoint that has become unreadable must be an error here.
             models.iter().try_for_each(|(_, checkpoint)| checkpoint.digest().map(|_| ()))?;
@@ -78,8 +78,9 @@ impl<'a> MergePlan<'a> {
         &self.tensors
     }
 
-    /// For each output layer, the layer of the base model (without base: of the first source) that it comes from.
-    pub fn source_layers(&self) -> &[usize] {
+    /// For each stack and each of its output layers, the layer of the base model (without base: of the first source)
+    /// that it comes from.
+    pub fn source_layers(&self) -> &[Vec<usize>] {
         &self.source_layers
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::checkpoint::{Checkpoint, CheckpointError, TensorGroup, TensorRole, in_layer};
+use crate::checkpoint::{Architecture, Checkpoint, CheckpointError, Position};
 use crate::recipe::{Levels, ModelRef, Recipe, RescaleRule};
 
 use super::resolve::{Scope, Scopes, operation};
@@ -14,36 +14,15 @@ pub(super) struct Planner<'r, 'a> {
     recipe: &'r Recipe,
     models: &'r [(ModelRef, &'a Checkpoint)],
     /// For each of `models`.
-    names: Vec<BTreeMap<Place, Vec<&'a str>>>,
+    names: Vec<BTreeMap<Position, Vec<&'a str>>>,
     pub(super) tensors: Vec<PlannedTensor>,
     pub(super) source_layers: Vec<usize>,
 }
 
-/// Where in the model a tensor stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    /// The embeddings.
-    Before,
-    /// In that layer.
-    Layer(usize),
-    /// Final norm and head.
-    After,
-}
-
-impl Place {
-    fn of(name: &str) -> Place {
-        match TensorRole::of(name) {
-            TensorRole { layer: Some(layer), .. } => Place::Layer(layer),
-            TensorRole { group: TensorGroup::Embedding, .. } => Place::Before,
-            _ => Place::After,
-        }
-    }
-}
-
-fn by_place(checkpoint: &Checkpoint) -> BTreeMap<Place, Vec<&str>> {
-    let mut names: BTreeMap<Place, Vec<&str>> = BTreeMap::new();
+fn by_place(checkpoint: &Checkpoint) -> BTreeMap<Position, Vec<&str>> {
+    let mut names: BTreeMap<Position, Vec<&str>> = BTreeMap::new();
     for (name, _) in checkpoint.tensors() {
-        names.entry(Place::of(name)).or_default().push(name);
+        names.entry(checkpoint.architecture().place(name).position).or_default().push(name);
     }
     names
 }
@@ -61,11 +40,11 @@ pub(super) fn plan<'r, 'a>(
     let names = models.iter().map(|(_, checkpoint)| by_place(checkpoint)).collect();
     let mut planner =
         Planner { recipe, models, names, tensors: Vec::new(), source_layers: Vec::new() };
-    planner.outside_layers(first, Place::Before)?;
+    planner.outside_layers(first, Position::Before)?;
     for slice in &slices {
         planner.layers(slice)?;
     }
-    planner.outside_layers(last, Place::After)?;
+    planner.outside_layers(last, Position::After)?;
     Ok(planner)
 }
 
@@ -86,7 +65,7 @@ fn require_known_parameters(recipe: &Recipe) -> Result<(), MergeError> {
 }
 
 impl Planner<'_, '_> {
-    fn outside_layers(&mut self, slice: &Slice, place: Place) -> Result<(), MergeError> {
+    fn outside_layers(&mut self, slice: &Slice, place: Position) -> Result<(), MergeError> {
         let names = slice.sources.iter().flat_map(|source| self.names(source, place));
         let names: BTreeSet<String> = names.map(|name| (*name).to_owned()).collect();
         for name in names {
@@ -101,7 +80,9 @@ impl Planner<'_, '_> {
         for offset in 0..slice.layers {
             let number = self.source_layers.len();
             for name in self.layer_names(slice, offset, number)? {
-                let input = |source: &Source| in_layer(&name, source.start + offset);
+                let input = |source: &Source| {
+                    self.architecture(source).in_layer(&name, source.start + offset)
+                };
                 let inputs = slice.sources.iter().map(input).collect();
                 self.tensors.push(self.tensor(slice, slice.t(offset), &name, inputs)?);
             }
@@ -121,18 +102,23 @@ impl Planner<'_, '_> {
         let mut all = BTreeSet::new();
         for source in &slice.sources {
             let layer = source.start + offset;
-            let names = self.names(source, Place::Layer(layer));
+            let names = self.names(source, Position::Layer(layer));
             if names.is_empty() {
                 let checkpoint = self.models[source.checkpoint].1;
                 let (dir, layers) = (checkpoint.dir().to_owned(), checkpoint.layers());
                 return Err(MergeError::EmptyLayer { dir, layer, layers });
             }
-            all.extend(names.iter().map(|name| in_layer(name, number)));
+            let architecture = self.architecture(source);
+            all.extend(names.iter().map(|name| architecture.in_layer(name, number)));
         }
         Ok(all)
     }
 
-    fn names(&self, source: &Source, place: Place) -> &[&str] {
+    fn architecture(&self, source: &Source) -> &Architecture {
+        self.models[source.checkpoint].1.architecture()
+    }
+
+    fn names(&self, source: &Source, place: Position) -> &[&str] {
         self.names[source.checkpoint].get(&place).map_or(&[], Vec::as_slice)
     }
 

@@ -125,7 +125,7 @@ fn check_methods(blame: &Blame<'_>, words: &[String]) -> Result<Vec<MergeMethod>
 fn check_groups(blame: &Blame<'_>, words: &[String]) -> Result<Vec<TensorGroup>, SpaceError> {
     let mut groups = Vec::new();
     for word in words {
-        match TensorGroup::ALL.into_iter().find(|group| group.as_str() == word) {
+        match TensorGroup::NAMED.into_iter().find(|group| group.as_str() == word) {
             Some(group) if !groups.contains(&group) => groups.push(group),
             _ => {
                 let valid = "each at most once of attention, mlp, norms, embeddings, head";

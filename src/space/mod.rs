@@ -20,6 +20,8 @@ pub use domain::{Dimension, Domain};
 pub use error::SpaceError;
 pub use parameter::{Axis, Choice, ParameterName, ParameterSpec};
 
+pub use crate::units::TensorGroup;
+
 use raw::RawSpace;
 
 /// A fine-tuned model and the short name its genes and rows carry.
@@ -31,50 +33,17 @@ pub struct Expert {
     pub model: ModelRef,
 }
 
-/// Tensors that share a role in every layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TensorGroup {
-    /// Self-attention projections.
-    Attention,
-    /// Feed-forward projections.
-    Mlp,
-    /// All norms, the final one too.
-    Norms,
-    /// Token embeddings.
-    Embeddings,
-    /// Output projection, where it is not tied to the embeddings.
-    Head,
-}
-
 impl TensorGroup {
-    const ALL: [TensorGroup; 5] =
-        [Self::Attention, Self::Mlp, Self::Norms, Self::Embeddings, Self::Head];
-
-    /// The word in the space file and in gene names.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Attention => "attention",
-            Self::Mlp => "mlp",
-            Self::Norms => "norms",
-            Self::Embeddings => "embeddings",
-            Self::Head => "head",
-        }
-    }
-
     /// mergekit's filter: the substring that the names of these tensors share in Llama-type checkpoints.
     pub fn filter(self) -> &'static str {
         match self {
             Self::Attention => "self_attn",
             Self::Mlp => "mlp",
-            Self::Norms => "norm",
-            Self::Embeddings => "embed_tokens",
+            Self::Norm => "norm",
+            Self::Embedding => "embed_tokens",
             Self::Head => "lm_head",
+            Self::Other => "*",
         }
-    }
-
-    /// Whether there is one such group per layer.
-    pub fn has_depth(self) -> bool {
-        !matches!(self, Self::Embeddings | Self::Head)
     }
 }
 
