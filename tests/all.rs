@@ -1,5 +1,6 @@
 //! The one integration-test binary: every extra one links polars and candle again.
 mod analysis;
+mod architectures;
 mod command;
 mod layering;
 mod merge;

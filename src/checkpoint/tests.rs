@@ -124,7 +124,8 @@ fn absurd_sizes_are_refused() {
 /// Llama's embedding and head of one element each; either is missing where it is `None`.
 fn with_head(embedding: Option<f32>, head: Option<f32>) -> Vec<u8> {
     let tensors = [("model.embed_tokens.weight", embedding), ("lm_head.weight", head)];
-    let stored: Vec<_> = tensors.iter().filter_map(|(name, value)| Some((name, (*value)?))).collect();
+    let stored: Vec<_> =
+        tensors.iter().filter_map(|(name, value)| Some((name, (*value)?))).collect();
     let entry = |(i, (name, _)): (usize, &(&&str, f32))| {
         let (start, end) = (4 * i, 4 * i + 4);
         format!(r#""{name}":{{"dtype":"F32","shape":[1,1],"data_offsets":[{start},{end}]}}"#)
@@ -138,7 +139,9 @@ fn with_head(embedding: Option<f32>, head: Option<f32>) -> Vec<u8> {
 #[test]
 fn the_head_of_a_tied_model_is_left_out() {
     let config = |tied| {
-        format!(r#"{{"model_type": "llama", "num_hidden_layers": 2, "tie_word_embeddings": {tied}}}"#)
+        format!(
+            r#"{{"model_type": "llama", "num_hidden_layers": 2, "tie_word_embeddings": {tied}}}"#
+        )
     };
     let (tied, untied) = (config(true), config(false));
     let names = |config: &str, embedding, head| -> Vec<String> {
@@ -159,8 +162,7 @@ fn the_head_of_a_tied_model_is_left_out() {
 fn buffers_that_are_computed_are_left_out_whatever_their_type() {
     let header = r#"{"bert.embeddings.position_ids":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},"bert.mask":{"dtype":"BOOL","shape":[1],"data_offsets":[8,9]},"bert.pooler.dense.bias":{"dtype":"F16","shape":[1],"data_offsets":[9,11]}}"#;
     let config = r#"{"model_type": "bert", "num_hidden_layers": 1}"#;
-    let checkpoint =
-        opened(config, &[("model.safetensors", &file(header, &[0; 11]))]).unwrap();
+    let checkpoint = opened(config, &[("model.safetensors", &file(header, &[0; 11]))]).unwrap();
     let names: Vec<&str> = checkpoint.tensors().map(|(name, _)| name).collect();
     assert_eq!(names, ["bert.pooler.dense.bias"]);
 }

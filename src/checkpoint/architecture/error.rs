@@ -29,7 +29,9 @@ pub enum ArchitectureError {
         found: Vec<usize>,
     },
     /// An unknown architecture whose number of layers is nowhere in its config.
-    #[error("no key of config.json says that the stack `{stack}` has {layers} layers, so that another number cannot be written")]
+    #[error(
+        "no key of config.json says that the stack `{stack}` has {layers} layers, so that another number cannot be written"
+    )]
     NoCount {
         /// The stack.
         stack: String,

@@ -159,7 +159,8 @@ impl Family {
     /// The place of a tensor in a layer, and where in its name the layer's number stands.
     pub(super) fn layer_number(&self, tensor: &str) -> Option<(Place, Range<usize>)> {
         let name = self.without_prefix(tensor);
-        let before = |stack: &StackPatterns| stack.before.iter().any(|it| name.starts_with(it.as_str()));
+        let before =
+            |stack: &StackPatterns| stack.before.iter().any(|it| name.starts_with(it.as_str()));
         if self.stacks.iter().any(before) {
             return None;
         }
@@ -179,8 +180,9 @@ impl Family {
 
     /// Of `names`, those that others are copies of, without and with prefix.
     pub(super) fn originals(&self, names: &[&str]) -> Vec<(String, String)> {
-        let is_original =
-            |name: &str| self.copies.values().chain(self.copies_always.values()).any(|it| it == name);
+        let is_original = |name: &str| {
+            self.copies.values().chain(self.copies_always.values()).any(|it| it == name)
+        };
         names
             .iter()
             .map(|tensor| (self.without_prefix(tensor).to_owned(), (*tensor).to_owned()))

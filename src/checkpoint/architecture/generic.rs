@@ -26,8 +26,17 @@ const COUNTS: [&str; 8] = [
 ];
 
 const ATTENTION: &[&str] = &["attn.", "attention.", "Attention."];
-const MLP: &[&str] =
-    &["mlp.", "ffn", "feed_forward.", "fc1.", "fc2.", "moe.", "experts.", "intermediate.dense.", "DenseReluDense."];
+const MLP: &[&str] = &[
+    "mlp.",
+    "ffn",
+    "feed_forward.",
+    "fc1.",
+    "fc2.",
+    "moe.",
+    "experts.",
+    "intermediate.dense.",
+    "DenseReluDense.",
+];
 const NORM: &[&str] = &["norm", "Norm", "ln_"];
 const EMBEDDING: &[&str] = &["embed", "wte.", "wpe.", "shared."];
 const HEAD: &[&str] = &["head.", "classifier.", "score.", "pooler.", "logits_bias"];
@@ -110,9 +119,8 @@ fn layer_lists<'a>(names: &[&'a str]) -> Vec<List<'a>> {
         let Some((path, number)) = first_number(name) else {
             continue;
         };
-        let list = lists
-            .entry(path)
-            .or_insert(List { path, layers: 0, tensors: 0, has_attention: false });
+        let list =
+            lists.entry(path).or_insert(List { path, layers: 0, tensors: 0, has_attention: false });
         list.layers = list.layers.max(number.saturating_add(1));
         list.tensors += 1;
         list.has_attention |= ATTENTION.iter().any(|word| name.contains(word));
@@ -148,11 +156,7 @@ fn only_stack(
 }
 
 /// The stacks, and one without layers for what stands outside of all of them.
-fn several_stacks(
-    config: &Value,
-    names: &[&str],
-    lists: &[List],
-) -> Vec<(Stack, StackPatterns)> {
+fn several_stacks(config: &Value, names: &[&str], lists: &[List]) -> Vec<(Stack, StackPatterns)> {
     let mut stacks = Vec::new();
     for (i, list) in lists.iter().enumerate() {
         let name = stack_name(list.path, lists);

@@ -172,6 +172,3 @@ impl Architecture {
         output::config(self, config, source_layers)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -38,16 +38,22 @@ pub(super) fn config(
     config: &Value,
     source_layers: &[Vec<usize>],
 ) -> Result<Value, ArchitectureError> {
-    let mut output = config.clone();
-    let stacks = architecture.stacks.iter().zip(&architecture.family.stacks).zip(source_layers);
-    for ((stack, patterns), layers) in stacks {
-        if layers.iter().copied().eq(0..stack.layers) {
-            continue;
-        }
-        require_movable(architecture, stack, layers, config)?;
-        set_count(&mut output, stack, patterns, layers.len())?;
+    let stacks = || architecture.stacks.iter().zip(source_layers);
+    let is_whole = |stack: &Stack, layers: &[usize]| layers.iter().copied().eq(0..stack.layers);
+    if stacks().all(|(stack, layers)| is_whole(stack, layers)) {
+        return Ok(config.clone());
     }
-    let mut layered = architecture.stacks.iter().zip(source_layers).filter(|(it, _)| it.layers > 0);
+    let mut output = config.clone();
+    for ((stack, layers), patterns) in stacks().zip(&architecture.family.stacks) {
+        if !is_whole(stack, layers) {
+            require_movable(architecture, stack, layers, config)?;
+        }
+        // A number that another stack's key stood for is spelt out, as that key may have changed.
+        if !is_whole(stack, layers) || patterns.count_by_default.is_some() {
+            set_count(&mut output, stack, patterns, layers.len())?;
+        }
+    }
+    let mut layered = stacks().filter(|(stack, _)| stack.layers > 0);
     // Lists per layer are of models with one stack: which of two stacks a list is about, nothing says.
     if let (Some((stack, layers)), None) = (layered.next(), layered.next())
         && let Some(entries) = output.as_object_mut()
@@ -92,7 +98,7 @@ fn set_count(
             is_set = true;
         }
     }
-    if is_set || stack.layers == layers {
+    if is_set {
         return Ok(());
     }
     match (patterns.counts.first(), config.as_object_mut()) {
@@ -134,8 +140,9 @@ impl LayerTypes {
         let listed = config.get("layer_types").and_then(Value::as_array);
         let listed = listed.map(|types| types.get(layer).and_then(Value::as_str));
         match self {
-            LayerTypes::Cycle(cycle) => listed
-                .unwrap_or_else(|| cycle.get(layer % cycle.len().max(1)).map(String::as_str)),
+            LayerTypes::Cycle(cycle) => {
+                listed.unwrap_or_else(|| cycle.get(layer % cycle.len().max(1)).map(String::as_str))
+            }
             LayerTypes::FullBelow { key, when } => {
                 config.get(when).filter(|flag| **flag == json!(true))?;
                 let full = config.get(key).and_then(Value::as_u64)?;
