@@ -3,9 +3,11 @@
 //! Weights come out as `f32`, row-major, whatever they are stored as. What a tensor is *for*, its [`Architecture`]
 //! says. How tensors are combined is [`crate::merge`]'s business.
 mod architecture;
+mod elements;
 mod error;
 mod hub;
 mod open;
+mod shards;
 mod tensor;
 mod write;
 
@@ -18,10 +20,13 @@ use std::sync::OnceLock;
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
+pub use crate::units::Dtype;
 pub use architecture::{Architecture, ArchitectureError, Place, Position, Stack};
+pub use elements::Elements;
 pub use error::{CheckpointError, Found};
 pub use hub::{Hub, HubError};
-pub use tensor::{Dtype, TensorShape};
+pub use shards::OutputTensor;
+pub use tensor::{TensorShape, round_to};
 pub use write::{OutputConfig, WriteError, write_checkpoint};
 
 use tensor::StoredTensor;

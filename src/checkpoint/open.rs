@@ -10,8 +10,8 @@ use memmap2::Mmap;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-use super::tensor::{StoredTensor, TensorShape};
-use super::{Architecture, ArchitectureError, Checkpoint, CheckpointError, Dtype, WeightFile};
+use super::tensor::{StoredTensor, TensorShape, dtype_of};
+use super::{Architecture, ArchitectureError, Checkpoint, CheckpointError, WeightFile};
 
 /// Bytes of the header's length, at the start of a file.
 const LENGTH_BYTES: usize = 8;
@@ -137,7 +137,7 @@ fn tensor_table(
         {
             continue;
         }
-        let dtype = Dtype::from_stored(tensor.dtype).ok_or_else(|| CheckpointError::Dtype {
+        let dtype = dtype_of(tensor.dtype).ok_or_else(|| CheckpointError::Dtype {
             path: files[tensor.file].path.clone(),
             tensor: name.clone(),
             dtype: format!("{:?}", tensor.dtype),

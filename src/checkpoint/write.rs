@@ -8,7 +8,12 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde_json::{Map, Value};
 
-use super::{ArchitectureError, Checkpoint, CheckpointError, Dtype};
+use crate::simd::vectorize;
+use crate::units::{Bytes, Dtype};
+
+use super::shards::{OutputTensor, Shard, index, shards};
+use super::tensor::encode;
+use super::{Architecture, ArchitectureError, Checkpoint, CheckpointError};
 
 /// Files that belong to a model besides its weights and `config.json`.
 const COMPANIONS: [&str; 11] = [
@@ -30,9 +35,9 @@ const COMPANIONS: [&str; 11] = [
 pub struct OutputConfig<'a> {
     /// Copied from.
     pub source: &'a Checkpoint,
-    /// For each stack of the source, the layer whose place each output layer takes.
+    /// For each stack, the layer of the source whose place each output layer takes, for settings that are per layer.
     pub source_layers: &'a [Vec<usize>],
-    /// What the weights are stored as.
+    /// The type that `config.json` names.
     pub dtype: Dtype,
     /// Entries of `config.json` that are set besides.
     pub settings: &'a Map<String, Value>,
@@ -63,12 +68,15 @@ pub enum WriteError<E: std::error::Error + 'static> {
     /// The source checkpoint.
     #[error(transparent)]
     Source(#[from] CheckpointError),
-    /// No `config.json` fits the layers taken.
+    /// The layers do not make a model of that architecture.
     #[error(transparent)]
     Architecture(#[from] ArchitectureError),
-    /// A tensor came with another number of elements than its shape says.
-    #[error("tensor `{tensor}` has {found} elements, its shape says {expected}")]
-    Elements {
+    /// A NaN or infinite element.
+    #[error(
+        "element {index} of the merged tensor `{tensor}` is {value}{}",
+        if *value == "too large for float16" { "; write bfloat16 or float32 (`out_dtype`)" } else { "" }
+    )]
+    NotFinite {
         /// The tensor.
         tensor: String,
         /// Row-major.
@@ -91,8 +99,8 @@ const PART: usize = 1 << 20;
 /// tensor need be in memory.
 ///
 /// # Errors
-/// `dir` exists and is not empty; layers that no config fits; the disk; what `elements` returns.
-pub fn write_checkpoint<E, V>(
+/// `dir` exists and is not empty; the disk; what `prepare` returns; an element that is not finite.
+pub fn write_checkpoint<E, P>(
     dir: &Path,
     tensors: &[OutputTensor],
     prepare: impl Fn(usize) -> Result<P, E> + Sync,
@@ -105,8 +113,12 @@ where
     require_empty(dir)?;
     let adapted = adapted(config)?;
     let partial = Partial::create(dir)?;
-    write_weights(&partial.0.join("model.safetensors"), tensors, &mut elements, config.dtype)?;
-    write_config(&partial.0.join("config.json"), &adapted)?;
+    let shards = shards(tensors, config.shard_size);
+    write_weights(&partial.0, tensors, &shards, prepare, config)?;
+    if let Some(index) = index(tensors, &shards) {
+        write_json(&partial.0.join("model.safetensors.index.json"), &index)?;
+    }
+    write_json(&partial.0.join("config.json"), &adapted)?;
     copy_companions(config.source.dir(), &partial.0)?;
     partial.rename(dir)
 }
@@ -208,38 +220,67 @@ where
     targets.par_iter().try_for_each(synced)
 }
 
-/// Length and JSON of a safetensors header, padded so that the weights start at a multiple of 8 bytes.
-fn header(tensors: &[(String, Vec<usize>)], dtype: Dtype) -> Vec<u8> {
-    let mut entries = Map::new();
-    entries.insert("__metadata__".to_owned(), json!({"format": "pt"}));
-    let mut start = 0;
-    for (name, shape) in tensors {
-        let end = start + shape.iter().product::<usize>() * dtype.size();
-        let entry = json!({"dtype": dtype.as_str(), "shape": shape, "data_offsets": [start, end]});
-        entries.insert(name.clone(), entry);
-        start = end;
-    }
-    let mut text = Value::Object(entries).to_string();
-    text.push_str(&" ".repeat(text.len().next_multiple_of(8) - text.len()));
-    let length = text.len() as u64;
-    [length.to_le_bytes().as_slice(), text.as_bytes()].concat()
+fn write_tensor<E: std::error::Error + Send + 'static>(
+    tensor: &OutputTensor,
+    elements: &(impl Fn(usize, &mut [f32]) + Sync),
+    target: &Target,
+    offset: u64,
+    progress: &(dyn Fn(Bytes) + Sync),
+) -> Result<(), WriteError<E>> {
+    let count = tensor.elements();
+    let write_part = |part: usize| {
+        let start = part * PART;
+        let mut values = vec![0.0; PART.min(count - start)];
+        elements(start, &mut values);
+        require_finite(tensor, start, &values)?;
+        let mut bytes = Vec::with_capacity(values.len() * tensor.dtype.size());
+        encode(tensor.dtype, &values, &mut bytes);
+        let place = offset + (start * tensor.dtype.size()) as u64;
+        target.file.write_all_at(&bytes, place).map_err(failed(&target.path))?;
+        progress(Bytes(bytes.len() as u64));
+        Ok(())
+    };
+    (0..count.div_ceil(PART)).into_par_iter().try_for_each(write_part)
 }
 
-fn write_config<E: std::error::Error>(path: &Path, config: &Value) -> Result<(), WriteError<E>> {
-    let text = format!("{config:#}\n");
-    let mut file = File::create(path).map_err(failed(path))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed(path))
+/// Largest number that rounds to a finite float16.
+const LARGEST_HALF: f32 = 65_519.996;
+
+fn require_finite<E: std::error::Error>(
+    tensor: &OutputTensor,
+    start: usize,
+    values: &[f32],
+) -> Result<(), WriteError<E>> {
+    let largest = if tensor.dtype == Dtype::F16 { LARGEST_HALF } else { f32::MAX };
+    let fits = vectorize(|| values.iter().fold(true, |all, x| all & (x.abs() <= largest)));
+    let misfit = |x: &f32| x.is_nan() || x.abs() > largest;
+    let Some(position) = (!fits).then(|| values.iter().position(misfit)).flatten() else {
+        return Ok(());
+    };
+    let value = match values[position] {
+        x if x.is_nan() => "NaN",
+        x if x.is_infinite() => "infinite",
+        _ => "too large for float16",
+    };
+    Err(WriteError::NotFinite { tensor: tensor.name.clone(), index: start + position, value })
 }
 
-/// `config.json` for the layers and the type of the output.
-fn adapted(config: &OutputConfig) -> Result<Value, ArchitectureError> {
-    let source = config.source;
-    let mut adapted = source.architecture().output_config(source.config(), config.source_layers)?;
+/// `config.json` for the output's layers and type.
+fn adapted<E: std::error::Error>(config: &OutputConfig) -> Result<Value, WriteError<E>> {
+    let architecture: &Architecture = config.source.architecture();
+    let mut adapted = architecture.output_config(config.source.config(), config.source_layers)?;
     if let Some(entries) = adapted.as_object_mut() {
         let key = if entries.contains_key("dtype") { "dtype" } else { "torch_dtype" };
-        entries.insert(key.to_owned(), json!(config.dtype.torch_name()));
+        entries.insert(key.to_owned(), config.dtype.as_str().into());
+        entries.extend(config.settings.clone());
     }
     Ok(adapted)
+}
+
+fn write_json<E: std::error::Error>(path: &Path, json: &Value) -> Result<(), WriteError<E>> {
+    let text = format!("{json:#}\n");
+    let mut file = File::create(path).map_err(failed(path))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed(path))
 }
 
 fn copy_companions<E: std::error::Error>(from: &Path, to: &Path) -> Result<(), WriteError<E>> {

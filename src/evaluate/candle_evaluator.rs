@@ -190,10 +190,9 @@ impl CandleEvaluator {
         let models: Vec<(ModelRef, &Checkpoint)> =
             self.models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
         let plan = MergePlan::new(recipe, &models)?;
-        let tensors = merge_all(&plan)?;
         let layers = plan.source_layers().first().map_or(0, Vec::len);
         let config = LlamaConfig { num_hidden_layers: layers, ..self.config.clone() };
-        load(&config, tensors).map_err(Fault::Candidate)
+        Ok(self.residents.merge(&plan, &config)?)
     }
 
     /// Time of a fixed block of documents on `model` relative to the base model, pack by pack in turns, so that a

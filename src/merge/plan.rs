@@ -18,6 +18,7 @@ pub struct MergePlan<'a> {
     reference: usize,
     tensors: Vec<PlannedTensor>,
     source_layers: Vec<Vec<usize>>,
+    unused: Vec<String>,
 }
 
 /// One output tensor.
@@ -79,7 +80,8 @@ impl<'a> MergePlan<'a> {
     ) -> Result<MergePlan<'a>, MergeError> {
         let unused = resolve::unused_parameters(recipe)?;
         let planner = planner::plan(recipe, models)?;
-        let (tensors, source_layers) = (planner.tensors, vec![planner.source_layers]);
+        let (tensors, source_layers) = (planner.tensors, planner.source_layers);
+        let reference = planner.reference;
         if recipe.merge_method.is_random() {
             // The masks depend on them; a checkpoint that has become unreadable must be an error here.
             models.iter().try_for_each(|(_, checkpoint)| checkpoint.digest().map(|_| ()))?;
@@ -93,8 +95,8 @@ impl<'a> MergePlan<'a> {
         &self.tensors
     }
 
-    /// For each stack and each of its output layers, the layer of the base model (without base: of the first source)
-    /// that it comes from.
+    /// For each stack and output layer, the layer of the base model (without base: of the first source) that it comes
+    /// from.
     pub fn source_layers(&self) -> &[Vec<usize>] {
         &self.source_layers
     }

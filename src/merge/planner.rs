@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::checkpoint::{Architecture, Checkpoint, CheckpointError, Position};
-use crate::recipe::{Levels, ModelRef, Recipe, RescaleRule};
+use crate::checkpoint::{Checkpoint, CheckpointError, Place, Position};
+use crate::recipe::{BaseUse, Levels, MergeMethod, ModelRef, Parameters, Recipe};
 
 use super::resolve::{Scope, Scopes, operation};
 use super::slices::{Slice, Source, StackLayout, require_count, stack_layouts};
@@ -14,17 +14,12 @@ pub(super) struct Planner<'r, 'a> {
     recipe: &'r Recipe,
     models: &'r [(ModelRef, &'a Checkpoint)],
     /// For each of `models`.
-    names: Vec<BTreeMap<Position, Vec<&'a str>>>,
+    names: Vec<BTreeMap<Place, Vec<&'a str>>>,
     pub(super) tensors: Vec<PlannedTensor>,
-    pub(super) source_layers: Vec<usize>,
-}
-
-fn by_place(checkpoint: &Checkpoint) -> BTreeMap<Position, Vec<&str>> {
-    let mut names: BTreeMap<Position, Vec<&str>> = BTreeMap::new();
-    for (name, _) in checkpoint.tensors() {
-        names.entry(checkpoint.architecture().place(name).position).or_default().push(name);
-    }
-    names
+    /// For each stack of the reference model.
+    pub(super) source_layers: Vec<Vec<usize>>,
+    /// Whose config the output's is made of: the base, or else the first model.
+    pub(super) reference: usize,
 }
 
 /// The whole recipe.
@@ -35,13 +30,11 @@ pub(super) fn plan<'r, 'a>(
     let reference = reference(recipe, models)?;
     let layouts = stack_layouts(recipe, models, reference)?;
     let names = models.iter().map(|(_, checkpoint)| by_place(checkpoint)).collect();
-    let mut planner =
-        Planner { recipe, models, names, tensors: Vec::new(), source_layers: Vec::new() };
-    planner.outside_layers(first, Position::Before)?;
-    for slice in &slices {
-        planner.layers(slice)?;
+    let (tensors, source_layers) = (Vec::new(), Vec::new());
+    let mut planner = Planner { recipe, models, names, tensors, source_layers, reference };
+    for layout in &layouts {
+        planner.stack(layout)?;
     }
-    planner.outside_layers(last, Position::After)?;
     Ok(planner)
 }
 
@@ -76,7 +69,26 @@ struct Setting<'s, 'r> {
 }
 
 impl Planner<'_, '_> {
-    fn outside_layers(&mut self, slice: &Slice, place: Position) -> Result<(), MergeError> {
+    fn stack(&mut self, layout: &StackLayout) -> Result<(), MergeError> {
+        let (Some(first), Some(last)) = (layout.slices.first(), layout.slices.last()) else {
+            return Err(MergeError::NoSlices);
+        };
+        let place = |position| Place { stack: layout.stack, position };
+        self.outside_layers(layout, first, place(Position::Before))?;
+        self.source_layers.push(Vec::new());
+        for slice in &layout.slices {
+            self.layers(layout, slice)?;
+        }
+        self.outside_layers(layout, last, place(Position::After))
+    }
+
+    /// mergekit gives tensors outside the layers the first point of a gradient.
+    fn outside_layers(
+        &mut self,
+        layout: &StackLayout,
+        slice: &Slice,
+        place: Place,
+    ) -> Result<(), MergeError> {
         let names = slice.sources.iter().flat_map(|source| self.names(source, place));
         let names: BTreeSet<String> = names.map(|name| (*name).to_owned()).collect();
         for name in names {
@@ -89,11 +101,11 @@ impl Planner<'_, '_> {
 
     fn layers(&mut self, layout: &StackLayout, slice: &Slice) -> Result<(), MergeError> {
         for offset in 0..slice.layers {
-            let number = self.source_layers.len();
-            for name in self.layer_names(slice, offset, number)? {
-                let input = |source: &Source| {
-                    self.architecture(source).in_layer(&name, source.start + offset)
-                };
+            let number = self.source_layers[layout.stack].len();
+            for name in self.layer_names(layout.stack, slice, offset, number)? {
+                let architecture = self.models[self.reference].1.architecture();
+                let input =
+                    |source: &Source| architecture.in_layer(&name, source.start + offset);
                 let inputs = slice.sources.iter().map(input).collect();
                 let setting =
                     Setting { slice, module: layout.parameters, t: slice.t(offset) };
@@ -116,22 +128,18 @@ impl Planner<'_, '_> {
         let mut all = BTreeSet::new();
         for source in &slice.sources {
             let layer = source.start + offset;
-            let names = self.names(source, Position::Layer(layer));
+            let names = self.names(source, Place { stack, position: Position::Layer(layer) });
+            let checkpoint = self.models[source.checkpoint].1;
             if names.is_empty() {
                 let (dir, layers) = (checkpoint.dir().to_owned(), checkpoint.layers());
                 return Err(MergeError::EmptyLayer { dir, layer, layers });
             }
-            let architecture = self.architecture(source);
-            all.extend(names.iter().map(|name| architecture.in_layer(name, number)));
+            all.extend(names.iter().map(|name| checkpoint.architecture().in_layer(name, number)));
         }
         Ok(all)
     }
 
-    fn architecture(&self, source: &Source) -> &Architecture {
-        self.models[source.checkpoint].1.architecture()
-    }
-
-    fn names(&self, source: &Source, place: Position) -> &[&str] {
+    fn names(&self, source: &Source, place: Place) -> &[&str] {
         self.names[source.checkpoint].get(&place).map_or(&[], Vec::as_slice)
     }
 

@@ -105,20 +105,6 @@ fn check_methods(blame: &Blame<'_>, words: &[String]) -> Result<Vec<MergeMethod>
     Ok(methods)
 }
 
-fn check_groups(blame: &Blame<'_>, words: &[String]) -> Result<Vec<TensorGroup>, SpaceError> {
-    let mut groups = Vec::new();
-    for word in words {
-        match TensorGroup::NAMED.into_iter().find(|group| group.as_str() == word) {
-            Some(group) if !groups.contains(&group) => groups.push(group),
-            _ => {
-                let valid = "each at most once of attention, mlp, norms, embeddings, head";
-                return Err(blame.value("merge.groups", format!("`{word}`"), valid));
-            }
-        }
-    }
-    Ok(groups)
-}
-
 fn check_depth(blame: &Blame<'_>, merge: &RawMerge) -> Result<Depth, SpaceError> {
     let count = |key: &str, value: i64| match usize::try_from(value) {
         Ok(count @ 1..=1000) => Ok(count),

@@ -44,20 +44,6 @@ pub struct Expert {
     pub model: ModelRef,
 }
 
-impl TensorGroup {
-    /// mergekit's filter: the substring that the names of these tensors share in Llama-type checkpoints.
-    pub fn filter(self) -> &'static str {
-        match self {
-            Self::Attention => "self_attn",
-            Self::Mlp => "mlp",
-            Self::Norm => "norm",
-            Self::Embedding => "embed_tokens",
-            Self::Head => "lm_head",
-            Self::Other => "*",
-        }
-    }
-}
-
 /// How values vary over the layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
