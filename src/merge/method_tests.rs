@@ -296,6 +296,11 @@ fn the_geometric_median_of_a_triangle_is_its_fermat_point() {
 fn the_geometric_median_leaves_a_model_that_it_starts_from() {
     let points: [&[f32]; 4] = [&[-3.0, 0.0], &[0.0, 0.0], &[1.0, 1.0], &[1.0, -1.0]];
     let weights = [1.0, 0.25, 1.5, 1.5];
+    // One step, equation 2.6 of Vardi & Zhang: (r - 1/4) / Σ w/d, with r = 3/√2 - 1 and Σ w/d = 1/3 + 3/√2.
+    let once = Weiszfeld { max_iter: 1, tol: 0.0 };
+    let merged = geometric_median(None, &points, &weights, 1.0, once).unwrap();
+    let pull = 3.0 / 2.0_f32.sqrt();
+    assert!(close(&merged, &[(pull - 1.25) / (1.0 / 3.0 + pull), 0.0], 1e-6), "{merged:?}");
     let s = 5.0_f32 / 12.0;
     let expected = [1.0 - s / (1.0 - s * s).sqrt(), 0.0];
     assert!(close(&median(&points, &weights), &expected, 1e-5), "{:?}", median(&points, &weights));

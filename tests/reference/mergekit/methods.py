@@ -74,6 +74,9 @@ def cases(experts: int) -> list:
         if experts == 4:
             found.append(("multislerp", base, 4, {"weight": [0.25] * 4}))
             continue
+        if experts == 2:
+            # Opposite vectors of equal weight: mergekit's linear interpolation.
+            found.append(("multislerp", base, 2, {"weight": [1.0, 1.0]}))
         for weights, normalize in (([0.2, 0.5, 0.3], True), ([0.4, 1.0, 0.3], False), ([1.0, 1.0, 1.0], True)):
             parameters = {"weight": weights[:experts], "normalize_weights": normalize}
             found.append(("multislerp", base, experts, parameters))
