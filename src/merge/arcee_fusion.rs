@@ -50,7 +50,8 @@ fn divergence(p: &[f64], q: &[f64]) -> f64 {
 fn threshold(importance: &[f32]) -> f32 {
     let Some(last) = importance.len().checked_sub(1) else { return 0.0 };
     let mut elements = importance.to_vec();
-    let (below, third, _) = elements.select_nth_unstable_by(last / 4 * 3 + last % 4 * 3 / 4, f32::total_cmp);
+    let (below, third, _) =
+        elements.select_nth_unstable_by(last / 4 * 3 + last % 4 * 3 / 4, f32::total_cmp);
     let third = *third;
     let median = rank(below, last / 2).unwrap_or(third);
     let first = rank(below, last / 4).unwrap_or(third);

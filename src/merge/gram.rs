@@ -93,7 +93,8 @@ impl Gram {
 
     /// Length of the combination `Σ c_j x_j`.
     pub(super) fn length(&self, combination: &[f64]) -> f64 {
-        let products = combination.iter().enumerate().map(|(i, c)| c * self.against(i, combination));
+        let products =
+            combination.iter().enumerate().map(|(i, c)| c * self.against(i, combination));
         // Rounding may leave less than nothing of vectors that cancel.
         products.sum::<f64>().max(0.0).sqrt()
     }

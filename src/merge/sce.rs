@@ -50,8 +50,11 @@ impl Deltas<'_> {
     /// Mean squares of the task vectors, as shares of their sum.
     fn weights(&mut self) -> Vec<f32> {
         let length = self.base.len();
-        let energies: Vec<f32> =
-            self.experts.iter().map(|expert| (self.energy(expert) / length.max(1) as f64) as f32).collect();
+        let energies: Vec<f32> = self
+            .experts
+            .iter()
+            .map(|expert| (self.energy(expert) / length.max(1) as f64) as f32)
+            .collect();
         let sum: f32 = energies.iter().sum();
         if sum < LEAST_WEIGHT {
             return vec![1.0 / energies.len() as f32; energies.len()];
@@ -78,8 +81,8 @@ impl Deltas<'_> {
             let delta = self.load(expert, start, merged.len());
             let totals = sums.iter_mut().zip(&mut divisors);
             for (((sum, divisor), elected), d) in totals.zip(&elected).zip(delta) {
-                let agrees = if *elected >= 0.0 { *d > 0.0 } else { *d < 0.0 };
-                let weight = if agrees { *weight } else { 0.0 };
+                let sign = if *elected >= 0.0 { 1.0 } else { -1.0 };
+                let weight = weight * f32::from(u8::from(d * sign > 0.0));
                 *sum += d * weight;
                 *divisor += weight;
             }
@@ -100,7 +103,8 @@ fn most_varied(base: &[f32], experts: &[&[f32]], share: f64) -> Vec<f32> {
     elements
 }
 
-/// Turns non-negative elements into 1 for the `count` largest, the first of equal ones, and 0.
+/// Turns elements, `count` of them or more above 0 and none below, into 1 for the `count` largest, the first of equal
+/// ones, and 0 for the others.
 fn keep_largest(elements: &mut [f32], count: usize) {
     if count == 0 {
         elements.fill(0.0);
@@ -109,15 +113,13 @@ fn keep_largest(elements: &mut [f32], count: usize) {
     // Non-negative numbers order as their bits do.
     let mut bits: Vec<u32> = elements.iter().map(|element| element.to_bits()).collect();
     let place = bits.len() - count;
-    let (_, least, larger) = bits.select_nth_unstable(place);
-    let least = *least;
-    let mut equals = count - larger.iter().filter(|bits| **bits > least).count();
-    for element in elements {
-        let bits = element.to_bits();
-        let takes = bits == least && equals > 0;
-        equals -= usize::from(takes);
-        *element = if bits > least || takes { 1.0 } else { 0.0 };
-    }
+    let least = *bits.select_nth_unstable(place).1;
+    let surplus = bits.iter().filter(|bits| **bits >= least).count() - count;
+    let equal = elements.iter_mut().rev().filter(|element| element.to_bits() == least);
+    equal.take(surplus).for_each(|element| *element = 0.0);
+    elements.iter_mut().for_each(|element| {
+        *element = f32::from(u8::from(element.to_bits() >= least));
+    });
 }
 
 /// Population variance of each element over the task vectors.
