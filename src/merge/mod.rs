@@ -9,24 +9,29 @@
 //! sums over elements (norms) in `f64`. A recipe's `dtype` here says what the output is stored as, never the
 //! precision of the arithmetic. What the functions take for granted (lengths, number of weights, sum of weights not 0)
 //! is checked by [`MergePlan::new`].
+mod apply;
 mod arcee_fusion;
 mod combination;
-mod dare;
+mod cut;
+mod della;
 mod error;
 mod geometric_median;
 mod gram;
 mod karcher;
-mod linear;
+mod kernels;
+mod magnitudes;
 mod mask;
 mod mean_error;
 mod model_stock;
 mod multislerp;
 mod nearswap;
 mod nuslerp;
-mod passthrough;
+mod operation;
 mod plan;
 mod planner;
+mod prepared;
 mod ram;
+mod ready;
 mod resolve;
 mod sce;
 mod slerp;
@@ -36,36 +41,22 @@ mod sums;
 mod task_vector;
 
 pub use arcee_fusion::arcee_fusion;
-pub use dare::{Dropout, dare_linear, dare_ties, drop_and_rescale};
 pub use error::MergeError;
 pub use geometric_median::{Weiszfeld, geometric_median};
 pub use karcher::karcher;
-pub use linear::linear;
 pub use mask::MaskKey;
 pub use mean_error::MeanError;
 pub use model_stock::model_stock;
 pub use multislerp::{SphereMean, multislerp};
 pub use nearswap::nearswap;
 pub use nuslerp::{VectorAxis, nuslerp};
-pub use passthrough::passthrough;
+pub use operation::{Mixing, Operation, TaskVectors};
 pub use plan::{Input, MergePlan, MergedTensor, PlannedTensor, merge_all, merge_all_parallel};
+pub use prepared::Prepared;
 pub use ram::{Amplification, ram, ramplus_tl};
-pub use resolve::Operation;
 pub use sce::sce;
-pub use slerp::slerp;
-pub use task_arithmetic::{Mixing, task_arithmetic};
-pub use ties::{ties, trim};
-
-use crate::{checkpoint, recipe};
-
-/// The type a recipe's output is stored as: `out_dtype`, or else `dtype`.
-pub fn stored_dtype(recipe: &recipe::Recipe) -> Option<checkpoint::Dtype> {
-    recipe.out_dtype.or(recipe.dtype).map(|dtype| match dtype {
-        recipe::Dtype::Float32 => checkpoint::Dtype::F32,
-        recipe::Dtype::Float16 => checkpoint::Dtype::F16,
-        recipe::Dtype::Bfloat16 => checkpoint::Dtype::BF16,
-    })
-}
+pub use slerp::slerp_coefficients;
+pub use sparsify::Sparsifier;
 
 #[cfg(test)]
 mod method_tests;

@@ -34,7 +34,7 @@ pub fn nuslerp(
 ) -> Vec<f32> {
     let t = share(weights);
     let Some(base) = base else { return interpolate(models, t, vectors) };
-    let deltas = models.map(|model| super::task_arithmetic::delta(base, model));
+    let deltas = models.map(|model| super::task_vector::delta(base, model));
     let [first, second] = &deltas;
     let mut merged = interpolate([first, second], t, vectors);
     merged.iter_mut().zip(base).for_each(|(sum, b)| *sum += b);
