@@ -1,6 +1,8 @@
 //! The one integration-test binary: every extra one links polars and candle again.
+mod adapter;
 mod analysis;
 mod command;
+mod hub;
 mod layering;
 mod merge;
 mod model;

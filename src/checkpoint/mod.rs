@@ -2,6 +2,7 @@
 //!
 //! Weights come out as `f32`, row-major, whatever they are stored as. What a tensor is *for* is read off its name
 //! ([`TensorRole`]). How tensors are combined is [`crate::merge`]'s business.
+mod adapter;
 mod error;
 mod hub;
 mod open;
@@ -18,6 +19,7 @@ use std::sync::OnceLock;
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
+pub use adapter::{Adapter, AdapterError, Change, LowRank, Replacement};
 pub use error::{CheckpointError, Found};
 pub use hub::{Hub, HubError};
 pub use role::{TensorGroup, TensorRole, in_layer};

@@ -91,7 +91,7 @@ fn layers(config: &Value, path: &Path) -> Result<usize, CheckpointError> {
 }
 
 impl WeightFile {
-    fn open(path: PathBuf) -> Result<WeightFile, CheckpointError> {
+    pub(super) fn open(path: PathBuf) -> Result<WeightFile, CheckpointError> {
         // SAFETY: the contract of `Checkpoint`: its files are not changed while it is open.
         let map = File::open(&path).and_then(|file| unsafe { Mmap::map(&file) });
         match map {
@@ -143,7 +143,7 @@ fn require_listed(
     Err(CheckpointError::NotInShard { path, tensor })
 }
 
-fn read_header(
+pub(super) fn read_header(
     number: usize,
     file: &WeightFile,
     wanted: impl Fn(&str) -> bool,
