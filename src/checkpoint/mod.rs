@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 pub use adapter::{Adapter, AdapterError, Change, LowRank, Replacement};
 pub use error::{CheckpointError, Found};
-pub use hub::{Hub, HubError};
+pub use hub::{Hub, HubError, Snapshot};
 pub use role::{TensorGroup, TensorRole, in_layer};
 pub use tensor::{Dtype, TensorShape};
 pub use write::{OutputConfig, WriteError, write_checkpoint};
