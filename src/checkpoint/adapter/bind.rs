@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::parts::{Factors, duplicate};
 use super::{Adapter, AdapterError, Change, LowRank, Replacement};
+use crate::checkpoint::Found;
 use crate::checkpoint::tensor::{StoredTensor, TensorShape};
 
 /// The base model's tensors.
@@ -214,13 +215,13 @@ impl<'a> Binding<'a> {
         weight: &str,
         base_shape: &[usize],
     ) -> AdapterError {
+        let found =
+            |file: &Path, shape| Box::new(Found { file: file.to_owned(), shape: Some(shape) });
         AdapterError::Shape {
-            path: self.path(),
             key: key.to_owned(),
-            shape,
             weight: weight.to_owned(),
-            base_shape: base_shape.to_owned(),
-            base: self.base.dir.clone(),
+            adapter: found(&self.adapter.file.path, shape),
+            base: found(&self.base.dir, base_shape.to_owned()),
         }
     }
 

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::checkpoint::CheckpointError;
+use crate::checkpoint::{CheckpointError, Found};
 
 /// Why a folder is not an adapter that can be added to a base model.
 #[derive(Debug, thiserror::Error)]
@@ -148,24 +148,16 @@ pub enum AdapterError {
         base: PathBuf,
     },
     /// The adapter is for a model of other dimensions.
-    #[error(
-        "{}: `{key}` is for a weight of shape {shape:?}, but `{weight}` is {base_shape:?} in {}",
-        path.display(),
-        base.display()
-    )]
+    #[error("`{key}` is for a weight of shape {adapter}, but `{weight}` is {base}")]
     Shape {
-        /// The adapter's file.
-        path: PathBuf,
-        /// The tensor.
+        /// The adapter's tensor.
         key: String,
-        /// `[out, in]`, or the replacement's shape.
-        shape: Vec<usize>,
         /// The base model's tensor.
         weight: String,
-        /// Its shape.
-        base_shape: Vec<usize>,
-        /// The base model's folder.
-        base: PathBuf,
+        /// `[out, in]`, or the replacement's shape; the adapter's file.
+        adapter: Box<Found>,
+        /// The base model's shape and folder.
+        base: Box<Found>,
     },
     /// A NaN or infinite number.
     #[error("{}: element {index} of tensor `{key}` is not finite", path.display())]

@@ -117,7 +117,6 @@ impl<'a> Remote<'a> {
                 id: self.wanted.id.to_owned(),
                 revision: self.wanted.revision.to_owned(),
                 file: name.to_owned(),
-                endpoint: self.wanted.hub.endpoint().to_owned(),
                 etag: digest,
             }),
         }
@@ -138,8 +137,8 @@ impl<'a> Remote<'a> {
                     id: self.wanted.id.to_owned(),
                     revision: self.wanted.revision.to_owned(),
                     file: file.name.to_owned(),
-                    expected: file.digest.clone(),
-                    actual,
+                    expected: file.digest.as_str().into(),
+                    actual: actual.into(),
                 });
             }
         }

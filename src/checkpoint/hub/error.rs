@@ -115,7 +115,7 @@ pub enum HubError {
     },
     /// The hub names a file by something that is not its digest.
     #[error(
-        "{endpoint} gives {etag:?} as the etag of {file} of {id}@{revision}; a SHA-256 or a git blob hash is expected"
+        "the etag of {file} of {id}@{revision} is {etag:?}; a SHA-256 or a git blob hash is expected"
     )]
     Unverifiable {
         /// The hub id.
@@ -124,9 +124,7 @@ pub enum HubError {
         revision: String,
         /// The file.
         file: String,
-        /// The server.
-        endpoint: String,
-        /// What it gives.
+        /// The etag.
         etag: String,
     },
     /// What came is not what the hub says it is. It was deleted.
@@ -141,9 +139,9 @@ pub enum HubError {
         /// The file.
         file: String,
         /// The hub's.
-        expected: String,
+        expected: Box<str>,
         /// Of what came.
-        actual: String,
+        actual: Box<str>,
     },
     /// Another process is downloading the same file.
     #[error("{file} of {id}@{revision} is being downloaded by another process; wait for it")]
