@@ -1,7 +1,9 @@
 //! The one integration-test binary: every extra one links polars and candle again.
+mod adapter;
 mod analysis;
 mod architectures;
 mod command;
+mod hub;
 mod layering;
 mod merge;
 mod model;

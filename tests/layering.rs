@@ -49,6 +49,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("candle_transformers", &["model"]),
     ("polars", &["record", "analysis"]),
     ("hf_hub", &["checkpoint"]),
+    ("ureq", &["checkpoint"]),
     ("argmin", &["optimizer", "search"]),
 ];
 

@@ -90,7 +90,7 @@ pub(super) fn read_json(path: &Path) -> Result<Value, CheckpointError> {
 }
 
 impl WeightFile {
-    fn open(path: PathBuf) -> Result<WeightFile, CheckpointError> {
+    pub(super) fn open(path: PathBuf) -> Result<WeightFile, CheckpointError> {
         // SAFETY: the contract of `Checkpoint`: its files are not changed while it is open.
         let map = File::open(&path).and_then(|file| unsafe { Mmap::map(&file) });
         match map {
@@ -185,7 +185,7 @@ fn require_listed(
     Err(CheckpointError::NotInShard { path, tensor })
 }
 
-fn read_header(
+pub(super) fn read_header(
     number: usize,
     file: &WeightFile,
     belongs: impl Fn(&str) -> bool,
