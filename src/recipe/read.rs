@@ -6,9 +6,11 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::tokenizer::{self, TokenizerChoice, VocabularySource};
 use super::{
-    Condition, Dtype, LayerRange, Layout, MergeMethod, ModelEntry, ModelRef, OutputSlice,
-    Parameters, Profile, Recipe, RecipeError, RescaleRule, Setting, SliceSource, Value,
+    ChatTemplate, Condition, Dtype, LayerRange, Layout, MergeMethod, ModelEntry, ModelRef,
+    OutputSlice, Parameters, Profile, Recipe, RecipeError, RescaleRule, Setting, SliceSource,
+    Value,
 };
 
 #[derive(Deserialize)]
@@ -23,15 +25,9 @@ struct RawRecipe {
     parameters: RawParameters,
     dtype: Option<Dtype>,
     out_dtype: Option<Dtype>,
-    tokenizer_source: Option<String>,
-    tokenizer: Option<RawTokenizer>,
-    chat_template: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawTokenizer {
-    source: String,
+    tokenizer_source: Option<VocabularySource>,
+    tokenizer: Option<TokenizerChoice>,
+    chat_template: Option<ChatTemplate>,
 }
 
 #[derive(Deserialize)]
@@ -89,7 +85,6 @@ impl Recipe {
 
 impl RawRecipe {
     fn check(self) -> Result<Recipe, RecipeError> {
-        let tokenizer_source = self.tokenizer_source()?;
         if self.modules.is_some() {
             let instead = "write `models` or `slices` for a model with one stack of layers";
             return Err(RecipeError::Unsupported { key: "modules", instead });
@@ -103,21 +98,9 @@ impl RawRecipe {
             rescale_by: self.parameters.rescale_by.unwrap_or_default(),
             dtype: self.dtype,
             out_dtype: self.out_dtype,
-            tokenizer_source,
+            tokenizer: tokenizer::either(self.tokenizer_source, self.tokenizer)?,
             chat_template: self.chat_template,
         })
-    }
-
-    fn tokenizer_source(&self) -> Result<Option<String>, RecipeError> {
-        match (&self.tokenizer_source, &self.tokenizer) {
-            (Some(_), Some(_)) => Err(RecipeError::Unsupported {
-                key: "tokenizer",
-                instead: "`tokenizer_source` says it already",
-            }),
-            (word, tokenizer) => {
-                Ok(word.clone().or(tokenizer.as_ref().map(|tokenizer| tokenizer.source.clone())))
-            }
-        }
     }
 }
 
