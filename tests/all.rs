@@ -12,3 +12,4 @@ mod record;
 mod record_damage;
 mod search;
 mod space;
+mod vocabulary;

@@ -18,6 +18,7 @@ mod slices;
 mod sums;
 mod task_arithmetic;
 mod ties;
+mod vocabulary;
 
 pub use dare::{Dropout, dare_linear, dare_ties, drop_and_rescale};
 pub use error::MergeError;
@@ -29,6 +30,10 @@ pub use resolve::Operation;
 pub use slerp::slerp;
 pub use task_arithmetic::{Mixing, task_arithmetic};
 pub use ties::{ties, trim};
+pub use vocabulary::{
+    Alignment, Row, TokenAxis, TokenTensor, Vocabulary, VocabularyError, chat_template,
+    write_chat_template,
+};
 
 use crate::{checkpoint, recipe};
 
