@@ -182,6 +182,8 @@ fn the_written_tokenizer_encodes_as_mergekits_does() {
             let encoding = tokenizer.encode(text.as_str(), false).unwrap();
             assert_eq!(encoding.get_ids(), ids, "{name}: {text}");
         }
+        let settings = fs::read_to_string(dir.path().join("tokenizer_config.json")).unwrap();
+        assert!(!settings.contains("added_tokens_decoder"), "{name}");
         let added = tokenizer.get_added_tokens_decoder();
         let mut special: Vec<String> =
             added.into_values().filter(|token| token.special).map(|token| token.content).collect();

@@ -66,32 +66,21 @@ impl Vocabulary {
         models: &[(ModelRef, &Checkpoint)],
     ) -> Result<Vocabulary, VocabularyError> {
         let base = base.map_or(Ok(0), |base| position(base, models))?;
-        let (_, base_checkpoint) = models.get(base).ok_or(VocabularyError::NoModels)?;
-        let base_tokenizer = required(base_checkpoint)?.stripped()?;
-        let mut own = Vec::new();
-        for (i, (_, checkpoint)) in models.iter().enumerate() {
-            own.push(if i == base { Some(base_tokenizer.clone()) } else { read(checkpoint)? });
-        }
+        let mut own = tokenizers(base, models)?;
         let mut output = match &choice.source {
-            VocabularySource::Base => base_tokenizer.clone(),
-            VocabularySource::Union => {
-                let others = own.iter().enumerate().filter(|(i, _)| *i != base);
-                let others: Vec<_> = others.filter_map(|(_, own)| own.as_ref()).collect();
-                union::union(&base_tokenizer, &others)?
-            }
+            VocabularySource::Base => own[base].clone(),
+            VocabularySource::Union => union::union(base, &own)?,
             VocabularySource::Model(model) => required(models[position(model, models)?].1)?,
         };
         output.add(new_tokens(choice, &output))?;
         if choice.source == VocabularySource::Base {
             // What is added to the base's tokenizer is the base's: a padding row of its embedding is that token's row.
-            own[base] = Some(ModelTokenizer { rows: base_tokenizer.rows, ..output.clone() });
+            own[base] = ModelTokenizer { rows: own[base].rows, ..output.clone() };
         }
         let tokens = by_id(&output)?;
-        let model_tokens = |((model, checkpoint), own): (&(ModelRef, &Checkpoint), &Option<_>)| {
-            let own = own.as_ref().unwrap_or(&base_tokenizer);
-            ModelTokens::new(model, own, vocab_size(checkpoint), &tokens)
-        };
-        let models = models.iter().zip(&own).map(model_tokens).collect();
+        let models = models.iter().zip(own);
+        let models =
+            models.map(|((model, _), own)| ModelTokens::new(model, own, &tokens)).collect();
         let step = choice.pad_to_multiple_of.map_or(1, |rows| rows.get());
         let size = tokens.len().next_multiple_of(step);
         let entries = entries(choice, &output);
@@ -110,20 +99,28 @@ impl Vocabulary {
 }
 
 impl ModelTokens {
-    fn new(
-        model: &ModelRef,
-        own: &ModelTokenizer,
-        vocab_size: Option<usize>,
-        tokens: &[String],
-    ) -> ModelTokens {
-        let end = vocab_size.unwrap_or(own.vocabulary.len());
-        let row = |token: &String| {
-            let row = usize::try_from(*own.vocabulary.get(token)?).ok()?;
-            (row < end).then_some(row)
-        };
-        let (rows, vocabulary) = (tokens.iter().map(row).collect(), own.vocabulary.clone());
-        ModelTokens { model: model.clone(), rows, vocabulary }
+    fn new(model: &ModelRef, own: ModelTokenizer, tokens: &[String]) -> ModelTokens {
+        let row = |token: &String| own.row(*own.vocabulary.get(token)?);
+        let rows = tokens.iter().map(row).collect();
+        ModelTokens { model: model.clone(), rows, vocabulary: own.vocabulary }
     }
+}
+
+/// The models' tokenizers, the base's without tokens that have no row, and the base's for those that have none.
+fn tokenizers(
+    base: usize,
+    models: &[(ModelRef, &Checkpoint)],
+) -> Result<Vec<ModelTokenizer>, VocabularyError> {
+    let (_, checkpoint) = models.get(base).ok_or(VocabularyError::NoModels)?;
+    let of_base = required(checkpoint)?.stripped()?;
+    let own = |(i, (_, checkpoint)): (usize, &(ModelRef, &Checkpoint))| {
+        let own = if i == base { None } else { read(checkpoint)? };
+        Ok(own.unwrap_or_else(|| {
+            let rows = vocab_size(checkpoint).unwrap_or(of_base.rows);
+            ModelTokenizer { rows, ..of_base.clone() }
+        }))
+    };
+    models.iter().enumerate().map(own).collect()
 }
 
 fn position(

@@ -85,7 +85,12 @@ impl ModelTokenizer {
     }
 
     pub(super) fn has_row(&self, id: u32) -> bool {
-        usize::try_from(id).is_ok_and(|id| id < self.rows)
+        self.row(id).is_some()
+    }
+
+    /// The row of a token in the model's embedding.
+    pub(super) fn row(&self, id: u32) -> Option<usize> {
+        usize::try_from(id).ok().filter(|row| *row < self.rows)
     }
 
     /// Adds plain tokens, which get the next ids.

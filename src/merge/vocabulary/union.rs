@@ -10,18 +10,20 @@ use tokenizers::AddedToken;
 use super::VocabularyError;
 use super::model_tokenizer::{ModelTokenizer, invalid};
 
-/// `models` are those with a tokenizer, without the base. Plain tokens come first, then the added ones with their
-/// settings in the first model that has them; a token of the base's keeps its id in any case.
+/// Plain tokens come first, then the added ones with their settings in the first model that has them; a token of the
+/// base's keeps its id in any case. `base` is an index into `models`.
 pub(super) fn union(
-    base: &ModelTokenizer,
-    models: &[&ModelTokenizer],
+    base: usize,
+    models: &[ModelTokenizer],
 ) -> Result<ModelTokenizer, VocabularyError> {
-    let all = || [base].into_iter().chain(models.iter().copied());
-    let added = added_tokens(all());
+    let mut union = models[base].clone();
+    let in_order = || [&models[base]].into_iter().chain(models);
+    let added = added_tokens(in_order());
     let is_added: HashSet<&str> = added.iter().map(|token| token.content.as_str()).collect();
-    let mut union = base.clone();
-    union.settings.apply_special(&mut union.tokenizer).map_err(invalid(&base.dir))?;
-    union.add(plain_tokens(base, models, &is_added))?;
+    let plain = plain_tokens(&models[base], models, &is_added);
+    // Saving and loading it again gives the base's tokenizer the special tokens that were stripped.
+    union.settings.apply_special(&mut union.tokenizer).map_err(invalid(&union.dir))?;
+    union.add(plain)?;
     union.add(added)?;
     Ok(union)
 }
@@ -41,7 +43,7 @@ fn added_tokens<'a>(models: impl Iterator<Item = &'a ModelTokenizer>) -> Vec<Add
 
 fn plain_tokens(
     base: &ModelTokenizer,
-    models: &[&ModelTokenizer],
+    models: &[ModelTokenizer],
     is_added: &HashSet<&str>,
 ) -> Vec<AddedToken> {
     let mut seen = HashSet::new();

@@ -25,7 +25,8 @@ impl Vocabulary {
         put(&dir.join("tokenizer.json"), &text)?;
         let config: Option<Map<String, Value>> = read_json(&source.join(CONFIG))?;
         if let Some(mut config) = config {
-            self.renew_added_tokens(&mut config);
+            // The old vocabulary's; `tokenizer.json` has them too, and is read where the settings have none.
+            config.shift_remove(ADDED_BY_ID);
             put(&dir.join(CONFIG), &format!("{:#}\n", Value::Object(config)))?;
         }
         for name in COPIED {
@@ -36,23 +37,6 @@ impl Vocabulary {
             }
         }
         Ok(())
-    }
-
-    /// Where the settings list added tokens, they have to be the output's.
-    fn renew_added_tokens(&self, config: &mut Map<String, Value>) {
-        let Some(listed) = config.get_mut(ADDED_BY_ID) else { return };
-        let token = |(id, token): (u32, tokenizers::AddedToken)| {
-            let properties = serde_json::json!({
-                "content": token.content,
-                "lstrip": token.lstrip,
-                "normalized": token.normalized,
-                "rstrip": token.rstrip,
-                "single_word": token.single_word,
-                "special": token.special,
-            });
-            (id.to_string(), properties)
-        };
-        *listed = Value::Object(self.output.added().into_iter().map(token).collect());
     }
 }
 
