@@ -2,20 +2,24 @@
 //!
 //! Nothing here touches a tensor. [`crate::merge`] turns a recipe and its checkpoints into weights.
 //! The vocabulary and the look-up rules are those of mergekit 0.1.5; the reference is the file format, not the code.
+mod chat_template;
 mod error;
 mod lookup;
 mod method;
 mod model_ref;
 mod parameters;
 mod read;
+mod tokenizer;
 mod write;
 
+pub use chat_template::{ChatFormat, ChatTemplate, InvalidChatTemplate};
 pub use error::RecipeError;
 pub use lookup::{Levels, ParameterError};
 pub use crate::units::Dtype;
 pub use method::{BaseUse, Kind, MergeMethod, ModelCount, ParameterSpec, RescaleRule, Scope};
 pub use model_ref::{InvalidModelRef, ModelRef};
 pub use parameters::{Condition, Parameters, Profile, Setting, Value};
+pub use tokenizer::{TokenEntry, TokenName, TokenSource, TokenizerChoice, VocabularySource};
 
 /// One merge: which models, by which method, with which parameters.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,10 +41,10 @@ pub struct Recipe {
     pub dtype: Option<Dtype>,
     /// What the output is stored as.
     pub out_dtype: Option<Dtype>,
-    /// `union`, `base` or a model; kept for mergekit, not acted on.
-    pub tokenizer_source: Option<String>,
-    /// Kept for mergekit, not acted on.
-    pub chat_template: Option<String>,
+    /// The output's vocabulary; `None` where all models have the same one.
+    pub tokenizer: Option<TokenizerChoice>,
+    /// The output's chat template; `None` = that of the model the tokenizer comes from.
+    pub chat_template: Option<ChatTemplate>,
 }
 
 /// How the output's layers are made up; a file has exactly one of the three.
@@ -155,7 +159,7 @@ impl Recipe {
             rescale_by: RescaleRule::default(),
             dtype: None,
             out_dtype: None,
-            tokenizer_source: None,
+            tokenizer: None,
             chat_template: None,
         }
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
+use super::tokenizer::{self, TokenizerChoice, VocabularySource};
 use super::{
     Condition, Dtype, LayerRange, Layout, MergeMethod, ModelEntry, ModelRef, ModuleBody,
     OutputModule, OutputSlice, Parameters, Profile, Recipe, RecipeError, RescaleRule, Setting, SliceSource, Value,
@@ -23,15 +24,9 @@ struct RawRecipe {
     parameters: RawParameters,
     dtype: Option<Dtype>,
     out_dtype: Option<Dtype>,
-    tokenizer_source: Option<String>,
-    tokenizer: Option<RawTokenizer>,
-    chat_template: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawTokenizer {
-    source: String,
+    tokenizer_source: Option<VocabularySource>,
+    tokenizer: Option<TokenizerChoice>,
+    chat_template: Option<ChatTemplate>,
 }
 
 #[derive(Deserialize)]
@@ -111,21 +106,9 @@ impl RawRecipe {
             rescale_by: self.parameters.rescale_by.unwrap_or_default(),
             dtype: self.dtype,
             out_dtype: self.out_dtype,
-            tokenizer_source,
+            tokenizer: tokenizer::either(self.tokenizer_source, self.tokenizer)?,
             chat_template: self.chat_template,
         })
-    }
-
-    fn tokenizer_source(&self) -> Result<Option<String>, RecipeError> {
-        match (&self.tokenizer_source, &self.tokenizer) {
-            (Some(_), Some(_)) => Err(RecipeError::Unsupported {
-                key: "tokenizer",
-                instead: "`tokenizer_source` says it already",
-            }),
-            (word, tokenizer) => {
-                Ok(word.clone().or(tokenizer.as_ref().map(|tokenizer| tokenizer.source.clone())))
-            }
-        }
     }
 }
 

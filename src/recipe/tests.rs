@@ -60,6 +60,28 @@ fn errors_name_the_key_and_what_is_valid() {
             ["mask_seed", "`a`"],
         ),
         ("merge_method: ties\nmodels: [{model: a}]\ndtype: float8", ["float8", "bfloat16"]),
+        ("merge_method: ties\nmodels: [{model: a}]\nchat_template: llama4", ["llama4", "llama3"]),
+        (
+            "merge_method: ties\nmodels: [{model: a}]\ntokenizer_source: a\ntokenizer: {source: a}",
+            ["`tokenizer`", "`tokenizer_source`"],
+        ),
+        ("merge_method: ties\nmodels: [{model: a}]\ntokenizer: {token: {}}", ["token", "tokens"]),
+        (
+            "merge_method: ties\nmodels: [{model: a}]\ntokenizer: {tokens: {x: {source: {kind: zero, model: a}}}}",
+            ["kind: zero", "exactly one of token and token_id"],
+        ),
+        (
+            "merge_method: ties\nmodels: [{model: a}]\ntokenizer: {tokens: {x: {source: {kind: model_token, model: a, token: b, token_id: 1}}}}",
+            ["token_id: 1", "exactly one of token and token_id"],
+        ),
+        (
+            "merge_method: ties\nmodels: [{model: a}]\ntokenizer: {tokens: {x: {source: {kind: mean}}}}",
+            ["mean", "zero"],
+        ),
+        (
+            "merge_method: ties\nmodels: [{model: a}]\ntokenizer: {tokens: {x: {}, x: {force: true}}}",
+            ["x", "duplicate"],
+        ),
         (
             "merge_method: ties\nslices: [{sources: [{model: a, layer_range: [4, 4]}]}]",
             ["layer_range", "[4, 4]"],
@@ -128,12 +150,51 @@ mod laws {
         ]
     }
 
+    fn token_source() -> impl Strategy<Value = TokenSource> {
+        let token = prop_oneof![
+            any::<String>().prop_map(TokenName::Text),
+            any::<u32>().prop_map(TokenName::Id)
+        ];
+        prop_oneof![
+            Just(TokenSource::Zero),
+            model().prop_map(TokenSource::Model),
+            (model(), token).prop_map(|(model, token)| TokenSource::ModelToken { model, token })
+        ]
+    }
+
+    fn tokenizer_choice() -> impl Strategy<Value = TokenizerChoice> {
+        let source = prop_oneof![
+            Just(VocabularySource::Union),
+            Just(VocabularySource::Base),
+            model().prop_map(VocabularySource::from)
+        ];
+        let rest = (option::of(token_source()), any::<bool>());
+        let tokens = proptest::collection::btree_map(any::<String>(), rest, 0..4);
+        let rows = option::of(any::<std::num::NonZeroUsize>());
+        (source, tokens, rows).prop_map(|(source, tokens, pad_to_multiple_of)| {
+            let tokens = (tokens.into_iter().rev())
+                .map(|(token, (source, force))| TokenEntry { token, source, force })
+                .collect();
+            TokenizerChoice { source, tokens, pad_to_multiple_of }
+        })
+    }
+
+    fn chat_template() -> impl Strategy<Value = ChatTemplate> {
+        use proptest::sample::select;
+        prop_oneof![
+            Just(ChatTemplate::Auto),
+            select(ChatFormat::ALL.to_vec()).prop_map(ChatTemplate::Named),
+            any::<String>()
+                .prop_map(|text| ChatTemplate::Jinja(format!("{{# a long comment #}}{text}")))
+        ]
+    }
+
     fn recipe() -> impl Strategy<Value = Recipe> {
         use proptest::sample::select;
         let dtype = || option::of(select(vec![Dtype::F32, Dtype::F16, Dtype::BF16]));
         let rescale_by = select(vec![RescaleRule::L1, RescaleRule::Density]);
         let head = (select(MergeMethod::ALL.to_vec()), option::of(model()), layout(), parameters());
-        let words = (option::of(any::<String>()), option::of(any::<String>()));
+        let words = (option::of(tokenizer_choice()), option::of(chat_template()));
         (head, any::<u64>(), rescale_by, dtype(), dtype(), words).prop_map(
             |((merge_method, base_model, layout, parameters), seed, rule, dtype, out, words)| {
                 Recipe {
@@ -143,7 +204,7 @@ mod laws {
                     rescale_by: rule,
                     dtype,
                     out_dtype: out,
-                    tokenizer_source: words.0,
+                    tokenizer: words.0,
                     chat_template: words.1,
                     ..Recipe::of_layout(merge_method, layout)
                 }
@@ -210,6 +271,45 @@ fn exponents_are_written_with_point_and_sign() {
     let mut recipe = Recipe::from_yaml("merge_method: linear\nmodels: [{model: a}]").unwrap();
     recipe.parameters.set("weight", Setting::gradient([1e-5, 1.5e300, -2e-310]));
     assert!(recipe.to_yaml().contains("[1.0e-5, 1.5e+300, -2.0e-310]"), "{}", recipe.to_yaml());
+}
+
+/// Every form of a token's source, in the order of the file; `{}` is a union.
+#[test]
+fn a_tokenizer_is_read() {
+    let read = |tokenizer: &str| {
+        let yaml = format!("merge_method: linear\nmodels: [{{model: a}}]\n{tokenizer}");
+        Recipe::from_yaml(&yaml).unwrap().tokenizer.unwrap()
+    };
+    let yaml = "tokenizer:
+  source: x/y@main
+  tokens:
+    zoo: {source: a/b}
+    </s>: {source: {kind: model_token, model: a/b, token: <eos>}, force: true}
+    <pad>: {source: {kind: model_token, model: a/b, token_id: 7}}
+    ant: {source: {kind: zero}}
+    none: {source: null}
+  pad_to_multiple_of: 64";
+    let (model, other) = (ModelRef::new("a/b").unwrap(), ModelRef::new("x/y@main").unwrap());
+    let of_token = |token| Some(TokenSource::ModelToken { model: model.clone(), token });
+    let tokens = [
+        ("zoo", Some(TokenSource::Model(model.clone())), false),
+        ("</s>", of_token(TokenName::Text("<eos>".to_owned())), true),
+        ("<pad>", of_token(TokenName::Id(7)), false),
+        ("ant", Some(TokenSource::Zero), false),
+        ("none", None, false),
+    ];
+    let expected = TokenizerChoice {
+        source: VocabularySource::Model(other),
+        tokens: (tokens.into_iter())
+            .map(|(token, source, force)| TokenEntry { token: token.to_owned(), source, force })
+            .collect(),
+        pad_to_multiple_of: std::num::NonZeroUsize::new(64),
+    };
+    assert_eq!(read(yaml), expected);
+    let union = TokenizerChoice::of_source(VocabularySource::Union);
+    for same in ["tokenizer: {}", "tokenizer_source: union", "tokenizer: {pad_to_multiple_of: 0}"] {
+        assert_eq!(read(same), union, "{same}");
+    }
 }
 
 /// Deep nesting and aliases of aliases cost neither the stack nor the memory.

@@ -26,9 +26,9 @@ pub(super) fn to_yaml(recipe: &Recipe) -> String {
     let words = [
         ("dtype", dtype),
         ("out_dtype", out_dtype),
-        ("tokenizer_source", recipe.tokenizer_source.as_deref()),
-        ("chat_template", recipe.chat_template.as_deref()),
+        ("chat_template", recipe.chat_template.as_ref().map(ChatTemplate::as_str)),
     ];
+    lines.extend(recipe.tokenizer.iter().flat_map(tokenizer::lines));
     for (key, word) in words {
         lines.extend(word.map(|word| format!("{key}: {}", text(word))));
     }
@@ -153,7 +153,7 @@ fn float(number: f64) -> String {
 }
 
 /// Plain where no reader could take it for anything else, in double quotes otherwise.
-fn text(word: &str) -> String {
+pub(super) fn text(word: &str) -> String {
     const NOT_WORDS: [&str; 10] =
         ["null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan"];
     let letters = |c: char| c.is_ascii_alphanumeric() || "_./@+-".contains(c);
