@@ -25,7 +25,7 @@ from mergekit.sparsify import RescaleNorm, SparsificationMethod, sparsify
 
 assert importlib.metadata.version("mergekit") == "0.1.5"
 assert torch.__version__.startswith("2.15.0"), torch.__version__
-DRAWS = 50
+DRAWS = 100
 SHAPES = {"matrix": [256, 256], "vector": [65536]}
 RANDOM = [("dare", density, None, rescale) for density in (0.1, 0.5, 0.9) for rescale in (True, False)]
 RANKED = [
@@ -75,6 +75,7 @@ def law(shape, method, density, epsilon, rescale):
 
 
 def main():
+    torch.set_num_threads(1)
     settings = [("matrix", *setting) for setting in RANDOM + RANKED]
     settings += [("vector", "della", 0.5, 0.15, True), ("vector", "della", 0.3, 0.2, False)]
     laws = [law(*setting) for setting in settings]
