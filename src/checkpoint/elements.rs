@@ -2,6 +2,7 @@ use std::borrow::Cow;
 
 use crate::units::Dtype;
 
+use super::Change;
 use super::tensor::{borrowed, decode};
 
 /// One tensor's elements as `f32`, row-major, to be had in any part without reading the rest.
@@ -14,6 +15,8 @@ enum Source<'a> {
     Stored { dtype: Dtype, bytes: &'a [u8] },
     /// In memory.
     Values(Cow<'a, [f32]>),
+    /// Others, as an adapter changes them.
+    Changed { elements: Box<Elements<'a>>, change: &'a Change },
 }
 
 impl<'a> Elements<'a> {
@@ -24,9 +27,14 @@ impl<'a> Elements<'a> {
         })
     }
 
+    pub(super) fn changed(self, change: &'a Change) -> Elements<'a> {
+        Elements(Source::Changed { elements: Box::new(self), change })
+    }
+
     /// Number of elements.
     pub fn len(&self) -> usize {
         match &self.0 {
+            Source::Changed { elements, .. } => elements.len(),
             Source::Stored { dtype, bytes } => bytes.len() / dtype.size(),
             Source::Values(values) => values.len(),
         }
@@ -48,6 +56,10 @@ impl<'a> Elements<'a> {
                 decode(*dtype, &bytes[start * size..(start + out.len()) * size], out);
             }
             Source::Values(values) => out.copy_from_slice(&values[start..start + out.len()]),
+            Source::Changed { elements, change } => {
+                elements.read(start, out);
+                change.apply(start, out);
+            }
         }
     }
 
@@ -58,7 +70,7 @@ impl<'a> Elements<'a> {
     pub fn part<'b>(&'b self, start: usize, buffer: &'b mut [f32]) -> &'b [f32] {
         match &self.0 {
             Source::Values(values) => &values[start..start + buffer.len()],
-            Source::Stored { .. } => {
+            Source::Stored { .. } | Source::Changed { .. } => {
                 self.read(start, buffer);
                 buffer
             }
@@ -69,7 +81,7 @@ impl<'a> Elements<'a> {
     pub fn all(&self) -> Cow<'_, [f32]> {
         match &self.0 {
             Source::Values(values) => Cow::Borrowed(values),
-            Source::Stored { .. } => {
+            Source::Stored { .. } | Source::Changed { .. } => {
                 let mut all = vec![0.0; self.len()];
                 self.read(0, &mut all);
                 Cow::Owned(all)
@@ -81,11 +93,7 @@ impl<'a> Elements<'a> {
     pub fn into_all(self) -> Cow<'a, [f32]> {
         match self.0 {
             Source::Values(values) => values,
-            Source::Stored { dtype, bytes } => {
-                let mut all = vec![0.0; bytes.len() / dtype.size()];
-                decode(dtype, bytes, &mut all);
-                Cow::Owned(all)
-            }
+            Source::Stored { .. } | Source::Changed { .. } => Cow::Owned(self.all().into_owned()),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Weights come out as `f32`, row-major, whatever they are stored as. What a tensor is *for*, its [`Architecture`]
 //! says. How tensors are combined is [`crate::merge`]'s business.
+mod adapter;
 mod architecture;
 mod elements;
 mod error;
@@ -21,13 +22,14 @@ use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
 pub use crate::units::Dtype;
+pub use adapter::{Adapter, AdapterError, Change, LowRank, Replacement};
 pub use architecture::{Architecture, ArchitectureError, Place, Position, Stack};
 pub use elements::Elements;
 pub use error::{CheckpointError, Found};
 pub use hub::{Hub, HubError};
 pub use shards::OutputTensor;
 pub use tensor::{TensorShape, round_to};
-pub use write::{OutputConfig, WriteError, write_checkpoint};
+pub use write::{Beside, OutputConfig, WriteError, write_checkpoint};
 
 use tensor::StoredTensor;
 
@@ -41,8 +43,17 @@ pub struct Checkpoint {
     architecture: Architecture,
     files: Vec<WeightFile>,
     tensors: BTreeMap<String, StoredTensor>,
+    adapter: Option<Bound>,
     /// Filled when first asked for: it reads every byte.
     digest: OnceLock<String>,
+}
+
+/// An adapter on this checkpoint.
+#[derive(Debug)]
+struct Bound {
+    /// By tensor.
+    changes: BTreeMap<String, Change>,
+    digest: String,
 }
 
 #[derive(Debug)]
@@ -120,7 +131,24 @@ impl Checkpoint {
             || CheckpointError::NoTensor { dir: self.dir.clone(), tensor: name.to_owned() };
         let stored = self.tensors.get(name).ok_or_else(missing)?;
         let bytes = &self.files[stored.file].map[stored.bytes.clone()];
-        Ok(Elements::stored(stored.shape.dtype, bytes))
+        let elements = Elements::stored(stored.shape.dtype, bytes);
+        let change = self.adapter.as_ref().and_then(|adapter| adapter.changes.get(name));
+        Ok(match change {
+            Some(change) => elements.changed(change),
+            None => elements,
+        })
+    }
+
+    /// The same checkpoint with an adapter on it; nothing is copied, the change is added wherever elements are read.
+    ///
+    /// # Errors
+    /// The adapter does not fit.
+    pub fn with_adapter(mut self, adapter: &Adapter) -> Result<Checkpoint, AdapterError> {
+        let tensors = self.tensors().map(|(name, tensor)| (name, tensor.shape.as_slice()));
+        let changes = adapter.bind(&self.dir, tensors)?;
+        self.adapter = Some(Bound { changes, digest: adapter.digest()? });
+        self.digest = OnceLock::new();
+        Ok(self)
     }
 
     /// The file that holds a tensor.
@@ -195,6 +223,9 @@ impl Checkpoint {
         add_file(&mut all, "config.json", &config);
         if let Ok(tokenizer) = std::fs::read(self.dir.join("tokenizer.json")) {
             add_file(&mut all, "tokenizer.json", &tokenizer);
+        }
+        if let Some(adapter) = &self.adapter {
+            add_file(&mut all, "adapter", adapter.digest.as_bytes());
         }
         for file in &self.files {
             let name = file.path.file_name().unwrap_or_default().to_string_lossy();

@@ -30,7 +30,7 @@ pub(super) fn open(dir: &Path) -> Result<Checkpoint, CheckpointError> {
     require_listed(&files, index.as_ref(), &listed, &architecture)?;
     let tensors = tensor_table(&files, &listed, &architecture)?;
     let (dir, digest) = (dir.to_owned(), OnceLock::new());
-    Ok(Checkpoint { dir, config, architecture, files, tensors, digest })
+    Ok(Checkpoint { dir, config, architecture, files, tensors, adapter: None, digest })
 }
 
 fn at_path(source: ArchitectureError, path: PathBuf) -> CheckpointError {
@@ -137,16 +137,33 @@ fn tensor_table(
         {
             continue;
         }
-        let dtype = dtype_of(tensor.dtype).ok_or_else(|| CheckpointError::Dtype {
-            path: files[tensor.file].path.clone(),
-            tensor: name.clone(),
-            dtype: format!("{:?}", tensor.dtype),
-        })?;
-        let shape = TensorShape { shape: tensor.shape.clone(), dtype };
-        let (file, bytes) = (tensor.file, tensor.bytes.clone());
-        table.insert(name.clone(), StoredTensor { shape, file, bytes });
+        table.insert(name.clone(), tensor.stored(name, &files[tensor.file])?);
     }
     Ok(table)
+}
+
+/// The tensors of a file that stands alone.
+pub(super) fn stored_tensors(
+    file: &WeightFile,
+) -> Result<BTreeMap<String, StoredTensor>, CheckpointError> {
+    let listed = read_header(0, file, |_| true)?.into_iter();
+    let stored = |(name, tensor): (String, Listed)| {
+        let stored = tensor.stored(&name, file)?;
+        Ok((name, stored))
+    };
+    listed.map(stored).collect()
+}
+
+impl Listed {
+    fn stored(&self, name: &str, file: &WeightFile) -> Result<StoredTensor, CheckpointError> {
+        let dtype = dtype_of(self.dtype).ok_or_else(|| CheckpointError::Dtype {
+            path: file.path.clone(),
+            tensor: name.to_owned(),
+            dtype: format!("{:?}", self.dtype),
+        })?;
+        let shape = TensorShape { shape: self.shape.clone(), dtype };
+        Ok(StoredTensor { shape, file: self.file, bytes: self.bytes.clone() })
+    }
 }
 
 /// Tied by the architecture, and stored with the same content. With other content it is a tensor of its own, whatever
@@ -185,7 +202,7 @@ fn require_listed(
     Err(CheckpointError::NotInShard { path, tensor })
 }
 
-pub(super) fn read_header(
+fn read_header(
     number: usize,
     file: &WeightFile,
     belongs: impl Fn(&str) -> bool,

@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 use std::fs;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -210,11 +211,85 @@ fn written(dtype: Dtype, values: &[f32]) -> (TempDir, Result<(), WriteError<Infa
     let source = folder(CONFIG, &[("model.safetensors", &bytes), ("tokenizer.json", b"{}")]);
     let checkpoint = Checkpoint::open(source.path()).unwrap();
     let out = tempfile::tempdir().unwrap();
-    let tensors = [("y".to_owned(), vec![1, values.len()]), ("z".to_owned(), vec![])];
-    let elements = |i: usize| Ok(if i == 0 { values.to_vec() } else { vec![7.0] });
-    let config = OutputConfig { source: &checkpoint, source_layers: &[vec![1, 0, 1]], dtype };
+    let tensors = [output("y", vec![1, values.len()], dtype), output("z", vec![], dtype)];
+    let elements = |i: usize| Ok(given(if i == 0 { values.to_vec() } else { vec![7.0] }));
+    let layers = [vec![1, 0, 1]];
+    let config = OutputConfig { source_layers: &layers, dtype, ..plain(&checkpoint) };
     let result = write_checkpoint(&out.path().join("new"), &tensors, elements, &config);
     (out, result)
+}
+
+fn output(name: &str, shape: Vec<usize>, dtype: Dtype) -> OutputTensor {
+    OutputTensor { name: name.to_owned(), shape, dtype }
+}
+
+fn given(values: Vec<f32>) -> impl Fn(usize, &mut [f32]) {
+    move |start, out| out.copy_from_slice(&values[start..start + out.len()])
+}
+
+fn plain(source: &Checkpoint) -> OutputConfig<'_> {
+    static NO_SETTINGS: LazyLock<serde_json::Map<String, serde_json::Value>> =
+        LazyLock::new(serde_json::Map::new);
+    static ONE_LAYER: LazyLock<[Vec<usize>; 1]> = LazyLock::new(|| [vec![0]]);
+    OutputConfig {
+        source,
+        source_layers: &*ONE_LAYER,
+        dtype: Dtype::F32,
+        settings: &NO_SETTINGS,
+        shard_size: crate::units::Bytes(u64::MAX),
+        progress: &|_| {},
+        copy_tokenizer: true,
+        finish: &|_| Ok(()),
+    }
+}
+
+/// Two files of at most 12 bytes of weights: 8 of `y`, then 4 of `z`; and a tensor larger than that in its own.
+#[test]
+fn large_outputs_are_split_into_shards_that_can_be_opened() {
+    let source = folder(CONFIG, &[("model.safetensors", &singles("x", &[1.0]))]);
+    let checkpoint = Checkpoint::open(source.path()).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let dir = out.path().join("new");
+    let tensors = [
+        output("y", vec![2], Dtype::F32),
+        output("z", vec![2], Dtype::BF16),
+        output("large", vec![5], Dtype::F32),
+        output("last", vec![], Dtype::F32),
+    ];
+    let elements = |i: usize| Ok::<_, Infallible>(given(vec![i as f32 + 0.5; 5]));
+    let config = OutputConfig { shard_size: crate::units::Bytes(12), ..plain(&checkpoint) };
+    write_checkpoint(&dir, &tensors, elements, &config).unwrap();
+    for number in 1..=3 {
+        assert!(dir.join(format!("model-0000{number}-of-00003.safetensors")).is_file());
+    }
+    let index = fs::read_to_string(dir.join("model.safetensors.index.json")).unwrap();
+    let index: serde_json::Value = serde_json::from_str(&index).unwrap();
+    assert_eq!(index["metadata"]["total_size"], 8 + 4 + 20 + 4);
+    assert_eq!(index["weight_map"]["large"], "model-00002-of-00003.safetensors");
+    let written = Checkpoint::open(&dir).unwrap();
+    for (i, tensor) in tensors.iter().enumerate() {
+        assert!(written.tensor(&tensor.name).unwrap().iter().all(|x| *x == i as f32 + 0.5));
+        assert_eq!(written.shape(&tensor.name).unwrap().dtype, tensor.dtype);
+    }
+}
+
+/// Largest float16: 65504; from half way to the next power of two on, nothing finite is nearest.
+#[test]
+fn what_does_not_fit_is_not_written() {
+    for (dtype, value, word) in [
+        (Dtype::F32, f32::NAN, "element 1 of the merged tensor `y` is NaN"),
+        (Dtype::BF16, f32::INFINITY, "infinite"),
+        (Dtype::F16, -65520.0, "too large for float16"),
+    ] {
+        let (out, result) = written(dtype, &[1.0, value]);
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains(word), "{message}");
+        assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);
+    }
+    let (out, result) = written(Dtype::F16, &[65519.0, -65519.0]);
+    result.unwrap();
+    let checkpoint = Checkpoint::open(&out.path().join("new")).unwrap();
+    assert_eq!(*checkpoint.tensor("y").unwrap(), [65504.0, -65504.0]);
 }
 
 #[test]
@@ -227,7 +302,7 @@ fn what_is_written_can_be_opened() {
         assert_eq!(*checkpoint.tensor("z").unwrap(), [7.0]);
         assert_eq!(checkpoint.shape("y"), Some(&TensorShape { shape: vec![1, 3], dtype }));
         assert_eq!(checkpoint.layers(), 3);
-        assert_eq!(checkpoint.config()["torch_dtype"], dtype.torch_name());
+        assert_eq!(checkpoint.config()["torch_dtype"], dtype.as_str());
         assert_eq!(checkpoint.config()["layer_types"], serde_json::json!(["b", "a", "b"]));
         assert!(out.path().join("new/tokenizer.json").is_file());
         assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1, "the partial folder is gone");
@@ -248,23 +323,25 @@ fn writing_rounds_to_the_nearest() {
 fn a_failed_write_leaves_nothing_behind() {
     let source = folder(CONFIG, &[("model.safetensors", &singles("x", &[1.0]))]);
     let checkpoint = Checkpoint::open(source.path()).unwrap();
-    let config = OutputConfig { source: &checkpoint, source_layers: &[vec![0]], dtype: Dtype::F32 };
-    let tensors = [("y".to_owned(), vec![2])];
+    let config = plain(&checkpoint);
+    let tensors = [output("y", vec![2], Dtype::F32)];
     let out = tempfile::tempdir().unwrap();
     let dir = out.path().join("new");
-    let short = |_| Ok::<_, Infallible>([1.0_f32]);
-    let error = write_checkpoint(&dir, &tensors, short, &config).unwrap_err();
-    assert!(matches!(error, WriteError::Elements { expected: 2, found: 1, .. }));
-    let broken = |_| Err::<[f32; 2], _>(std::fmt::Error);
+    let broken = |_| Err::<fn(usize, &mut [f32]), _>(std::fmt::Error);
     assert!(matches!(
         write_checkpoint(&dir, &tensors, broken, &config),
         Err(WriteError::Tensor(std::fmt::Error))
+    ));
+    let failing = OutputConfig { finish: &|_| Err("no".into()), ..config };
+    let full = |_| Ok::<_, Infallible>(given(vec![1.0, 2.0]));
+    assert!(matches!(
+        write_checkpoint(&dir, &tensors, full, &failing),
+        Err(WriteError::Beside(_))
     ));
     assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);
 
     fs::create_dir(&dir).unwrap();
     fs::write(dir.join("precious"), "").unwrap();
-    let full = |_| Ok::<_, Infallible>([1.0_f32, 2.0]);
     let error = write_checkpoint(&dir, &tensors, full, &config).unwrap_err();
     assert!(matches!(error, WriteError::NotEmpty { .. }));
     fs::remove_file(dir.join("precious")).unwrap();

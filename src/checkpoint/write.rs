@@ -15,12 +15,14 @@ use super::shards::{OutputTensor, Shard, index, shards};
 use super::tensor::encode;
 use super::{Architecture, ArchitectureError, Checkpoint, CheckpointError};
 
-/// Files that belong to a model besides its weights and `config.json`.
-const COMPANIONS: [&str; 11] = [
+/// Belongs to a model besides its weights and `config.json`.
+const GENERATION: &str = "generation_config.json";
+
+/// All files that a tokenizer may consist of.
+const TOKENIZER: [&str; 10] = [
     "added_tokens.json",
     "chat_template.jinja",
     "chat_template.json",
-    "generation_config.json",
     "merges.txt",
     "special_tokens_map.json",
     "spiece.model",
@@ -43,9 +45,16 @@ pub struct OutputConfig<'a> {
     pub settings: &'a Map<String, Value>,
     /// Largest size of a weight file; a tensor larger than this has a file of its own.
     pub shard_size: Bytes,
-    /// Told the bytes of weights written so far each time.
+    /// Told the number of bytes each time that some weights have been written.
     pub progress: &'a (dyn Fn(Bytes) + Sync),
+    /// Whether the source's tokenizer is copied.
+    pub copy_tokenizer: bool,
+    /// Called last, with the folder under its passing name: writes what else belongs there.
+    pub finish: &'a dyn Fn(&Path) -> Result<(), Beside>,
 }
+
+/// Why something beside the weights was not written.
+pub type Beside = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a checkpoint was not written; `E` is what went wrong in making a tensor.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +93,9 @@ pub enum WriteError<E: std::error::Error + 'static> {
         /// `NaN`, `infinite` or `too large for float16`.
         value: &'static str,
     },
+    /// The tokenizer, the recipe or whatever else is written beside the weights.
+    #[error("cannot write what belongs beside the weights")]
+    Beside(#[source] Beside),
     /// A tensor could not be made.
     #[error(transparent)]
     Tensor(E),
@@ -119,7 +131,12 @@ where
         write_json(&partial.0.join("model.safetensors.index.json"), &index)?;
     }
     write_json(&partial.0.join("config.json"), &adapted)?;
-    copy_companions(config.source.dir(), &partial.0)?;
+    copy(config.source.dir(), &partial.0, &[GENERATION])?;
+    if config.copy_tokenizer {
+        copy(config.source.dir(), &partial.0, &TOKENIZER)?;
+    }
+    (config.finish)(&partial.0).map_err(WriteError::Beside)?;
+    sync(&partial.0).map_err(failed(&partial.0))?;
     partial.rename(dir)
 }
 
@@ -283,12 +300,12 @@ fn write_json<E: std::error::Error>(path: &Path, json: &Value) -> Result<(), Wri
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed(path))
 }
 
-fn copy_companions<E: std::error::Error>(from: &Path, to: &Path) -> Result<(), WriteError<E>> {
-    for name in COMPANIONS {
+fn copy<E: std::error::Error>(from: &Path, to: &Path, names: &[&str]) -> Result<(), WriteError<E>> {
+    for name in names {
         let (from, to) = (from.join(name), to.join(name));
         if from.is_file() {
             fs::copy(&from, &to).and_then(|_| sync(&to)).map_err(failed(&to))?;
         }
     }
-    sync(to).map_err(failed(to))
+    Ok(())
 }

@@ -20,9 +20,7 @@ pub(super) fn ready<'a>(
     tensor: &PlannedTensor,
     prepared: Option<&Prepared>,
 ) -> Result<Ready<'a>, MergeError> {
-    let base = tensor.base.as_ref().map(|input| plan.elements(input)).transpose()?;
-    let inputs = tensor.inputs.iter().map(|input| plan.elements(input));
-    let inputs = inputs.collect::<Result<Vec<Elements>, _>>()?;
+    let (base, inputs) = elements(plan, tensor)?;
     match (&tensor.operation, base) {
         (Operation::Linear { weights, normalize }, _) => {
             let divisor = normalize.then(|| weights.iter().sum());
@@ -42,6 +40,23 @@ pub(super) fn ready<'a>(
             whole_tensor(operation, tensor, base, &whole)
         }
     }
+}
+
+/// Base and inputs, brought to the output's tokens where need be.
+fn elements<'a>(
+    plan: &MergePlan<'a>,
+    tensor: &PlannedTensor,
+) -> Result<(Option<Elements<'a>>, Vec<Elements<'a>>), MergeError> {
+    let all = tensor.base.iter().chain(&tensor.inputs).map(|input| plan.elements(input));
+    let mut all = all.collect::<Result<Vec<Elements>, _>>()?;
+    if let Some(tokens) = &tensor.tokens {
+        let whole: Vec<Cow<[f32]>> = all.iter().map(Elements::all).collect();
+        let whole: Vec<&[f32]> = whole.iter().map(AsRef::as_ref).collect();
+        let aligned = |input| tokens.alignment.aligned(input, &whole, tokens.axis).into();
+        all = (0..whole.len()).map(aligned).collect();
+    }
+    let inputs = all.split_off(usize::from(tensor.base.is_some()));
+    Ok((all.pop(), inputs))
 }
 
 fn one(inputs: Vec<Elements>, input: usize, scale: f32) -> Ready {

@@ -3,6 +3,8 @@ use std::path::PathBuf;
 use crate::checkpoint::CheckpointError;
 use crate::recipe::{MergeMethod, ModelRef, ParameterError};
 
+use super::VocabularyError;
+
 /// Why a recipe cannot be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
@@ -168,6 +170,15 @@ pub enum MergeError {
         /// The tensor.
         tensor: String,
     },
+    /// Embeddings or heads for different vocabularies, and no word on which is wanted.
+    #[error("{source}: the vocabularies differ; say which one the output has with `tokenizer_source: base`, `union` or a model")]
+    Vocabularies {
+        /// The tensor and its shapes.
+        source: CheckpointError,
+    },
+    /// The vocabularies cannot be aligned.
+    #[error(transparent)]
+    Vocabulary(#[from] VocabularyError),
     /// A tensor is missing, has different shapes in the models, or cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

@@ -39,6 +39,7 @@ mod slices;
 mod sparsify;
 mod sums;
 mod task_vector;
+mod vocabulary;
 
 pub use arcee_fusion::arcee_fusion;
 pub use error::MergeError;
@@ -57,6 +58,10 @@ pub use ram::{Amplification, ram, ramplus_tl};
 pub use sce::sce;
 pub use slerp::slerp_coefficients;
 pub use sparsify::Sparsifier;
+pub use vocabulary::{
+    Alignment, Row, TokenAxis, TokenTensor, Vocabulary, VocabularyError, chat_template,
+    write_chat_template,
+};
 
 #[cfg(test)]
 mod method_tests;

@@ -1,3 +1,6 @@
+use std::path::Path;
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use crate::checkpoint::{Architecture, Checkpoint, Elements};
@@ -6,7 +9,9 @@ use crate::units::Dtype;
 
 use super::apply::ready;
 use super::ready::Ready;
-use super::{MergeError, Operation, Prepared, planner, resolve};
+use super::{
+    Alignment, MergeError, Operation, Prepared, TokenAxis, Vocabulary, planner, resolve,
+};
 
 /// A recipe worked out against open checkpoints: every output tensor with its inputs and parameters.
 ///
@@ -19,6 +24,7 @@ pub struct MergePlan<'a> {
     tensors: Vec<PlannedTensor>,
     source_layers: Vec<Vec<usize>>,
     unused: Vec<String>,
+    vocabulary: Option<Vocabulary>,
 }
 
 /// One output tensor.
@@ -34,6 +40,17 @@ pub struct PlannedTensor {
     pub inputs: Vec<Input>,
     /// The method and its parameters for this tensor.
     pub operation: Operation,
+    /// How the models' rows become the output's, where the tensor is indexed by tokens and the recipe chooses a
+    /// tokenizer.
+    pub(super) tokens: Option<Arc<Tokens>>,
+}
+
+/// The rows of a tensor that is indexed by tokens.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Tokens {
+    /// The base first, if there is one, then the inputs.
+    pub(super) alignment: Alignment,
+    pub(super) axis: TokenAxis,
 }
 
 /// A tensor of a checkpoint.
@@ -79,7 +96,8 @@ impl<'a> MergePlan<'a> {
         models: &[(ModelRef, &'a Checkpoint)],
     ) -> Result<MergePlan<'a>, MergeError> {
         let unused = resolve::unused_parameters(recipe)?;
-        let planner = planner::plan(recipe, models)?;
+        let vocabulary = vocabulary(recipe, models)?;
+        let planner = planner::plan(recipe, models, vocabulary.as_ref())?;
         let (tensors, source_layers) = (planner.tensors, planner.source_layers);
         let reference = planner.reference;
         if recipe.merge_method.is_random() {
@@ -87,7 +105,7 @@ impl<'a> MergePlan<'a> {
             models.iter().try_for_each(|(_, checkpoint)| checkpoint.digest().map(|_| ()))?;
         }
         let models = models.to_vec();
-        Ok(MergePlan { models, reference, tensors, source_layers, unused })
+        Ok(MergePlan { models, reference, tensors, source_layers, unused, vocabulary })
     }
 
     /// The output's tensors: stack by stack those before the layers, the layers, those after.
@@ -109,6 +127,16 @@ impl<'a> MergePlan<'a> {
     /// How the output's tensors are laid out.
     pub fn architecture(&self) -> &'a Architecture {
         self.reference().architecture()
+    }
+
+    /// The folders of the models.
+    pub fn folders(&self) -> Vec<&'a Path> {
+        self.models.iter().map(|(_, checkpoint)| checkpoint.dir()).collect()
+    }
+
+    /// The output's tokens, where the recipe chooses them.
+    pub fn vocabulary(&self) -> Option<&Vocabulary> {
+        self.vocabulary.as_ref()
     }
 
     /// Parameters that the recipe sets and its method does not have.
@@ -176,6 +204,25 @@ impl<'a> MergePlan<'a> {
         self.merge_into(tensor, None, &mut values)?;
         Ok(MergedTensor { name: tensor.name.clone(), shape: tensor.shape.clone(), values })
     }
+}
+
+/// `models` may hold more than the recipe needs; the vocabulary is made of those that it names.
+fn vocabulary(
+    recipe: &Recipe,
+    models: &[(ModelRef, &Checkpoint)],
+) -> Result<Option<Vocabulary>, MergeError> {
+    let Some(choice) = &recipe.tokenizer else {
+        return Ok(None);
+    };
+    let named: Vec<(ModelRef, &Checkpoint)> = vocabulary_models(recipe)
+        .filter_map(|model| models.iter().find(|(known, _)| known == model).cloned())
+        .collect();
+    Ok(Some(Vocabulary::build(choice, recipe.base_model.as_ref(), &named)?))
+}
+
+/// The models that a recipe's vocabulary is made of, in its order.
+pub(super) fn vocabulary_models(recipe: &Recipe) -> impl Iterator<Item = &ModelRef> {
+    recipe.models().into_iter()
 }
 
 /// Merges all tensors, one after the other.

@@ -1,18 +1,21 @@
 //! Working a recipe out, stack by stack, slice by slice and tensor by tensor.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Place, Position};
 use crate::recipe::{BaseUse, Levels, MergeMethod, ModelRef, Parameters, Recipe};
 
 use super::resolve::{Scope, Scopes, operation};
 use super::slices::{Slice, Source, StackLayout, require_count, stack_layouts};
-use super::{Input, MergeError, Operation, PlannedTensor};
+use super::plan::{Tokens, vocabulary_models};
+use super::{Input, MergeError, Operation, PlannedTensor, TokenAxis, TokenTensor, Vocabulary};
 
 /// What has been worked out so far, in the output's order.
 pub(super) struct Planner<'r, 'a> {
     recipe: &'r Recipe,
     models: &'r [(ModelRef, &'a Checkpoint)],
+    vocabulary: Option<&'r Vocabulary>,
     /// For each of `models`.
     names: Vec<BTreeMap<Place, Vec<&'a str>>>,
     pub(super) tensors: Vec<PlannedTensor>,
@@ -26,12 +29,14 @@ pub(super) struct Planner<'r, 'a> {
 pub(super) fn plan<'r, 'a>(
     recipe: &'r Recipe,
     models: &'r [(ModelRef, &'a Checkpoint)],
+    vocabulary: Option<&'r Vocabulary>,
 ) -> Result<Planner<'r, 'a>, MergeError> {
     let reference = reference(recipe, models)?;
     let layouts = stack_layouts(recipe, models, reference)?;
     let names = models.iter().map(|(_, checkpoint)| by_place(checkpoint)).collect();
     let (tensors, source_layers) = (Vec::new(), Vec::new());
-    let mut planner = Planner { recipe, models, names, tensors, source_layers, reference };
+    let mut planner =
+        Planner { recipe, models, vocabulary, names, tensors, source_layers, reference };
     for layout in &layouts {
         planner.stack(layout)?;
     }
@@ -171,8 +176,57 @@ impl Planner<'_, '_> {
         let Some(operation) = self.operation(&scopes, base.is_some(), found, slice, name)? else {
             return Ok(None);
         };
-        let shape = self.shape(name, base.iter().chain(&inputs))?;
-        Ok(Some(PlannedTensor { name: name.to_owned(), shape, base, inputs, operation }))
+        let all: Vec<&Input> = base.iter().chain(&inputs).collect();
+        let (shape, tokens) = match self.tokens(slice, name, &all)? {
+            Some((shape, tokens)) => (shape, Some(Arc::new(tokens))),
+            None => (self.shape(name, &all)?, None),
+        };
+        Ok(Some(PlannedTensor { name: name.to_owned(), shape, base, inputs, operation, tokens }))
+    }
+
+    /// Shape and rows of a tensor that is indexed by tokens, where the recipe chooses them. `inputs` begin with the base
+    /// if there is one.
+    fn tokens(
+        &self,
+        slice: &Slice,
+        name: &str,
+        inputs: &[&Input],
+    ) -> Result<Option<(Vec<usize>, Tokens)>, MergeError> {
+        let axis = self.models[self.reference].1.architecture().vocabulary_axis(name);
+        let (Some(vocabulary), Some(axis), Some(first)) =
+            (self.vocabulary, axis, inputs.first())
+        else {
+            return Ok(None);
+        };
+        let mut shape = self.shape_of(first)?.to_vec();
+        let place = |input: &Input| {
+            let model = &self.models[input.model].0;
+            vocabulary_models(self.recipe).position(|known| known == model).unwrap_or_default()
+        };
+        let mut token_tensors = Vec::new();
+        for input in inputs {
+            let mut of_input = self.shape_of(input)?.to_vec();
+            let rows = of_input.get(axis).copied().unwrap_or_default();
+            of_input.get_mut(axis).zip(shape.get(axis)).map(|(rows, first)| *rows = *first);
+            if of_input != shape {
+                return Err(self.shapes_differ(name, first, input));
+            }
+            token_tensors.push(TokenTensor { model: place(input), rows });
+        }
+        let base = slice.base.map(|base| &slice.sources[base]);
+        let base = base.or(slice.sources.iter().find(|source| {
+            Some(source.model) == self.recipe.base_model.as_ref()
+        }));
+        let base = base.map(|source| Input { model: source.checkpoint, tensor: String::new() });
+        let base = base.as_ref().map(place);
+        let alignment = vocabulary.align(name, &token_tensors, base)?;
+        let product = |lengths: &[usize]| lengths.iter().product();
+        let outer = product(&shape[..axis]);
+        let inner = product(&shape[(axis + 1).min(shape.len())..]);
+        if let Some(rows) = shape.get_mut(axis) {
+            *rows = alignment.size();
+        }
+        Ok(Some((shape, Tokens { alignment, axis: TokenAxis { outer, inner } })))
     }
 
     /// `None` where the model lacks a tensor that it may lack.
@@ -221,24 +275,28 @@ impl Planner<'_, '_> {
         operation(scopes).map(Some)
     }
 
-    fn shape<'i>(
-        &self,
-        name: &str,
-        mut inputs: impl Iterator<Item = &'i Input>,
-    ) -> Result<Vec<usize>, MergeError> {
-        let Some(first) = inputs.next() else {
+    fn shape(&self, name: &str, inputs: &[&Input]) -> Result<Vec<usize>, MergeError> {
+        let Some((first, others)) = inputs.split_first() else {
             return Ok(Vec::new());
         };
         let shape = self.shape_of(first)?;
-        for input in inputs {
+        for input in others {
             if self.shape_of(input)? != shape {
-                let found = |input: &Input| self.models[input.model].1.found(&input.tensor);
-                let (first, other) = (Box::new(found(first)), Box::new(found(input)));
-                let tensor = name.to_owned();
-                return Err(CheckpointError::ShapesDiffer { tensor, first, other }.into());
+                return Err(self.shapes_differ(name, first, input));
             }
         }
         Ok(shape.to_vec())
+    }
+
+    fn shapes_differ(&self, name: &str, first: &Input, other: &Input) -> MergeError {
+        let found = |input: &Input| self.models[input.model].1.found(&input.tensor);
+        let (first, other) = (Box::new(found(first)), Box::new(found(other)));
+        let error = CheckpointError::ShapesDiffer { tensor: name.to_owned(), first, other };
+        let architecture = self.models[self.reference].1.architecture();
+        match architecture.vocabulary_axis(name) {
+            Some(_) if self.vocabulary.is_none() => MergeError::Vocabularies { source: error },
+            _ => error.into(),
+        }
     }
 
     fn shape_of(&self, input: &Input) -> Result<&[usize], CheckpointError> {

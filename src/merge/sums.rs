@@ -4,11 +4,6 @@
 /// it decides the order of the sum and with it the last bit.
 const LANES: usize = 8;
 
-/// Sum of absolute values.
-pub(super) fn l1(a: &[f32]) -> f64 {
-    sum(a, a, |x, _| x.abs())
-}
-
 /// Scalar product; slices of equal length.
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
     sum(a, b, |x, y| x * y)

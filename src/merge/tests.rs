@@ -29,9 +29,131 @@ fn mask_words_are_those_of_chacha8() {
 
 /// `n` elements, `true` where kept.
 fn kept(key: MaskKey, density: f64, n: usize) -> Vec<bool> {
-    let mut elements = vec![1.0; n];
-    key.apply(density, &mut elements);
-    elements.iter().map(|element| *element == 1.0).collect()
+    let bits = key.draw(density, n);
+    (0..n).map(|i| bits[i / 64] >> (i % 64) & 1 == 1).collect()
+}
+
+fn input(model: usize) -> Input {
+    Input { model, tensor: "x".to_owned() }
+}
+
+/// What is left of a task vector.
+fn sparsified(delta: &[f32], sparsifier: Sparsifier, rescale: Option<RescaleRule>, key: MaskKey) -> Vec<f32> {
+    let (weights, sparsifiers) = (vec![1.0], vec![sparsifier]);
+    let operation = TaskVectors { weights, sparsifiers, rescale, mask_seed: 0, elect_sign: false, mixing: PLAIN };
+    task_vectors(&vec![0.0; delta.len()], &[delta], &operation, key, None)
+}
+
+/// Rows of 16 elements.
+fn task_vectors(
+    base: &[f32],
+    experts: &[&[f32]],
+    operation: &TaskVectors,
+    key: MaskKey,
+    prepared: Option<&Prepared>,
+) -> Vec<f32> {
+    let base_elements = Elements::from(base);
+    let expert = |(i, expert): (usize, &&[f32])| {
+        let elements = Elements::from(*expert);
+        let vector = TaskVector { base: &base_elements, expert: &elements };
+        let ranking = Ranking::new(prepared, &input(9), &input(i), 16);
+        let sparse = operation.sparsifiers[i].choose(vector, operation.rescale, key, &ranking);
+        Expert { elements: Elements::from(*expert), weight: operation.weights[i], sparse: Some(sparse) }
+    };
+    let experts = experts.iter().enumerate().map(expert).collect();
+    let (elect_sign, mixing) = (operation.elect_sign, operation.mixing);
+    let divisor = divisor(operation);
+    let base = Elements::from(base);
+    let ready = Ready::TaskVectors(ReadyVectors { base, experts, elect_sign, mixing, divisor });
+    in_parts(&ready, base_elements.len())
+}
+
+/// All at once; any part alone must be the same.
+fn in_parts(ready: &Ready, length: usize) -> Vec<f32> {
+    let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let mut merged = vec![0.0; length];
+    ready.fill(0, &mut merged);
+    for start in (0..length).step_by(64).take(3) {
+        let mut part = vec![0.0; 50.min(length - start)];
+        ready.fill(start, &mut part);
+        assert_eq!(bits(&part), bits(&merged[start..start + part.len()]));
+    }
+    merged
+}
+
+fn linear(models: &[&[f32]], weights: &[f32], normalize: bool) -> Vec<f32> {
+    let inputs = models.iter().map(|x| Elements::from(*x)).zip(weights.iter().copied()).collect();
+    let divisor = normalize.then(|| weights.iter().sum());
+    in_parts(&Ready::Weighted { inputs, divisor }, models[0].len())
+}
+
+fn slerp(base: &[f32], model: &[f32], t: f64) -> Vec<f32> {
+    let (to_base, to_model) = slerp_coefficients(base, model, t);
+    linear(&[base, model], &[to_base, to_model], false)
+}
+
+fn task_arithmetic(base: &[f32], experts: &[&[f32]], weights: &[f32], mixing: Mixing) -> Vec<f32> {
+    let (weights, sparsifiers) = (weights.to_vec(), vec![Sparsifier::None; weights.len()]);
+    let operation = TaskVectors { weights, sparsifiers, rescale: None, mask_seed: 0, elect_sign: false, mixing };
+    task_vectors(base, experts, &operation, KEY, None)
+}
+
+/// What is kept between candidates changes nothing.
+fn ties(base: &[f32], experts: &[&[f32]], weights: &[f32], densities: &[f64], mixing: Mixing) -> Vec<f32> {
+    let sparsifiers = densities.iter().map(|density| Sparsifier::Magnitude { density: *density });
+    let (weights, sparsifiers) = (weights.to_vec(), sparsifiers.collect());
+    let operation = TaskVectors { weights, sparsifiers, rescale: None, mask_seed: 0, elect_sign: true, mixing };
+    let merged = task_vectors(base, experts, &operation, KEY, None);
+    let prepared = Prepared::new();
+    for _ in 0..2 {
+        assert_eq!(task_vectors(base, experts, &operation, KEY, Some(&prepared)), merged);
+    }
+    merged
+}
+
+fn trim(delta: &mut [f32], density: f64) {
+    let trimmed = sparsified(delta, Sparsifier::Magnitude { density }, None, KEY);
+    delta.copy_from_slice(&trimmed);
+}
+
+fn l1(x: &[f32]) -> f64 {
+    x.iter().map(|x| f64::from(x.abs())).sum()
+}
+
+/// By hand: 7 elements; ⌊0.4 · 7⌋ = 2 are kept below the ⌊0.2 · 7⌋ = 1 largest. With γ = 0.9 there is no room for the
+/// ⌊6.3⌋ = 6 largest to go, and the two smallest are kept.
+#[test]
+fn breadcrumbs_by_hand() {
+    let delta = [1.0, -7.0, 3.0, -2.0, 6.0, 0.5, -4.0];
+    let kept = |density, gamma| sparsified(&delta, Sparsifier::Outliers { density, gamma }, None, KEY);
+    assert_eq!(kept(0.4, 0.2), [0.0, 0.0, 0.0, 0.0, 6.0, 0.0, -4.0]);
+    assert_eq!(kept(0.4, 0.9), [1.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.0]);
+    assert_eq!(kept(0.4, 0.0), [0.0, -7.0, 0.0, 0.0, 6.0, 0.0, 0.0]);
+    assert_eq!(kept(0.1, 0.0), [0.0; 7]);
+    assert_eq!(kept(1.0, 0.5), delta);
+}
+
+/// DELLA, section 3.1: the probability rises with the rank in the row from density − ε to density + ε in equal steps,
+/// and dividing by it keeps the expectation. Rows of 16: rank i has 0.3 + 0.4 i / 15.
+#[test]
+fn della_keeps_by_rank_and_keeps_the_expectation() {
+    let row: Vec<f32> = (0..16).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 } * (1 + i) as f32).collect();
+    let ranked = Sparsifier::Ranked { density: 0.5, epsilon: 0.2 };
+    let (seeds, mut kept, mut sums) = (20_000, [0_u32; 16], [0.0_f64; 16]);
+    for seed in 0..seeds {
+        let delta = sparsified(&row, ranked, Some(RescaleRule::Density), MaskKey { seed, ..KEY });
+        for (i, d) in delta.iter().enumerate() {
+            kept[i] += u32::from(*d != 0.0);
+            sums[i] += f64::from(*d);
+        }
+    }
+    for i in 0..16 {
+        let expected = 0.3 + 0.4 * i as f64 / 15.0;
+        // Standard deviation of a share: at most 0.0036; of the mean relative to the element: at most 0.011.
+        assert!((f64::from(kept[i]) / seeds as f64 - expected).abs() < 0.018, "{i}: {kept:?}");
+        let relative = sums[i] / seeds as f64 / f64::from(row[i]) - 1.0;
+        assert!(relative.abs() < 0.055, "{i}: {relative}");
+    }
 }
 
 /// So that any part of a mask can be had alone.

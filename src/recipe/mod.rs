@@ -178,10 +178,12 @@ impl Recipe {
         write::to_yaml(self)
     }
 
-    /// Every model named, each once, in order of first mention; the base model last where only `base_model` names it.
+    /// Every model named, each once, in order of first mention; behind them the base model where only `base_model` names
+    /// it, and the model whose tokenizer is taken where it is none of them.
     pub fn models(&self) -> Vec<&ModelRef> {
         let mut seen = Vec::new();
-        for model in self.sources().chain(&self.base_model) {
+        let of_tokenizer = self.tokenizer.iter().filter_map(TokenizerChoice::model);
+        for model in self.sources().chain(&self.base_model).chain(of_tokenizer) {
             if !seen.contains(&model) {
                 seen.push(model);
             }

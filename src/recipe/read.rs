@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::tokenizer::{self, TokenizerChoice, VocabularySource};
 use super::{
-    Condition, Dtype, LayerRange, Layout, MergeMethod, ModelEntry, ModelRef, ModuleBody,
+    ChatTemplate, Condition, Dtype, LayerRange, Layout, MergeMethod, ModelEntry, ModelRef, ModuleBody,
     OutputModule, OutputSlice, Parameters, Profile, Recipe, RecipeError, RescaleRule, Setting, SliceSource, Value,
 };
 
@@ -96,7 +96,6 @@ impl Recipe {
 
 impl RawRecipe {
     fn check(self) -> Result<Recipe, RecipeError> {
-        let tokenizer_source = self.tokenizer_source()?;
         Ok(Recipe {
             merge_method: self.merge_method,
             base_model: self.base_model,

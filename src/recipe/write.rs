@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    Condition, Layout, ModelEntry, ModuleBody, OutputModule, OutputSlice, Parameters, Profile, Recipe, RescaleRule, Setting,
+    ChatTemplate, Condition, Layout, ModelEntry, ModuleBody, OutputModule, OutputSlice, Parameters, Profile, Recipe, RescaleRule, Setting, tokenizer,
     SliceSource, Value,
 };
 

@@ -2,12 +2,14 @@
 
 mod card;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde_json::Map;
+use serde_json::{Map, Value};
 
-use crate::checkpoint::{OutputConfig, OutputTensor, WriteError, write_checkpoint};
-use crate::merge::{MergeError, MergePlan, PlannedTensor};
+use crate::checkpoint::{Beside, OutputConfig, OutputTensor, WriteError, write_checkpoint};
+use crate::merge::{
+    MergeError, MergePlan, PlannedTensor, VocabularyError, chat_template, write_chat_template,
+};
 use crate::recipe::Recipe;
 use crate::units::{Bytes, Dtype};
 
@@ -22,16 +24,12 @@ pub enum SubmissionError {
     /// The recipe does not fit the checkpoints.
     #[error(transparent)]
     Merge(#[from] MergeError),
+    /// The vocabulary or the chat template cannot be made.
+    #[error(transparent)]
+    Vocabulary(#[from] VocabularyError),
     /// The checkpoint folder could not be written.
     #[error(transparent)]
     Write(#[from] WriteError<MergeError>),
-    /// The recipe or the card could not be written beside the weights.
-    #[error("cannot write {}", file.display())]
-    Beside {
-        file: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
 }
 
 /// How the output is laid out on disk, and who is told of the progress.
@@ -58,20 +56,54 @@ pub fn write_merged(
     output: &Output,
 ) -> Result<(), SubmissionError> {
     let tensors = output_tensors(recipe, plan);
+    let template = recipe.chat_template.as_ref();
+    let template = template.map(|choice| chat_template(choice, &plan.folders())).transpose()?;
+    let finish = |dir: &Path| write_beside(dir, recipe, plan, template.as_ref(), output.card);
     let source = plan.reference();
     let dtype = recipe.out_dtype.or(recipe.dtype).or(source.dtype()).unwrap_or(Dtype::F32);
     let config = OutputConfig {
         source,
         source_layers: plan.source_layers(),
         dtype,
-        settings: &Map::new(),
+        settings: &settings(plan),
         shard_size: output.shard_size,
         progress: output.progress,
+        copy_tokenizer: plan.vocabulary().is_none(),
+        finish: &finish,
     };
     let prepare = |i: usize| plan.in_parts(&plan.tensors()[i]);
-    write_checkpoint(output.dir, &tensors, prepare, &config)?;
-    write_beside(output.dir, RECIPE_FILE, &recipe.to_yaml())?;
-    write_beside(output.dir, "README.md", output.card)
+    Ok(write_checkpoint(output.dir, &tensors, prepare, &config)?)
+}
+
+/// What the merge changes in `config.json`: the size of the vocabulary, and whether the head is the embedding.
+fn settings(plan: &MergePlan) -> Map<String, Value> {
+    let mut settings = Map::new();
+    if let Some(vocabulary) = plan.vocabulary() {
+        settings.insert("vocab_size".to_owned(), vocabulary.size().into());
+    }
+    let is_tied = plan.architecture().is_tied();
+    let has_own_head = plan.tensors().iter().any(|tensor| tensor.name == "lm_head.weight");
+    if is_tied && has_own_head {
+        settings.insert("tie_word_embeddings".to_owned(), false.into());
+    }
+    settings
+}
+
+fn write_beside(
+    dir: &Path,
+    recipe: &Recipe,
+    plan: &MergePlan,
+    template: Option<&Option<String>>,
+    card: &str,
+) -> Result<(), Beside> {
+    if let Some(vocabulary) = plan.vocabulary() {
+        vocabulary.write(dir)?;
+    }
+    if let Some(Some(template)) = template {
+        write_chat_template(dir, template)?;
+    }
+    std::fs::write(dir.join(RECIPE_FILE), recipe.to_yaml())?;
+    Ok(std::fs::write(dir.join("README.md"), card)?)
 }
 
 /// Names, shapes and types of what a plan writes.
@@ -83,9 +115,4 @@ pub fn output_tensors(recipe: &Recipe, plan: &MergePlan) -> Vec<OutputTensor> {
         dtype: stored_as.unwrap_or_else(|| plan.stored_dtype(tensor)),
     };
     plan.tensors().iter().map(output).collect()
-}
-
-fn write_beside(dir: &Path, name: &str, text: &str) -> Result<(), SubmissionError> {
-    let file = dir.join(name);
-    std::fs::write(&file, text).map_err(|source| SubmissionError::Beside { file, source })
 }

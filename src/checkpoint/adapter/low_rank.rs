@@ -1,3 +1,5 @@
+use crate::simd::vectorize;
+
 /// `scale · left · right`, laid out like the weight that it is added to.
 ///
 /// For a linear layer, stored as `[out, in]`, `left` is LoRA's B and `right` its A (Hu et al. 2021, "LoRA: Low-Rank
@@ -56,7 +58,7 @@ impl LowRank {
         let factors = self.left.chunks_exact(self.rank.max(1)).nth(row).unwrap_or_default();
         for (factor, line) in factors.iter().zip(self.right.chunks_exact(self.columns.max(1))) {
             let line = line.get(column..).unwrap_or_default();
-            product.iter_mut().zip(line).for_each(|(sum, x)| *sum += factor * x);
+            vectorize(|| product.iter_mut().zip(line).for_each(|(sum, x)| *sum += factor * x));
         }
     }
 }

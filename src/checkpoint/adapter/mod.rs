@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::tensor::StoredTensor;
+use super::tensor::{StoredTensor, decode};
 use super::{CheckpointError, WeightFile, add_file, open};
 
 use config::AdapterConfig;
@@ -75,7 +75,7 @@ impl Adapter {
             return Err(AdapterError::NoWeights { dir: dir.to_owned(), pickled });
         }
         let file = WeightFile::open(path)?;
-        let tensors: BTreeMap<_, _> = open::read_header(0, &file, |_| true)?.into_iter().collect();
+        let tensors = open::stored_tensors(&file)?;
         let parts = Parts::sort(&file.path, &tensors)?;
         Ok(Adapter { dir: dir.to_owned(), config, file: Arc::new(file), tensors, parts })
     }
@@ -127,7 +127,9 @@ impl Adapter {
 
     fn elements(&self, stored: &StoredTensor) -> Vec<f32> {
         let bytes = self.file.map.get(stored.bytes.clone()).unwrap_or_default();
-        stored.shape.dtype.to_f32(bytes).into_owned()
+        let mut elements = vec![0.0; stored.shape.elements()];
+        decode(stored.shape.dtype, bytes, &mut elements);
+        elements
     }
 }
 
@@ -144,8 +146,7 @@ impl Change {
 impl Replacement {
     fn copy_to(&self, start: usize, out: &mut [f32]) {
         let bytes = self.file.map.get(self.bytes(start, out.len())).unwrap_or_default();
-        let elements = self.stored.shape.dtype.to_f32(bytes);
-        out.iter_mut().zip(elements.iter()).for_each(|(to, x)| *to = *x);
+        decode(self.stored.shape.dtype, bytes, out);
         if let Some(low_rank) = &self.low_rank {
             low_rank.add_to(start, out);
         }

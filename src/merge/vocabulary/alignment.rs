@@ -32,7 +32,7 @@ pub enum Row {
 }
 
 /// How the models' rows become the output's, for one tensor.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alignment {
     /// Rows of each input.
     rows: Vec<usize>,
