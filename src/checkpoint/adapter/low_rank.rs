@@ -119,10 +119,10 @@ mod tests {
                 low_rank.add_to(cut, tail);
                 prop_assert_eq!(whole, parts);
                 prop_assert_eq!(&whole[20..], &[0.1; 5]);
-                for at in 0..20 {
+                for (at, element) in whole.iter().enumerate().take(20) {
                     let (o, i) = if is_straight { (at / 4, at % 4) } else { (at % 5, at / 5) };
                     let product: f32 = (0..6).map(|r| b[o * 6 + r] * a[r * 4 + i]).sum();
-                    prop_assert!((whole[at] - (0.1 + 0.7 * product)).abs() < 1e-5);
+                    prop_assert!((element - (0.1 + 0.7 * product)).abs() < 1e-5);
                 }
             }
         }
