@@ -310,8 +310,18 @@ fn pickled_weights_are_named() {
         copy.path().join("adapter_model.bin"),
     )
     .unwrap();
-    assert!(Adapter::is_adapter(copy.path()));
     assert!(copy.error().to_string().contains("safe_serialization=True"));
+}
+
+/// Axolotl writes the base model's configuration next to an adapter.
+#[test]
+fn an_adapter_is_a_folder_without_a_models_weights() {
+    let copy = Copy::of("plain");
+    assert!(Adapter::is_adapter(copy.path()));
+    fs::write(copy.path().join("config.json"), "{}").unwrap();
+    assert!(Adapter::is_adapter(copy.path()));
+    fs::write(copy.path().join("model.safetensors"), "").unwrap();
+    assert!(!Adapter::is_adapter(copy.path()));
     assert!(!Adapter::is_adapter(&reference().join("models/llama")));
 }
 

@@ -29,7 +29,7 @@ pub struct State {
     pub token: Option<&'static str>,
     /// Names files by something that is not their digest.
     pub odd_etags: bool,
-    /// `path range` of each request, as `path -` without a range.
+    /// `path from-last` of each request.
     pub log: Vec<String>,
 }
 
@@ -108,8 +108,11 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
 fn answer(stream: &TcpStream, state: &Mutex<State>, endpoint: &str) {
     let Some(request) = read_request(stream) else { return };
     let mut state = state.lock().unwrap();
-    let range = request.range.map_or_else(|| "-".to_owned(), |(from, _)| from.to_string());
-    state.log.push(format!("{} {range}", request.path));
+    let range = request.range.map(|(from, last)| match last {
+        Some(last) => format!(" {from}-{last}"),
+        None => format!(" {from}-"),
+    });
+    state.log.push(format!("{}{}", request.path, range.unwrap_or_default()));
     let reply = reply(&request, &mut state, endpoint);
     drop(state);
     let _closed = send(stream, &request, &reply);

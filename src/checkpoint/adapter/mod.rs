@@ -80,9 +80,10 @@ impl Adapter {
         Ok(Adapter { dir: dir.to_owned(), config, file: Arc::new(file), tensors, parts })
     }
 
-    /// Whether a folder holds an adapter and no model.
+    /// Whether a folder holds an adapter and no model's weights. Its base model's `config.json` may be there.
     pub fn is_adapter(dir: &Path) -> bool {
-        dir.join(CONFIG).is_file() && !dir.join("config.json").is_file()
+        let has = |name: &str| dir.join(name).is_file();
+        has(CONFIG) && !has("model.safetensors") && !has("model.safetensors.index.json")
     }
 
     /// The folder.
