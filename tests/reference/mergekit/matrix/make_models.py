@@ -192,6 +192,7 @@ def write_adapter(name, base, seed, **options):
     (folder / "README.md").unlink(missing_ok=True)
     settings = json.loads((folder / "adapter_config.json").read_text())
     settings["base_model_name_or_path"] = f"models/{base}"
+    settings["target_modules"].sort()
     (folder / "adapter_config.json").write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n")
 
 
@@ -237,10 +238,10 @@ def other_variants(models):
     for layer in range(3):
         bare[f"h.{layer}.attn.bias"] = torch.ones(12, 12).tril().reshape(1, 1, 12, 12)
     write("gpt2/bare", bare, FAMILIES["gpt2"])
-    lined = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    renamed = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
     old = {}
     for name, tensor in models["bert"]["far"].items():
-        for new_word, old_word in lined.items():
+        for new_word, old_word in renamed.items():
             name = name.replace(new_word, old_word)
         old[name] = tensor
     write("bert/old", old, FAMILIES["bert"])
