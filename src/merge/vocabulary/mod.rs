@@ -5,7 +5,8 @@
 //! its rows is before merging; [`Alignment::aligned`] gives those rows. After that all models have the same shape,
 //! and every merge method applies. [`Vocabulary::write`] writes the output's tokenizer.
 //!
-//! The rules are mergekit 0.1.5's with one difference: its unions have ids that depend on the order of hash tables.
+//! The rules are mergekit 0.1.5's, with two differences: the ids of its unions depend on the order of hash tables, and it
+//! stops at an output token that a model has without a row, which here is a token that the model lacks.
 mod alignment;
 mod chat_template;
 mod error;

@@ -127,8 +127,9 @@ def inputs():
               for i, token in sorted(b.get_added_tokens_decoder().items())}
     template = "{% for m in messages %}{{ m.content }}{% endfor %}"
     model("b", 3, b.get_vocab_size() - 2, b, {"added_tokens_decoder": listed, "chat_template": template})
-    # A base model with tokens beyond its embedding.
-    model("short", 4, count + 1, bpe(["<tool>", "<beyond>"]))
+    # A base model with tokens beyond its embedding, one of which the settings name too.
+    beyond = AddedToken("<beyond>", special=True, normalized=False)
+    model("short", 4, count + 1, bpe(["<tool>", "<beyond-1>", beyond]), {"pad_token": "<beyond>"})
     model("bare", 5, count + 4)
 
 
@@ -156,13 +157,14 @@ def merge(recipe):
         weights = load_file(Path(out) / "model.safetensors")
         kept = {name: weights[name] for name in ("model.embed_tokens.weight", "lm_head.weight")}
         save_file(kept, HERE / "expected" / f"{recipe.stem}.safetensors")
-        tokenizer = AutoTokenizer.from_pretrained(out)
+        tokenizer = Tokenizer.from_file(str(Path(out) / "tokenizer.json"))
+        added = tokenizer.get_added_tokens_decoder().values()
         result = {
             "vocab_size": json.loads((Path(out) / "config.json").read_text())["vocab_size"],
-            "vocabulary": tokenizer.get_vocab(),
-            "special": sorted(token.content for token in tokenizer.added_tokens_decoder.values() if token.special),
-            "encodings": [[text, tokenizer.encode(text, add_special_tokens=False)] for text in TEXTS],
-            "chat_template": tokenizer.chat_template,
+            "vocabulary": dict(sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])),
+            "special": sorted(token.content for token in added if token.special),
+            "encodings": [[text, tokenizer.encode(text, add_special_tokens=False).ids] for text in TEXTS],
+            "chat_template": AutoTokenizer.from_pretrained(out).chat_template,
         }
         print(recipe.stem, sorted(path.name for path in Path(out).iterdir()))
     (HERE / "expected" / f"{recipe.stem}.json").write_text(json.dumps(result, ensure_ascii=False) + "\n")
