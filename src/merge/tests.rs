@@ -53,14 +53,15 @@ fn task_vectors(
     prepared: Option<&Prepared>,
 ) -> Vec<f32> {
     let base_elements = Elements::from(base);
-    let expert = |(i, expert): (usize, &&[f32])| {
+    let mut chosen = Vec::new();
+    for (i, expert) in experts.iter().enumerate() {
         let elements = Elements::from(*expert);
         let vector = TaskVector { base: &base_elements, expert: &elements };
         let ranking = Ranking::new(prepared, &input(9), &input(i), 16);
         let sparse = operation.sparsifiers[i].choose(vector, operation.rescale, key, &ranking);
-        Expert { elements: Elements::from(*expert), weight: operation.weights[i], sparse: Some(sparse) }
-    };
-    let experts = experts.iter().enumerate().map(expert).collect();
+        chosen.push(Expert { elements, weight: operation.weights[i], sparse: Some(sparse) });
+    }
+    let experts = chosen;
     let (elect_sign, mixing) = (operation.elect_sign, operation.mixing);
     let divisor = divisor(operation);
     let base = Elements::from(base);

@@ -26,7 +26,7 @@ fn a_file_with_everything_is_read() {
     assert_eq!(recipe.mask_seed, u64::MAX);
     assert_eq!(recipe.rescale_by, RescaleRule::Density);
     assert_eq!(recipe.out_dtype, Some(Dtype::BF16));
-    assert_eq!(recipe.tokenizer_source.as_deref(), Some("base"));
+    assert_eq!(recipe.tokenizer, Some(TokenizerChoice::of_source(VocabularySource::Base)));
     let Layout::Slices(slices) = &recipe.layout else { panic!("{recipe:?}") };
     let weight = slices[0].sources[1].parameters.get("weight").unwrap();
     let expected = Setting::conditional([
@@ -46,7 +46,7 @@ fn errors_name_the_key_and_what_is_valid() {
     for (yaml, parts) in [
         ("merge_method: tiez\nmodels: [{model: a}]", ["tiez", "ties"]),
         ("merge_method: ties\nmodel: [{model: a}]", ["model", "models"]),
-        ("merge_method: ties", ["models", "neither"]),
+        ("merge_method: ties", ["modules", "none of them"]),
         ("merge_method: ties\nslices: [{sources: []}]", ["empty", "sources"]),
         ("merge_method: ties\nmodules: {}\nmodels: [{model: a}]", ["modules", "slices"]),
         ("merge_method: ties\nmodels: [{model: a+b+c}]", ["a+b+c", "revision"]),

@@ -47,7 +47,7 @@ impl LowRank {
             let (part, tail) = rest.split_at_mut((columns - column).min(rest.len()));
             let Some(product) = product.get_mut(..part.len()) else { return };
             product.fill(0.0);
-            self.multiply(row, column, product);
+            vectorize(|| self.multiply(row, column, product));
             part.iter_mut().zip(product).for_each(|(x, product)| *x += self.scale * *product);
             (rest, row, column) = (tail, row + 1, 0);
         }
@@ -55,12 +55,22 @@ impl LowRank {
 
     /// Adds `left · right` in `row`, from `column` on, to `product`. Four ranks at a time: `product` is then read and
     /// written a quarter as often.
+    #[inline(always)]
     fn multiply(&self, row: usize, column: usize, product: &mut [f32]) {
         let columns = self.columns.max(1);
         let factors = self.left.chunks_exact(self.rank.max(1)).nth(row).unwrap_or_default();
-        for (factor, line) in factors.iter().zip(self.right.chunks_exact(self.columns.max(1))) {
-            let line = line.get(column..).unwrap_or_default();
-            vectorize(|| product.iter_mut().zip(line).for_each(|(sum, x)| *sum += factor * x));
+        for (factors, lines) in factors.chunks(4).zip(self.right.chunks(4 * columns)) {
+            let line = |number| lines.get(number * columns + column..).unwrap_or_default();
+            if let [a, b, c, d] = factors {
+                let lines = line(0).iter().zip(line(1)).zip(line(2)).zip(line(3));
+                for (sum, (((w, x), y), z)) in product.iter_mut().zip(lines) {
+                    *sum += a * w + b * x + c * y + d * z;
+                }
+            } else {
+                for (number, factor) in factors.iter().enumerate() {
+                    product.iter_mut().zip(line(number)).for_each(|(sum, x)| *sum += factor * x);
+                }
+            }
         }
     }
 }
