@@ -101,7 +101,8 @@ fn difference(ours: &Tensors, theirs: &Tensors) -> Result<(f32, String), String>
         let Some((our_shape, ours)) = ours.get(name) else {
             return Err(format!("`{name}` is missing"));
         };
-        if our_shape != shape {
+        // Joined experts have no shape.
+        if our_shape != shape && !our_shape.is_empty() {
             return Err(format!("`{name}` has shape {our_shape:?}, mergekit's {shape:?}"));
         }
         let scale = values.iter().fold(f32::MIN_POSITIVE, |scale, x| scale.max(x.abs()));
@@ -115,22 +116,99 @@ fn difference(ours: &Tensors, theirs: &Tensors) -> Result<(f32, String), String>
     Ok(worst)
 }
 
+/// Tensors in which we differ on purpose: recipe (`*`: all), part of the tensor's name, why.
+const DIFFERENT: &[(&str, &str, &str)] = &[
+    ("arcee-fusion-bfloat16", "", "mergekit computes in bfloat16, where other elements pass the threshold"),
+    ("*", ".position_ids", "computed when the model is made; mergekit copies it"),
+    ("bloom-stack", "transformer.ln_f", "from the last slice; from the first in mergekit, which knows no Bloom"),
+    ("mixtral-slerp", "mlp.experts.", "mergekit joins the experts' tensors before it takes the angle"),
+    ("t5-modules", "block.0.layer.0.SelfAttention.relative_attention_bias", "merged from all that have it"),
+    ("t5-modules-first-layer-moved", "relative_attention_bias", "stays in the first block, where it is read"),
+];
+
+/// Recipes that mergekit takes and we refuse: recipe, part of the message, why.
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("mixtral-mixed-layouts", "has no tensor", "one file per expert in one model, all experts in one in the other"),
+    ("t5-modules-encoder-only", "module `decoder` is missing", "mergekit writes half a model"),
+    ("ties-density-above-one", "-0.5", "a negative density; 0 in mergekit"),
+    ("ties-text-numbers", "line 6", "truth values and numbers as quoted text"),
+];
+
+/// 8 significant bits of a bfloat16 and 11 of a float16: mergekit rounds after each operation, we round once.
+fn tolerance(recipe: &Recipe, row: &Row) -> f32 {
+    let models = recipe.models();
+    let half = |dtype: Dtype| match dtype {
+        Dtype::BF16 => 2.0_f32.powi(-7),
+        Dtype::F16 => 2.0_f32.powi(-10),
+        Dtype::F32 => 0.0,
+    };
+    let stored = models.iter().map(|model| open(model).unwrap().dtype().unwrap_or(Dtype::F32));
+    let computed = recipe.dtype.map_or_else(|| stored.map(half).fold(0.0, f32::max), half);
+    let written = recipe.out_dtype.map_or(0.0, half);
+    TOLERANCE.max(4.0 * row.rounding).max(computed).max(written)
+}
+
+/// Transformers 5 keeps the experts of a layer in one tensor each for `w1` above `w3`, and for `w2`.
+fn with_joined_experts(mut ours: Tensors) -> Tensors {
+    const EXPERTS: &str = ".block_sparse_moe.experts.";
+    let mut joined: BTreeMap<String, Vec<(usize, usize, Vec<f32>)>> = BTreeMap::new();
+    for (name, (_, values)) in &ours {
+        let Some((layer, rest)) = name.split_once(EXPERTS) else { continue };
+        let (number, part) = rest.split_once('.').unwrap();
+        let (whole, order) = match part {
+            "w1.weight" => ("gate_up_proj", 0),
+            "w3.weight" => ("gate_up_proj", 1),
+            _ => ("down_proj", 0),
+        };
+        let name = format!("{layer}.mlp.experts.{whole}");
+        let entry = (number.parse().unwrap(), order, values.clone());
+        joined.entry(name).or_default().push(entry);
+    }
+    for (name, mut parts) in joined {
+        parts.sort_by_key(|(expert, order, _)| (*expert, *order));
+        let values: Vec<f32> = parts.into_iter().flat_map(|(_, _, values)| values).collect();
+        ours.insert(name, (Vec::new(), values));
+    }
+    let gates: Vec<String> = ours.keys().filter(|name| name.contains(".block_sparse_moe.gate.")).cloned().collect();
+    for name in gates {
+        let gate = ours[&name].clone();
+        ours.insert(name.replace(".block_sparse_moe.", ".mlp."), gate);
+    }
+    ours
+}
+
+/// Asked for in issue 3: at least 60 recipes, at least 4 architectures.
 #[test]
 fn mergekits_results_are_reproduced() {
-    let mut failures = Vec::new();
+    let (mut failures, mut agreeing) = (Vec::new(), 0);
     for row in rows().iter().filter(|row| row.outcome == "ok") {
-        let ours = recipe(&row.recipe).and_then(|recipe| merged(&recipe));
-        let result = ours.and_then(|ours| difference(&ours, &expected(&row.recipe)));
-        let tolerance = TOLERANCE.max(4.0 * row.rounding);
-        match result {
-            Ok((difference, tensor)) if !(difference <= tolerance) => {
+        let ours = recipe(&row.recipe).and_then(|recipe| Ok((merged(&recipe)?, recipe)));
+        let refused = REFUSED.iter().find(|(name, ..)| *name == row.recipe);
+        let (ours, recipe) = match (ours, refused) {
+            (Err(error), Some((_, words, _))) if error.contains(words) => continue,
+            (Ok((ours, recipe)), None) => (with_joined_experts(ours), recipe),
+            (other, _) => {
+                failures.push(format!("{}: {:?}", row.recipe, other.map(|_| "merged")));
+                continue;
+            }
+        };
+        let mut theirs = expected(&row.recipe);
+        let different = |name: &str| {
+            DIFFERENT.iter().any(|(recipe, part, _)| {
+                (*recipe == "*" || *recipe == row.recipe) && name.contains(part)
+            })
+        };
+        theirs.retain(|name, _| !different(name));
+        match difference(&ours, &theirs) {
+            Ok((difference, tensor)) if !(difference <= tolerance(&recipe, row)) => {
                 failures.push(format!("{}: {difference:.1e} in {tensor}", row.recipe));
             }
-            Ok(_) => {}
+            Ok(_) => agreeing += 1,
             Err(error) => failures.push(format!("{}: {error}", row.recipe)),
         }
     }
     assert!(failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));
+    assert!(agreeing >= 165, "{agreeing}");
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub(super) fn open(dir: &Path) -> Result<Checkpoint, CheckpointError> {
     let architecture = Architecture::of(&config, listed.keys().map(String::as_str))
         .map_err(|source| at_path(source, config_path))?;
     require_listed(&files, index.as_ref(), &listed, &architecture)?;
+    let todays = |(name, tensor): (String, Listed)| (architecture.todays_name(&name), tensor);
+    let listed = listed.into_iter().map(todays).collect();
     let tensors = tensor_table(&files, &listed, &architecture)?;
     let (dir, digest) = (dir.to_owned(), OnceLock::new());
     Ok(Checkpoint { dir, config, architecture, files, tensors, adapter: None, digest })

@@ -17,7 +17,7 @@ pub struct SphereMean {
 ///
 /// `models` and `base` are row-major slices of equal length, `weights` one per model. A single model is returned as it
 /// is. mergekit projects the unit vectors on the tangent space at their weighted mean, sums them there and maps the sum
-/// back; the tangent vectors at the mean sum to 0, so that what is left is the mean's direction. Vectors all of length
+/// back; the tangent vectors at the mean sum to 0, so that what is left is the mean's direction (times cos eps). Vectors all of length
 /// 0 (a tensor that no expert changed) give the base, where mergekit raises for more than two of them.
 ///
 /// # Errors
@@ -55,7 +55,9 @@ fn coefficients(gram: &Gram, weights: Vec<f64>, eps: f64) -> Result<Vec<f64>, Me
     let mean: Vec<f64> = weighted_norms.map(|(w, norm)| w / (norm + eps)).collect();
     let length = gram.length(&mean);
     if length >= eps && length > 0.0 {
-        return Ok(mean.iter().map(|c| c * radius / length).collect());
+        // mergekit steps by a tangent of length eps, so that what it goes on from is shortened by this.
+        let shortened = radius / length * eps.cos();
+        return Ok(mean.iter().map(|c| c * shortened).collect());
     }
     let models = weights.len();
     if models == 2 || norms.iter().all(|norm| *norm == 0.0) {

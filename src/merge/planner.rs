@@ -17,7 +17,7 @@ pub(super) struct Planner<'r, 'a> {
     models: &'r [(ModelRef, &'a Checkpoint)],
     vocabulary: Option<&'r Vocabulary>,
     /// For each of `models`.
-    names: Vec<BTreeMap<Place, Vec<&'a str>>>,
+    names: Vec<BTreeMap<Place, Vec<String>>>,
     pub(super) tensors: Vec<PlannedTensor>,
     /// For each stack of the reference model.
     pub(super) source_layers: Vec<Vec<usize>>,
@@ -33,7 +33,8 @@ pub(super) fn plan<'r, 'a>(
 ) -> Result<Planner<'r, 'a>, MergeError> {
     let reference = reference(recipe, models)?;
     let layouts = stack_layouts(recipe, models, reference)?;
-    let names = models.iter().map(|(_, checkpoint)| by_place(checkpoint)).collect();
+    let of_reference = models[reference].1;
+    let names = models.iter().map(|(_, checkpoint)| by_place(checkpoint, of_reference)).collect();
     let (tensors, source_layers) = (Vec::new(), Vec::new());
     let mut planner =
         Planner { recipe, models, vocabulary, names, tensors, source_layers, reference };
@@ -57,10 +58,15 @@ fn reference(
     })
 }
 
-fn by_place(checkpoint: &Checkpoint) -> BTreeMap<Place, Vec<&str>> {
-    let mut names: BTreeMap<Place, Vec<&str>> = BTreeMap::new();
+/// Under the names that the reference model has them under.
+fn by_place(checkpoint: &Checkpoint, reference: &Checkpoint) -> BTreeMap<Place, Vec<String>> {
+    let mut names: BTreeMap<Place, Vec<String>> = BTreeMap::new();
+    let architecture = checkpoint.architecture();
     for (name, _) in checkpoint.tensors() {
-        names.entry(checkpoint.architecture().place(name)).or_default().push(name);
+        let mut spellings = architecture.spellings(name);
+        let known = spellings.find(|spelling| reference.shape(spelling).is_some());
+        let name = known.unwrap_or_else(|| name.to_owned());
+        names.entry(architecture.place(&name)).or_default().push(name);
     }
     names
 }
@@ -95,7 +101,7 @@ impl Planner<'_, '_> {
         place: Place,
     ) -> Result<(), MergeError> {
         let names = slice.sources.iter().flat_map(|source| self.names(source, place));
-        let names: BTreeSet<String> = names.map(|name| (*name).to_owned()).collect();
+        let names: BTreeSet<String> = names.cloned().collect();
         for name in names {
             let setting = Setting { slice, module: layout.parameters, t: 0.0 };
             let inputs = vec![name.clone(); slice.sources.len()];
@@ -144,7 +150,7 @@ impl Planner<'_, '_> {
         Ok(all)
     }
 
-    fn names(&self, source: &Source, place: Place) -> &[&str] {
+    fn names(&self, source: &Source, place: Place) -> &[String] {
         self.names[source.checkpoint].get(&place).map_or(&[], Vec::as_slice)
     }
 
@@ -233,10 +239,11 @@ impl Planner<'_, '_> {
     fn input(&self, source: &Source, tensor: &str) -> Result<Option<Input>, MergeError> {
         let checkpoint = self.models[source.checkpoint].1;
         let input = |tensor: &str| Input { model: source.checkpoint, tensor: tensor.to_owned() };
-        if checkpoint.shape(tensor).is_some() {
-            return Ok(Some(input(tensor)));
-        }
         let architecture = checkpoint.architecture();
+        let mut spellings = architecture.spellings(tensor);
+        if let Some(spelling) = spellings.find(|name| checkpoint.shape(name).is_some()) {
+            return Ok(Some(input(&spelling)));
+        }
         if let Some(original) = architecture.copy_of(tensor) {
             return Ok(Some(input(original)));
         }

@@ -134,7 +134,7 @@ const EPSILON: ParameterSpec = per_model("epsilon", SHARE, Some(0.15));
 const LAMBDA: ParameterSpec = shared("lambda", ANY, Some(1.0));
 const INT8_MASK: ParameterSpec = shared("int8_mask", Kind::Truth, Some(0.0));
 const MAX_ITER: ParameterSpec =
-    shared("max_iter", Kind::Whole { least: 1, most: 10_000 }, Some(10.0));
+    shared("max_iter", Kind::Whole { least: 0, most: 10_000 }, Some(10.0));
 
 const fn switch(name: &'static str, default: bool) -> ParameterSpec {
     shared(name, Kind::Truth, Some(if default { 1.0 } else { 0.0 }))
@@ -172,7 +172,7 @@ static RAMPLUS: [ParameterSpec; 3] = [
     shared("epsilon", NOT_NEGATIVE, Some(1e-5)),
 ];
 static MODEL_STOCK: [ParameterSpec; 1] = [switch("filter_wise", false)];
-static NEARSWAP: [ParameterSpec; 1] = [shared("t", NOT_NEGATIVE, None)];
+static NEARSWAP: [ParameterSpec; 1] = [shared("t", ANY, None)];
 static PASSTHROUGH: [ParameterSpec; 1] = [per_model("scale", ANY, Some(1.0))];
 static GEOMETRIC_MEDIAN: [ParameterSpec; 4] = [
     per_model("weight", NOT_NEGATIVE, Some(1.0)),

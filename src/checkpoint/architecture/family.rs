@@ -55,6 +55,9 @@ pub(super) struct Family {
     /// Parts of the names of tensors that may be missing.
     #[serde(default)]
     pub(super) optional: Vec<String>,
+    /// Endings that old checkpoints have, and today's.
+    #[serde(default)]
+    pub(super) renamed: BTreeMap<String, String>,
     /// Flags under which a layer's number enters its result.
     #[serde(default)]
     pub(super) by_layer_number: Vec<String>,

@@ -128,6 +128,21 @@ impl Architecture {
         self.family.groups.filters(group)
     }
 
+    /// Today's name of a tensor that an old checkpoint may have under another.
+    pub fn todays_name(&self, tensor: &str) -> String {
+        let mut renamed = self.family.renamed.iter();
+        let renamed = renamed.find_map(|(old, new)| Some(format!("{}{new}", tensor.strip_suffix(old)?)));
+        renamed.unwrap_or_else(|| tensor.to_owned())
+    }
+
+    /// All names that checkpoints of the family may have a tensor under: with and without the word that a class with a
+    /// head puts before those of the class without one.
+    pub fn spellings(&self, tensor: &str) -> impl Iterator<Item = String> {
+        let bare = self.family.without_prefix(tensor);
+        let prefixed = self.family.prefixes.iter().map(move |prefix| format!("{prefix}{bare}"));
+        [tensor.to_owned(), bare.to_owned()].into_iter().chain(prefixed)
+    }
+
     /// The axis with one entry per token id; `None` for a tensor without. Positions are not tokens.
     pub fn vocabulary_axis(&self, tensor: &str) -> Option<usize> {
         self.family.vocabulary.get(self.family.without_prefix(tensor)).copied()
