@@ -32,6 +32,7 @@ pub mod outcome;
 pub mod recipe;
 pub mod record;
 pub mod search;
+mod simd;
 pub mod space;
 pub mod submission;
 pub mod task;

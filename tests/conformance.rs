@@ -118,17 +118,41 @@ fn difference(ours: &Tensors, theirs: &Tensors) -> Result<(f32, String), String>
 
 /// Tensors in which we differ on purpose: recipe (`*`: all), part of the tensor's name, why.
 const DIFFERENT: &[(&str, &str, &str)] = &[
-    ("arcee-fusion-bfloat16", "", "mergekit computes in bfloat16, where other elements pass the threshold"),
+    (
+        "arcee-fusion-bfloat16",
+        "",
+        "mergekit computes in bfloat16, where other elements pass the threshold",
+    ),
     ("*", ".position_ids", "computed when the model is made; mergekit copies it"),
-    ("bloom-stack", "transformer.ln_f", "from the last slice; from the first in mergekit, which knows no Bloom"),
-    ("mixtral-slerp", "mlp.experts.", "mergekit joins the experts' tensors before it takes the angle"),
-    ("t5-modules", "block.0.layer.0.SelfAttention.relative_attention_bias", "merged from all that have it"),
-    ("t5-modules-first-layer-moved", "relative_attention_bias", "stays in the first block, where it is read"),
+    (
+        "bloom-stack",
+        "transformer.ln_f",
+        "from the last slice; from the first in mergekit, which knows no Bloom",
+    ),
+    (
+        "mixtral-slerp",
+        "mlp.experts.",
+        "mergekit joins the experts' tensors before it takes the angle",
+    ),
+    (
+        "t5-modules",
+        "block.0.layer.0.SelfAttention.relative_attention_bias",
+        "merged from all that have it",
+    ),
+    (
+        "t5-modules-first-layer-moved",
+        "relative_attention_bias",
+        "stays in the first block, where it is read",
+    ),
 ];
 
 /// Recipes that mergekit takes and we refuse: recipe, part of the message, why.
 const REFUSED: &[(&str, &str, &str)] = &[
-    ("mixtral-mixed-layouts", "has no tensor", "one file per expert in one model, all experts in one in the other"),
+    (
+        "mixtral-mixed-layouts",
+        "has no tensor",
+        "one file per expert in one model, all experts in one in the other",
+    ),
     ("t5-modules-encoder-only", "module `decoder` is missing", "mergekit writes half a model"),
     ("ties-density-above-one", "-0.5", "a negative density; 0 in mergekit"),
     ("ties-text-numbers", "line 6", "truth values and numbers as quoted text"),
@@ -169,7 +193,8 @@ fn with_joined_experts(mut ours: Tensors) -> Tensors {
         let values: Vec<f32> = parts.into_iter().flat_map(|(_, _, values)| values).collect();
         ours.insert(name, (Vec::new(), values));
     }
-    let gates: Vec<String> = ours.keys().filter(|name| name.contains(".block_sparse_moe.gate.")).cloned().collect();
+    let gates: Vec<String> =
+        ours.keys().filter(|name| name.contains(".block_sparse_moe.gate.")).cloned().collect();
     for name in gates {
         let gate = ours[&name].clone();
         ours.insert(name.replace(".block_sparse_moe.", ".mlp."), gate);
@@ -215,6 +240,11 @@ fn mergekits_results_are_reproduced() {
 fn what_mergekit_fails_at() {
     for row in rows().iter().filter(|row| row.outcome != "ok") {
         let result = recipe(&row.recipe).and_then(|recipe| merged(&recipe));
-        println!("{} | {} | {}", row.recipe, row.note, result.map_or_else(|e| e, |_| "merged".to_owned()));
+        println!(
+            "{} | {} | {}",
+            row.recipe,
+            row.note,
+            result.map_or_else(|e| e, |_| "merged".to_owned())
+        );
     }
 }

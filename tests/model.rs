@@ -41,7 +41,13 @@ pub fn load_with(checkpoint: &str, change: impl Fn(&str, f32) -> f32) -> Llama {
         let values: Vec<f32> = floats(view.data()).into_iter().map(|x| change(&name, x)).collect();
         tensors.insert(name, (view.shape().to_vec(), values));
     }
-    let model = Llama::new(&config(checkpoint), |name| tensors.remove(name)).unwrap();
+    let model = Llama::new(&config(checkpoint), |name, shape, out| {
+        let (stored, values) = tensors.remove(name).unwrap();
+        assert_eq!(stored, shape, "{name}");
+        out.copy_from_slice(&values);
+        Ok(())
+    });
+    let model = model.unwrap();
     assert!(tensors.is_empty(), "not used: {:?}", tensors.keys());
     model
 }

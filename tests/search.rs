@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use merge_search::evaluate::{EvaluateError, Evaluator, Workers};
-use merge_search::genome::Decoder;
+use merge_search::genome::{Decoder, GroupFilters};
 use merge_search::optimizer::{self, OptimizerKind, Settings};
 use merge_search::outcome::{Evaluation, ItemScore, Outcome, TaskScore};
 use merge_search::recipe::{Layout, Profile, Recipe, Setting, Value};
@@ -150,7 +150,8 @@ fn manifest(decoder: &Decoder) -> RunManifest {
 }
 
 fn decoder() -> Decoder {
-    Decoder::new(SearchSpace::parse(SPACE, Path::new("/made/landscape.toml")).unwrap(), 4)
+    let space = SearchSpace::parse(SPACE, Path::new("/made/landscape.toml")).unwrap();
+    Decoder::new(space, 4, GroupFilters::llama()).unwrap()
 }
 
 /// Begins a run in `folder`, or goes on with it.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use merge_search::genome::{Decoder, DecoderError, Domain, Gene, Genotype, GroupFilters};
 use merge_search::recipe::{
     Layout, Levels, MergeMethod, ModelRef, OutputSlice, Parameters, Recipe, SliceSource,
+    TokenizerChoice, VocabularySource,
 };
 use merge_search::space::{Note, Objective, SearchSpace};
 use proptest::prelude::*;
@@ -294,7 +295,6 @@ random_init: true
         Note::HiddenFilter { filter: "self_attn".to_owned(), by: "attn".to_owned() },
         bounded,
         Note::StartsAtMean,
-        Note::TokenizerSource { source: "union".to_owned() },
         Note::EqualWeights { weight: 2.0 },
         Note::GeometricMean { tasks: 2 },
         Note::MetricOfTask { task, asked, scored },
@@ -308,7 +308,8 @@ random_init: true
     let decoder = Decoder::new(space, 2, GroupFilters::llama()).unwrap();
     let genotype = Genotype(vec![Gene::Real(0.5); decoder.dimensions().len()]);
     assert!(decoder.dimensions().iter().all(|dimension| dimension.initial == Some(0.5)));
-    assert_eq!(decoder.decode(&genotype).tokenizer_source.as_deref(), Some("union"));
+    let union = TokenizerChoice::of_source(VocabularySource::Union);
+    assert_eq!(decoder.decode(&genotype).tokenizer, Some(union));
 }
 
 #[test]

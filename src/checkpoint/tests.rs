@@ -334,10 +334,7 @@ fn a_failed_write_leaves_nothing_behind() {
     ));
     let failing = OutputConfig { finish: &|_| Err("no".into()), ..config };
     let full = |_| Ok::<_, Infallible>(given(vec![1.0, 2.0]));
-    assert!(matches!(
-        write_checkpoint(&dir, &tensors, full, &failing),
-        Err(WriteError::Beside(_))
-    ));
+    assert!(matches!(write_checkpoint(&dir, &tensors, full, &failing), Err(WriteError::Beside(_))));
     assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);
 
     fs::create_dir(&dir).unwrap();

@@ -7,9 +7,12 @@ use merge_search::evaluate::verify_export;
 use merge_search::recipe::Recipe;
 use merge_search::record::{RunFolder, Trial, TrialKind};
 use merge_search::submission::{CardScore, model_card};
-use merge_search::units::Split;
+use merge_search::units::{Bytes, Split};
 
 use super::{Failure, merge, print, quickstart};
+
+/// As `merge --shard-size` has it without being told.
+const SHARD_SIZE: Bytes = Bytes(5_000_000_000);
 
 /// Writes a run's winner as a merged checkpoint (safetensors, config, tokenizer, recipe, model card)
 #[derive(Debug, ClapArgs)]
@@ -38,7 +41,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let recipe = Recipe::from_yaml(&text).map_err(|error| Failure::from_error(&error))?;
     let tasks: Vec<String> = folder.manifest().task_names().map(str::to_owned).collect();
     let card = model_card(&recipe, &tasks, &scores(&trials, number));
-    merge::write(&recipe, &args.output, &card)?;
+    merge::write(&recipe, &args.output, &card, SHARD_SIZE, false)?;
     let difference = verify_export(&args.output).map_err(|error| Failure::from_error(&error))?;
     print(&format!(
         "wrote trial {number} to {}\nchecked: candle-transformers' own Llama gives the same log-probabilities (largest difference {difference:.1e})\n",

@@ -12,7 +12,7 @@ use merge_search::units::{Seed, Split};
 use serde_json::json;
 
 use super::search::{DEFAULT_SIGMA, optimizer_kind};
-use super::workbench::{SpaceSource, Workbench, WorkerArgs};
+use super::workbench::{SpaceSource, Workbench, WorkerArgs, tell_notes};
 use super::{Failure, print};
 
 /// Dry run: genes, seconds per trial from one real trial, generations that fit
@@ -38,6 +38,7 @@ const CANDIDATES_PER_GENE: f64 = 10.0;
 pub fn run(args: &Args) -> Result<(), Failure> {
     let workers = args.workers.count();
     let bench = Workbench::open(&SpaceSource::open(args.space.as_deref())?, workers)?;
+    tell_notes(bench.decoder.space());
     let dimensions = bench.decoder.dimensions();
     let choice = &bench.decoder.space().optimizer;
     let sigma = choice.sigma.unwrap_or(DEFAULT_SIGMA);

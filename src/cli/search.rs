@@ -18,7 +18,7 @@ use merge_search::space::OptimizerChoice;
 use merge_search::units::{Seed, Split};
 
 use super::progress::Watcher;
-use super::workbench::{SpaceSource, Workbench, WorkerArgs};
+use super::workbench::{SpaceSource, Workbench, WorkerArgs, tell_notes};
 use super::{Failure, report, tell};
 
 /// What the search command takes.
@@ -119,6 +119,7 @@ fn begin(args: &Args) -> Result<Prepared, Failure> {
     let source = SpaceSource::open(args.space.as_deref())?;
     let workers = args.workers.count();
     let bench = Workbench::open(&source, workers)?;
+    tell_notes(bench.decoder.space());
     let choice = &bench.decoder.space().optimizer;
     let kind = optimizer_kind(args.optimizer.as_deref(), choice)?;
     let settings = Settings {

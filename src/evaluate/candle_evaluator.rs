@@ -7,8 +7,10 @@ use tokenizers::Tokenizer;
 
 use super::resident::{Resident, ResidentError, Residents, require_shape};
 use super::{EvaluateError, Evaluator, ScoreError, ScoringSet, TokenizeError, memory};
-use crate::checkpoint::{Checkpoint, CheckpointError, Hub, HubError};
-use crate::merge::{MergeError, MergePlan, Prepared};
+use crate::checkpoint::{
+    Adapter, AdapterError, Architecture, Checkpoint, CheckpointError, Hub, HubError,
+};
+use crate::merge::{MergeError, MergePlan, Prepared, Vocabulary};
 use crate::model::{ConfigError, Llama, LlamaConfig, LoadError, Scratch, TokenForest};
 use crate::outcome::{Evaluation, Outcome};
 use crate::recipe::{MergeMethod, ModelRef, Recipe};
@@ -65,6 +67,14 @@ pub enum OpenError {
     /// A checkpoint cannot be used, or does not fit the base model.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A LoRA adapter cannot be used, or does not fit its base model.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
+    /// An adapter where a model belongs.
+    #[error(
+        "{model} is a LoRA adapter; write the model that it belongs on before it: `MODEL+{model}`"
+    )]
+    IsAdapter { model: ModelRef },
     /// A task cannot be used.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -144,6 +154,11 @@ impl CandleEvaluator {
         self.checkpoints().skip(1).filter(differs).map(Checkpoint::dir).collect()
     }
 
+    /// How the base model's tensors are laid out.
+    pub fn architecture(&self) -> &Architecture {
+        self.models[0].1.architecture()
+    }
+
     /// Layers of the base model.
     pub fn layers(&self) -> usize {
         self.models[0].1.layers()
@@ -154,11 +169,7 @@ impl CandleEvaluator {
     ///
     /// # Errors
     /// [`OpenError::Memory`] when they do not.
-    pub fn require_memory(
-        &self,
-        workers: usize,
-        methods: &[MergeMethod],
-    ) -> Result<(), OpenError> {
+    pub fn require_memory(&self, workers: usize, methods: &[MergeMethod]) -> Result<(), OpenError> {
         let needed = self.memory_needed(workers, methods);
         match memory::available() {
             Some(available) if available < needed => {
@@ -191,7 +202,8 @@ impl CandleEvaluator {
             self.models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
         let plan = MergePlan::new(recipe, &models)?;
         let layers = plan.source_layers().first().map_or(0, Vec::len);
-        let config = LlamaConfig { num_hidden_layers: layers, ..self.config.clone() };
+        let vocab_size = plan.vocabulary().map_or(self.config.vocab_size, Vocabulary::size);
+        let config = LlamaConfig { num_hidden_layers: layers, vocab_size, ..self.config.clone() };
         Ok(self.residents.merge(&plan, &config)?)
     }
 
@@ -274,15 +286,22 @@ fn open_checkpoints(
     Ok(open)
 }
 
-/// Opens one model of a recipe: a folder, or a hub id through its cache.
+/// Opens one model of a recipe: a folder, or a hub id through its cache, with its adapter if it has one.
 ///
 /// # Errors
 /// The model is nowhere, or its files cannot be used.
 pub fn open_checkpoint(model: &ModelRef, hub: &Hub) -> Result<Checkpoint, OpenError> {
-    if model.lora().is_some() {
-        return Err(HubError::NotAnId { model: model.to_string() }.into());
+    let folder = hub.folder(model.path(), model.revision())?;
+    if Adapter::is_adapter(&folder) {
+        return Err(OpenError::IsAdapter { model: model.clone() });
     }
-    Ok(Checkpoint::open(&hub.folder(model.path(), model.revision())?)?)
+    let checkpoint = Checkpoint::open(&folder)?;
+    let Some(lora) = model.lora() else {
+        return Ok(checkpoint);
+    };
+    let (path, revision) = lora.split_once('@').map_or((lora, None), |(p, r)| (p, Some(r)));
+    let adapter = Adapter::open(&hub.folder(path, revision)?)?;
+    Ok(checkpoint.with_adapter(&adapter)?)
 }
 
 /// The settings that change what the same weights compute.

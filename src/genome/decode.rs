@@ -58,7 +58,7 @@ impl Decoder {
         if let Some(seed) = reading.whole("mask_seed") {
             recipe.mask_seed = seed as u64;
         }
-        recipe.tokenizer_source.clone_from(&self.space.tokenizer_source);
+        recipe.tokenizer.clone_from(&self.space.tokenizer);
         recipe
     }
 

@@ -82,7 +82,9 @@ pub enum MergeError {
         layers: usize,
     },
     /// Slices for a model with more than one stack of layers.
-    #[error("the model has more than one stack of layers; write `modules` with an entry for each of: {modules}")]
+    #[error(
+        "the model has more than one stack of layers; write `modules` with an entry for each of: {modules}"
+    )]
     NeedsModules {
         /// The stacks.
         modules: String,
@@ -96,7 +98,9 @@ pub enum MergeError {
         valid: String,
     },
     /// A model of another kind.
-    #[error("`{model}` ({family}) has no stack of layers `{stack}`, which the base or first model has")]
+    #[error(
+        "`{model}` ({family}) has no stack of layers `{stack}`, which the base or first model has"
+    )]
     NoStack {
         /// The model.
         model: ModelRef,
@@ -171,7 +175,9 @@ pub enum MergeError {
         tensor: String,
     },
     /// Embeddings or heads for different vocabularies, and no word on which is wanted.
-    #[error("{source}: the vocabularies differ; say which one the output has with `tokenizer_source: base`, `union` or a model")]
+    #[error(
+        "{source}: the vocabularies differ; say which one the output has with `tokenizer_source: base`, `union` or a model"
+    )]
     Vocabularies {
         /// The tensor and its shapes.
         source: CheckpointError,

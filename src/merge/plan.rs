@@ -9,9 +9,7 @@ use crate::units::Dtype;
 
 use super::apply::ready;
 use super::ready::Ready;
-use super::{
-    Alignment, MergeError, Operation, Prepared, TokenAxis, Vocabulary, planner, resolve,
-};
+use super::{Alignment, MergeError, Operation, Prepared, TokenAxis, Vocabulary, planner, resolve};
 
 /// A recipe worked out against open checkpoints: every output tensor with its inputs and parameters.
 ///

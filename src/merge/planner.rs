@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::checkpoint::{Checkpoint, CheckpointError, Place, Position};
 use crate::recipe::{BaseUse, Levels, MergeMethod, ModelRef, Parameters, Recipe};
 
+use super::plan::{Tokens, vocabulary_models};
 use super::resolve::{Scope, Scopes, operation};
 use super::slices::{Slice, Source, StackLayout, require_count, stack_layouts};
-use super::plan::{Tokens, vocabulary_models};
 use super::{Input, MergeError, Operation, PlannedTensor, TokenAxis, TokenTensor, Vocabulary};
 
 /// What has been worked out so far, in the output's order.
@@ -44,10 +44,7 @@ pub(super) fn plan<'r, 'a>(
     Ok(planner)
 }
 
-fn reference(
-    recipe: &Recipe,
-    models: &[(ModelRef, &Checkpoint)],
-) -> Result<usize, MergeError> {
+fn reference(recipe: &Recipe, models: &[(ModelRef, &Checkpoint)]) -> Result<usize, MergeError> {
     let named = recipe.base_model.as_ref().or(recipe.models().first().copied());
     let Some(named) = named else {
         return Err(MergeError::NoSlices);
@@ -115,11 +112,9 @@ impl Planner<'_, '_> {
             let number = self.source_layers[layout.stack].len();
             for name in self.layer_names(layout.stack, slice, offset, number)? {
                 let architecture = self.models[self.reference].1.architecture();
-                let input =
-                    |source: &Source| architecture.in_layer(&name, source.start + offset);
+                let input = |source: &Source| architecture.in_layer(&name, source.start + offset);
                 let inputs = slice.sources.iter().map(input).collect();
-                let setting =
-                    Setting { slice, module: layout.parameters, t: slice.t(offset) };
+                let setting = Setting { slice, module: layout.parameters, t: slice.t(offset) };
                 self.tensors.extend(self.tensor(setting, &name, inputs)?);
             }
             let model = slice.base.unwrap_or_default();
@@ -199,8 +194,7 @@ impl Planner<'_, '_> {
         inputs: &[&Input],
     ) -> Result<Option<(Vec<usize>, Tokens)>, MergeError> {
         let axis = self.models[self.reference].1.architecture().vocabulary_axis(name);
-        let (Some(vocabulary), Some(axis), Some(first)) =
-            (self.vocabulary, axis, inputs.first())
+        let (Some(vocabulary), Some(axis), Some(first)) = (self.vocabulary, axis, inputs.first())
         else {
             return Ok(None);
         };
@@ -220,9 +214,10 @@ impl Planner<'_, '_> {
             token_tensors.push(TokenTensor { model: place(input), rows });
         }
         let base = slice.base.map(|base| &slice.sources[base]);
-        let base = base.or(slice.sources.iter().find(|source| {
-            Some(source.model) == self.recipe.base_model.as_ref()
-        }));
+        let base = base.or(slice
+            .sources
+            .iter()
+            .find(|source| Some(source.model) == self.recipe.base_model.as_ref()));
         let base = base.map(|source| Input { model: source.checkpoint, tensor: String::new() });
         let base = base.as_ref().map(place);
         let alignment = vocabulary.align(name, &token_tensors, base)?;

@@ -36,7 +36,8 @@ impl Prepared {
     /// How many orders of an expert's elements these methods need, at two bytes per element each.
     pub fn orders(methods: &[MergeMethod]) -> usize {
         use MergeMethod::{Breadcrumbs, BreadcrumbsTies, Della, DellaLinear, Ties};
-        let any = |of: &[MergeMethod]| usize::from(methods.iter().any(|method| of.contains(method)));
+        let any =
+            |of: &[MergeMethod]| usize::from(methods.iter().any(|method| of.contains(method)));
         any(&[Ties, Breadcrumbs, BreadcrumbsTies]) + any(&[Della, DellaLinear])
     }
 

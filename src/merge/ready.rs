@@ -14,7 +14,10 @@ const ZERO_WEIGHT: f32 = 1e-8;
 
 pub(super) enum Ready<'a> {
     /// `Σ w x`, divided by `divisor` where there is one.
-    Weighted { inputs: Vec<(Elements<'a>, f32)>, divisor: Option<f32> },
+    Weighted {
+        inputs: Vec<(Elements<'a>, f32)>,
+        divisor: Option<f32>,
+    },
     TaskVectors(ReadyVectors<'a>),
     /// By a method that needs the whole tensor at once.
     Whole(Vec<f32>),
@@ -48,12 +51,7 @@ impl Ready<'_> {
     }
 }
 
-fn fill_weighted(
-    inputs: &[(Elements, f32)],
-    divisor: Option<f32>,
-    start: usize,
-    out: &mut [f32],
-) {
+fn fill_weighted(inputs: &[(Elements, f32)], divisor: Option<f32>, start: usize, out: &mut [f32]) {
     let mut buffer = [0.0; BLOCK];
     for (number, out) in out.chunks_mut(BLOCK).enumerate() {
         let start = start + number * BLOCK;

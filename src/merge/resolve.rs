@@ -119,7 +119,9 @@ fn task_vectors(scopes: &Scopes) -> Result<Operation, MergeError> {
 fn sparsifiers(scopes: &Scopes) -> Result<Vec<Sparsifier>, MergeError> {
     let densities = scopes.numbers("density")?.into_iter();
     match scopes.recipe.merge_method {
-        MergeMethod::Ties => Ok(densities.map(|density| Sparsifier::Magnitude { density }).collect()),
+        MergeMethod::Ties => {
+            Ok(densities.map(|density| Sparsifier::Magnitude { density }).collect())
+        }
         MergeMethod::DareLinear | MergeMethod::DareTies => {
             Ok(densities.map(|density| Sparsifier::Random { density }).collect())
         }
@@ -129,7 +131,10 @@ fn sparsifiers(scopes: &Scopes) -> Result<Vec<Sparsifier>, MergeError> {
         }
         MergeMethod::Della | MergeMethod::DellaLinear => {
             let epsilons = scopes.numbers("epsilon")?;
-            densities.zip(epsilons).map(|(density, epsilon)| ranked(scopes, density, epsilon)).collect()
+            densities
+                .zip(epsilons)
+                .map(|(density, epsilon)| ranked(scopes, density, epsilon))
+                .collect()
         }
         _ => Ok(densities.map(|_| Sparsifier::None).collect()),
     }
@@ -223,7 +228,11 @@ pub(super) fn unused_parameters(recipe: &Recipe) -> Result<Vec<String>, MergeErr
     let names = recipe.all_parameters().flat_map(|all| all.iter().map(|(name, _)| name));
     if recipe.rescale_by != RescaleRule::default() && !method.is_random() {
         let valid = "dare_linear, dare_ties, della and della_linear have it".to_owned();
-        return Err(MergeError::UnknownParameter { method, parameter: "rescale_by".to_owned(), valid });
+        return Err(MergeError::UnknownParameter {
+            method,
+            parameter: "rescale_by".to_owned(),
+            valid,
+        });
     }
     let mut unused = Vec::new();
     for name in names.filter(|name| method.parameter(name).is_none()) {

@@ -72,9 +72,7 @@ pub(super) fn stack_layouts<'r>(
     if matches!(recipe.layout, Layout::Slices(_)) && layered > 1 {
         return Err(MergeError::NeedsModules { modules: names.join(", ") });
     }
-    let layout = |(number, name): (usize, &&str)| {
-        Stack { recipe, models, number, name }.layout()
-    };
+    let layout = |(number, name): (usize, &&str)| Stack { recipe, models, number, name }.layout();
     names.iter().enumerate().map(layout).collect()
 }
 
@@ -119,7 +117,11 @@ impl<'r> Stack<'r, '_, '_> {
     }
 
     fn slices(self, slices: &'r [OutputSlice]) -> Result<Vec<Slice<'r>>, MergeError> {
-        slices.iter().enumerate().map(|(i, slice)| self.slice(slice, &format!("slice {i}"))).collect()
+        slices
+            .iter()
+            .enumerate()
+            .map(|(i, slice)| self.slice(slice, &format!("slice {i}")))
+            .collect()
     }
 
     /// All layers of all models; the base is added where `models` does not list it.
@@ -249,8 +251,8 @@ fn base_position(
     match method.base() {
         BaseUse::Ignored => Ok(None),
         BaseUse::Optional => Ok(found()),
-        BaseUse::Required => found()
-            .map(Some)
-            .ok_or_else(|| MergeError::NoBase { method, place: place.to_owned() }),
+        BaseUse::Required => {
+            found().map(Some).ok_or_else(|| MergeError::NoBase { method, place: place.to_owned() })
+        }
     }
 }

@@ -4,11 +4,11 @@ use rayon::prelude::*;
 
 use crate::recipe::RescaleRule;
 
+use super::MaskKey;
 use super::cut::{Band, Cut};
 use super::kernels::{BLOCK, keep_masked, multiply, sum_of_magnitudes};
 use super::prepared::Ranking;
 use super::task_vector::TaskVector;
-use super::MaskKey;
 
 /// How the elements that take part are chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -38,9 +38,21 @@ fn input(model: usize) -> Input {
 }
 
 /// What is left of a task vector.
-fn sparsified(delta: &[f32], sparsifier: Sparsifier, rescale: Option<RescaleRule>, key: MaskKey) -> Vec<f32> {
+fn sparsified(
+    delta: &[f32],
+    sparsifier: Sparsifier,
+    rescale: Option<RescaleRule>,
+    key: MaskKey,
+) -> Vec<f32> {
     let (weights, sparsifiers) = (vec![1.0], vec![sparsifier]);
-    let operation = TaskVectors { weights, sparsifiers, rescale, mask_seed: 0, elect_sign: false, mixing: PLAIN };
+    let operation = TaskVectors {
+        weights,
+        sparsifiers,
+        rescale,
+        mask_seed: 0,
+        elect_sign: false,
+        mixing: PLAIN,
+    };
     task_vectors(&vec![0.0; delta.len()], &[delta], &operation, key, None)
 }
 
@@ -95,15 +107,29 @@ fn slerp(base: &[f32], model: &[f32], t: f64) -> Vec<f32> {
 
 fn task_arithmetic(base: &[f32], experts: &[&[f32]], weights: &[f32], mixing: Mixing) -> Vec<f32> {
     let (weights, sparsifiers) = (weights.to_vec(), vec![Sparsifier::None; weights.len()]);
-    let operation = TaskVectors { weights, sparsifiers, rescale: None, mask_seed: 0, elect_sign: false, mixing };
+    let operation = TaskVectors {
+        weights,
+        sparsifiers,
+        rescale: None,
+        mask_seed: 0,
+        elect_sign: false,
+        mixing,
+    };
     task_vectors(base, experts, &operation, KEY, None)
 }
 
 /// What is kept between candidates changes nothing.
-fn ties(base: &[f32], experts: &[&[f32]], weights: &[f32], densities: &[f64], mixing: Mixing) -> Vec<f32> {
+fn ties(
+    base: &[f32],
+    experts: &[&[f32]],
+    weights: &[f32],
+    densities: &[f64],
+    mixing: Mixing,
+) -> Vec<f32> {
     let sparsifiers = densities.iter().map(|density| Sparsifier::Magnitude { density: *density });
     let (weights, sparsifiers) = (weights.to_vec(), sparsifiers.collect());
-    let operation = TaskVectors { weights, sparsifiers, rescale: None, mask_seed: 0, elect_sign: true, mixing };
+    let operation =
+        TaskVectors { weights, sparsifiers, rescale: None, mask_seed: 0, elect_sign: true, mixing };
     let merged = task_vectors(base, experts, &operation, KEY, None);
     let prepared = Prepared::new();
     for _ in 0..2 {
@@ -126,7 +152,8 @@ fn l1(x: &[f32]) -> f64 {
 #[test]
 fn breadcrumbs_by_hand() {
     let delta = [1.0, -7.0, 3.0, -2.0, 6.0, 0.5, -4.0];
-    let kept = |density, gamma| sparsified(&delta, Sparsifier::Outliers { density, gamma }, None, KEY);
+    let kept =
+        |density, gamma| sparsified(&delta, Sparsifier::Outliers { density, gamma }, None, KEY);
     assert_eq!(kept(0.4, 0.2), [0.0, 0.0, 0.0, 0.0, 6.0, 0.0, -4.0]);
     assert_eq!(kept(0.4, 0.9), [1.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.0]);
     assert_eq!(kept(0.4, 0.0), [0.0, -7.0, 0.0, 0.0, 6.0, 0.0, 0.0]);
@@ -138,7 +165,8 @@ fn breadcrumbs_by_hand() {
 /// and dividing by it keeps the expectation. Rows of 16: rank i has 0.3 + 0.4 i / 15.
 #[test]
 fn della_keeps_by_rank_and_keeps_the_expectation() {
-    let row: Vec<f32> = (0..16).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 } * (1 + i) as f32).collect();
+    let row: Vec<f32> =
+        (0..16).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 } * (1 + i) as f32).collect();
     let ranked = Sparsifier::Ranked { density: 0.5, epsilon: 0.2 };
     let (seeds, mut kept, mut sums) = (20_000, [0_u32; 16], [0.0_f64; 16]);
     for seed in 0..seeds {

@@ -12,10 +12,10 @@ mod read;
 mod tokenizer;
 mod write;
 
+pub use crate::units::Dtype;
 pub use chat_template::{ChatFormat, ChatTemplate, InvalidChatTemplate};
 pub use error::RecipeError;
 pub use lookup::{Levels, ParameterError};
-pub use crate::units::Dtype;
 pub use method::{BaseUse, Kind, MergeMethod, ModelCount, ParameterSpec, RescaleRule, Scope};
 pub use model_ref::{InvalidModelRef, ModelRef};
 pub use parameters::{Condition, Parameters, Profile, Setting, Value};

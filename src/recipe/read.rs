@@ -8,8 +8,9 @@ use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::tokenizer::{self, TokenizerChoice, VocabularySource};
 use super::{
-    ChatTemplate, Condition, Dtype, LayerRange, Layout, MergeMethod, ModelEntry, ModelRef, ModuleBody,
-    OutputModule, OutputSlice, Parameters, Profile, Recipe, RecipeError, RescaleRule, Setting, SliceSource, Value,
+    ChatTemplate, Condition, Dtype, LayerRange, Layout, MergeMethod, ModelEntry, ModelRef,
+    ModuleBody, OutputModule, OutputSlice, Parameters, Profile, Recipe, RecipeError, RescaleRule,
+    Setting, SliceSource, Value,
 };
 
 #[derive(Deserialize)]

@@ -241,7 +241,9 @@ mod laws {
 #[test]
 fn gradients_are_interpolated_between_their_points() {
     let top = Parameters::from([("t", Setting::gradient([0.0, 1.0, 0.5]))]);
-    let at = |t: f64| Levels { source: None, slice: None, module: None, top: &top, t }.number("t", "x").unwrap();
+    let at = |t: f64| {
+        Levels { source: None, slice: None, module: None, top: &top, t }.number("t", "x").unwrap()
+    };
     let values: Vec<f64> = (0..5).map(|layer| at(f64::from(layer) / 4.0)).collect();
     assert_eq!(values, [0.0, 0.5, 1.0, 0.75, 0.5]);
 }
@@ -251,7 +253,8 @@ fn the_nearest_level_with_a_setting_for_the_tensor_wins() {
     let source = Parameters::from([("weight", Setting::conditional([(Some("mlp"), 1.0.into())]))]);
     let slice = Parameters::from([("weight", Setting::gradient([]))]);
     let top = Parameters::from([("weight", 3.0), ("density", 0.5)]);
-    let levels = Levels { source: Some(&source), slice: Some(&slice), module: None, top: &top, t: 0.0 };
+    let levels =
+        Levels { source: Some(&source), slice: Some(&slice), module: None, top: &top, t: 0.0 };
     assert_eq!(levels.number("weight", "layers.0.mlp.up_proj"), Some(1.0));
     assert_eq!(levels.number("weight", "layers.0.self_attn.q_proj"), Some(3.0));
     assert_eq!(levels.number("density", "anything"), Some(0.5));

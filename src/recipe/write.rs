@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::{
-    ChatTemplate, Condition, Layout, ModelEntry, ModuleBody, OutputModule, OutputSlice, Parameters, Profile, Recipe, RescaleRule, Setting, tokenizer,
-    SliceSource, Value,
+    ChatTemplate, Condition, Layout, ModelEntry, ModuleBody, OutputModule, OutputSlice, Parameters,
+    Profile, Recipe, RescaleRule, Setting, SliceSource, Value, tokenizer,
 };
 
 pub(super) fn to_yaml(recipe: &Recipe) -> String {

@@ -12,7 +12,7 @@ use crate::evaluate::{Evaluator, Workers};
 use crate::genome::{Decoder, Genotype};
 use crate::objective::interval;
 use crate::outcome::Outcome;
-use crate::recipe::{Layout, Recipe};
+use crate::recipe::{Layout, ModuleBody, OutputModule, OutputSlice, Recipe};
 use crate::record::{FrontRow, RunWriter, Trial, TrialKind};
 use crate::units::{Seconds, Seed, Split};
 
@@ -254,10 +254,18 @@ fn forget_items_unless_best(trial: &mut Trial, best: &mut f64) {
 fn output_layers(recipe: &Recipe, base_layers: usize) -> usize {
     match &recipe.layout {
         Layout::Models(_) => base_layers,
-        Layout::Slices(slices) => slices
-            .iter()
-            .filter_map(|slice| slice.sources.first())
-            .map(|source| source.layer_range.layers())
-            .sum(),
+        Layout::Slices(slices) => layers_of(slices),
+        Layout::Modules(modules) => {
+            let of_module = |module: &OutputModule| match &module.body {
+                ModuleBody::Models(_) => base_layers,
+                ModuleBody::Slices(slices) => layers_of(slices),
+            };
+            modules.iter().map(of_module).sum()
+        }
     }
+}
+
+fn layers_of(slices: &[OutputSlice]) -> usize {
+    let sources = slices.iter().filter_map(|slice| slice.sources.first());
+    sources.map(|source| source.layer_range.layers()).sum()
 }

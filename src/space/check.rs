@@ -38,7 +38,7 @@ pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceErro
         docs: check_docs(&blame, &raw.tasks)?,
         objectives: check_objectives(&blame, raw.objectives.as_deref())?,
         optimizer: check_optimizer(&blame, &raw.optimizer)?,
-        tokenizer_source: None,
+        tokenizer: None,
         notes: Vec::new(),
     };
     together::check(&blame, &space)?;

@@ -16,7 +16,7 @@ use super::{
     Axis, Choice, Depth, DocLimits, Expert, Note, Objective, OptimizerChoice, ParameterName,
     ParameterSpec, SearchSpace,
 };
-use crate::recipe::{BaseUse, MergeMethod, ModelRef};
+use crate::recipe::{BaseUse, MergeMethod, ModelRef, TokenizerChoice, VocabularySource};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,9 +79,8 @@ pub(super) fn check(raw: RawEvolve, file: &Path) -> Result<SearchSpace, SpaceErr
     let depth = check_depth(&blame, &raw.genome)?;
     let start = Start { models: raw.genome.models.len(), random: raw.random_init };
     let parameters = parameters(&raw.genome, method, start, &mut notes);
-    if let Some(source) = &raw.genome.tokenizer_source {
-        notes.push(Note::TokenizerSource { source: source.clone() });
-    }
+    let tokenizer = raw.genome.tokenizer_source.as_deref();
+    let tokenizer = tokenizer.map(|word| check_tokenizer(&blame, word, folder)).transpose()?;
     let tasks = evolve_tasks::check(&blame, &raw, folder, &mut notes)?;
     Ok(SearchSpace {
         name: plain_name(&file.file_stem().unwrap_or_default().to_string_lossy()),
@@ -96,9 +95,22 @@ pub(super) fn check(raw: RawEvolve, file: &Path) -> Result<SearchSpace, SpaceErr
         docs: DocLimits { search: evolve_tasks::limit(&blame, &raw)?, ..DocLimits::default() },
         objectives: vec![Objective::GeometricMean],
         optimizer: OptimizerChoice::default(),
-        tokenizer_source: raw.genome.tokenizer_source,
+        tokenizer,
         notes,
     })
+}
+
+fn check_tokenizer(
+    blame: &Blame<'_>,
+    word: &str,
+    folder: &Path,
+) -> Result<TokenizerChoice, SpaceError> {
+    let source = match word {
+        "union" => VocabularySource::Union,
+        "base" => VocabularySource::Base,
+        _ => model_ref(blame, "genome.tokenizer_source", word, folder)?.into(),
+    };
+    Ok(TokenizerChoice::of_source(source))
 }
 
 fn check_method(blame: &Blame<'_>, genome: &RawGenome) -> Result<MergeMethod, SpaceError> {

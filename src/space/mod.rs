@@ -22,7 +22,7 @@ mod together;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::recipe::{MergeMethod, ModelRef};
+use crate::recipe::{MergeMethod, ModelRef, TokenizerChoice};
 
 pub use dimensions::{GeneKey, Place, takes_pair};
 pub use domain::{Dimension, Domain};
@@ -116,7 +116,7 @@ pub struct SearchSpace {
     /// How it is searched.
     pub optimizer: OptimizerChoice,
     /// Handed on to the recipes.
-    pub tokenizer_source: Option<String>,
+    pub tokenizer: Option<TokenizerChoice>,
     /// What the file asks for and is done otherwise; for the user to read before the search starts.
     pub notes: Vec<Note>,
 }

@@ -44,11 +44,6 @@ pub enum Note {
         /// The earlier one.
         by: String,
     },
-    /// `tokenizer_source`.
-    TokenizerSource {
-        /// As in the file.
-        source: String,
-    },
     /// Several tasks: the sum of their metrics.
     GeometricMean {
         /// How many.
@@ -106,10 +101,6 @@ impl fmt::Display for Note {
             Note::HiddenFilter { filter, by } => write!(
                 f,
                 "filter `{filter}` stands after `{by}`, which takes its tensors: its genes change nothing"
-            ),
-            Note::TokenizerSource { source } => write!(
-                f,
-                "`tokenizer_source: {source}` is handed on to the recipes as it is"
             ),
             Note::GeometricMean { tasks } => write!(
                 f,

@@ -131,7 +131,8 @@ impl Architecture {
     /// Today's name of a tensor that an old checkpoint may have under another.
     pub fn todays_name(&self, tensor: &str) -> String {
         let mut renamed = self.family.renamed.iter();
-        let renamed = renamed.find_map(|(old, new)| Some(format!("{}{new}", tensor.strip_suffix(old)?)));
+        let renamed =
+            renamed.find_map(|(old, new)| Some(format!("{}{new}", tensor.strip_suffix(old)?)));
         renamed.unwrap_or_else(|| tensor.to_owned())
     }
 

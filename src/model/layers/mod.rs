@@ -55,7 +55,7 @@ impl<'a> Rows<'a> {
 }
 
 /// The values of a contiguous float32 tensor, to be overwritten.
-fn contiguous_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
+pub fn contiguous_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
     let (CpuStorage::F32(values), Some((start, end))) = (storage, layout.contiguous_offsets())
     else {
         candle_core::bail!("expected a contiguous f32 tensor, got {layout:?}");
