@@ -34,7 +34,8 @@ pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     pulp::Arch::new().dispatch(Compiled(kernel))
 }
 
-/// The same for a closure. The compiler inlines it (no attribute can force that), since it has one caller.
+/// The same for a closure, which must be `move`: a number that it holds by reference is read anew for every element. The
+/// compiler inlines it (no attribute can force that).
 pub fn vectorize<R>(loops: impl FnOnce() -> R) -> R {
     struct Loops<F>(F);
     impl<R, F: FnOnce() -> R> Kernel for Loops<F> {

@@ -45,12 +45,12 @@ pub(super) fn dtype_of(stored: safetensors::Dtype) -> Option<Dtype> {
 /// Little-endian elements as `f32`; as many as `out` has, `bytes` at least that many.
 pub(super) fn decode(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
     match dtype {
-        Dtype::F32 => vectorize(|| {
+        Dtype::F32 => vectorize(move || {
             for (x, quad) in out.iter_mut().zip(bytes.as_chunks().0) {
                 *x = f32::from_le_bytes(*quad);
             }
         }),
-        Dtype::BF16 => vectorize(|| {
+        Dtype::BF16 => vectorize(move || {
             for (x, pair) in out.iter_mut().zip(bytes.as_chunks().0) {
                 *x = f32::from_bits(u32::from(u16::from_le_bytes(*pair)) << 16);
             }
@@ -88,12 +88,12 @@ pub(super) fn encode(dtype: Dtype, elements: &[f32], bytes: &mut Vec<u8>) {
     bytes.resize(start + elements.len() * dtype.size(), 0);
     let out = &mut bytes[start..];
     match dtype {
-        Dtype::F32 => vectorize(|| {
+        Dtype::F32 => vectorize(move || {
             for (quad, x) in out.as_chunks_mut().0.iter_mut().zip(elements) {
                 *quad = x.to_le_bytes();
             }
         }),
-        Dtype::BF16 => vectorize(|| {
+        Dtype::BF16 => vectorize(move || {
             for (pair, x) in out.as_chunks_mut().0.iter_mut().zip(elements) {
                 *pair = rounded(*x).to_le_bytes();
             }

@@ -269,7 +269,7 @@ fn require_finite<E: std::error::Error>(
     values: &[f32],
 ) -> Result<(), WriteError<E>> {
     let largest = if tensor.dtype == Dtype::F16 { LARGEST_HALF } else { f32::MAX };
-    let fits = vectorize(|| values.iter().fold(true, |all, x| all & (x.abs() <= largest)));
+    let fits = vectorize(move || values.iter().fold(true, |all, x| all & (x.abs() <= largest)));
     let misfit = |x: &f32| x.is_nan() || x.abs() > largest;
     let Some(position) = (!fits).then(|| values.iter().position(misfit)).flatten() else {
         return Ok(());

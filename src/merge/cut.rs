@@ -1,6 +1,6 @@
 //! The largest elements of a task vector, without sorting it.
 
-use super::kernels::{keep_between, magnitude};
+use super::kernels::{BLOCK, between, count_from, keep_between, magnitude};
 use super::task_vector::TaskVector;
 
 /// Where the largest elements end: an element is among them if its magnitude's bits exceed `bits`, or equal them and its
@@ -66,52 +66,77 @@ pub(super) fn histogram(vector: TaskVector) -> Vec<u32> {
 }
 
 /// The cuts after the `counts[i]` largest elements.
-///
-/// Two passes: a histogram by the leading half of the bits, then the elements of the bins that the cuts are in; those
-/// are few, and only they are ordered.
 pub(super) fn cuts<const N: usize>(vector: TaskVector, counts: [usize; N]) -> [Cut; N] {
-    let inside = |count: &usize| *count > 0 && *count < vector.len();
-    if !counts.iter().any(inside) {
-        return counts.map(|count| if count == 0 { Cut::NONE } else { Cut::ALL });
-    }
-    let histogram = histogram(vector);
-    let bins = counts.map(|count| bin_of(&histogram, count));
-    let mut members: [Vec<(u16, usize)>; N] = std::array::from_fn(|_| Vec::new());
-    vector.for_each_block(|start, delta| {
-        for (i, d) in delta.iter().enumerate() {
-            let magnitude = magnitude(*d);
-            for ((bin, _), members) in bins.iter().zip(&mut members) {
-                if high(magnitude) == *bin {
-                    members.push((magnitude as u16, start + i));
-                }
-            }
-        }
-    });
-    std::array::from_fn(|i| match counts[i] {
+    counts.map(|count| match count {
         0 => Cut::NONE,
         count if count >= vector.len() => Cut::ALL,
-        _ => cut_in_bin(bins[i], &mut members[i]),
+        count => {
+            let bracket = Bracket::around(vector, count);
+            let found = bracket.cut(vector, count);
+            // The sample was so unlike the whole that the cut is not between its two elements.
+            found.or_else(|| Bracket::EVERYTHING.cut(vector, count)).unwrap_or(Cut::ALL)
+        }
     })
 }
 
-/// The bin of the `count`-th largest element, and how many of the bin belong to the `count` largest.
-fn bin_of(histogram: &[u32], count: usize) -> (u16, usize) {
-    let mut left = count;
-    for (bin, members) in histogram.iter().enumerate().rev() {
-        match left.checked_sub(*members as usize) {
-            Some(rest) if rest > 0 => left = rest,
-            _ => return (bin as u16, left),
-        }
-    }
-    (0, left)
+/// Magnitudes, with bits from `least` to below `below`, among which a cut is looked for.
+#[derive(Debug, Clone, Copy)]
+struct Bracket {
+    least: u32,
+    below: u32,
 }
 
-fn cut_in_bin((bin, count): (u16, usize), members: &mut [(u16, usize)]) -> Cut {
-    let by_size_then_index = |a: &(u16, usize), b: &(u16, usize)| b.0.cmp(&a.0).then(a.1.cmp(&b.1));
-    let last = count.saturating_sub(1).min(members.len().saturating_sub(1));
-    if members.is_empty() {
-        return Cut::ALL;
+/// Blocks of a sample.
+const SAMPLED: usize = 64;
+
+/// How far from its expected rank in a sample, as a share of it, a cut may lie. Elements near each other are alike, so
+/// that the sample is worth less than its number of elements.
+const MARGIN: f64 = 0.01;
+
+impl Bracket {
+    const EVERYTHING: Bracket = Bracket { least: 0, below: u32::MAX };
+
+    /// Where a sample of blocks, evenly spaced, lets expect the cut.
+    fn around(vector: TaskVector, count: usize) -> Bracket {
+        let n = vector.len();
+        if n <= 4 * SAMPLED * BLOCK {
+            return Bracket::EVERYTHING;
+        }
+        let mut sample = vec![0.0; SAMPLED * BLOCK];
+        for (i, delta) in sample.chunks_mut(BLOCK).enumerate() {
+            vector.read((n / BLOCK) * i / SAMPLED * BLOCK, delta);
+        }
+        let mut sample: Vec<u32> = sample.into_iter().map(magnitude).collect();
+        let rank = |share: f64| (share.clamp(0.0, 1.0) * (sample.len() - 1) as f64) as usize;
+        let smaller = 1.0 - count as f64 / n as f64;
+        let (low, high) = (rank(smaller - MARGIN), rank(smaller + MARGIN));
+        let below = match smaller + MARGIN < 1.0 {
+            true => sample.select_nth_unstable(high).1.saturating_add(1),
+            false => u32::MAX,
+        };
+        let least = if smaller > MARGIN { *sample.select_nth_unstable(low).1 } else { 0 };
+        Bracket { least, below }
     }
-    let (_, &mut (low, index), _) = members.select_nth_unstable_by(last, by_size_then_index);
-    Cut { bits: u32::from(bin) << HIGH_BITS | u32::from(low), before: index + 1 }
+
+    /// The cut, if it is here. One pass: elements above are counted, those inside collected, and only they are ordered.
+    fn cut(self, vector: TaskVector, count: usize) -> Option<Cut> {
+        let Bracket { least, below } = self;
+        let (mut above, mut inside) = (0, Vec::new());
+        vector.for_each_block(|start, delta| {
+            above += count_from(delta, below);
+            for (group, delta) in delta.chunks(64).enumerate() {
+                let mut bits = between(delta, least, below);
+                while bits != 0 {
+                    let i = bits.trailing_zeros() as usize;
+                    inside.push((magnitude(delta[i]), start + 64 * group + i));
+                    bits &= bits - 1;
+                }
+            }
+        });
+        let last = count.checked_sub(above + 1).filter(|last| *last < inside.len())?;
+        let by_size_then_index =
+            |a: &(u32, usize), b: &(u32, usize)| b.0.cmp(&a.0).then(a.1.cmp(&b.1));
+        let (_, &mut (bits, index), _) = inside.select_nth_unstable_by(last, by_size_then_index);
+        Some(Cut { bits, before: index + 1 })
+    }
 }

@@ -10,22 +10,22 @@ pub(super) const BLOCK: usize = 2048;
 
 /// `out = w x`.
 pub(super) fn scaled(out: &mut [f32], x: &[f32], w: f32) {
-    vectorize(|| out.iter_mut().zip(x).for_each(|(out, x)| *out = w * x));
+    vectorize(move || out.iter_mut().zip(x).for_each(|(out, x)| *out = w * x));
 }
 
 /// `sum += w x`.
 pub(super) fn add_scaled(sum: &mut [f32], x: &[f32], w: f32) {
-    vectorize(|| sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += w * x));
+    vectorize(move || sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += w * x));
 }
 
 /// `x /= divisor`.
 pub(super) fn divide(x: &mut [f32], divisor: f32) {
-    vectorize(|| x.iter_mut().for_each(|x| *x /= divisor));
+    vectorize(move || x.iter_mut().for_each(|x| *x /= divisor));
 }
 
 /// `delta = x - base`.
 pub(super) fn subtract(delta: &mut [f32], x: &[f32], base: &[f32]) {
-    vectorize(|| {
+    vectorize(move || {
         for ((delta, x), base) in delta.iter_mut().zip(x).zip(base) {
             *delta = x - base;
         }
@@ -34,7 +34,7 @@ pub(super) fn subtract(delta: &mut [f32], x: &[f32], base: &[f32]) {
 
 /// `sum += w (x - base)`.
 pub(super) fn add_weighted_delta(sum: &mut [f32], x: &[f32], base: &[f32], w: f32) {
-    vectorize(|| {
+    vectorize(move || {
         for ((sum, x), base) in sum.iter_mut().zip(x).zip(base) {
             *sum += (x - base) * w;
         }
@@ -49,13 +49,28 @@ pub(super) fn magnitude(d: f32) -> u32 {
 
 /// How many elements have exactly that magnitude.
 pub(super) fn count_equal(delta: &[f32], bits: u32) -> usize {
-    vectorize(|| delta.iter().map(|d| u32::from(magnitude(*d) == bits)).sum::<u32>() as usize)
+    vectorize(move || delta.iter().map(|d| u32::from(magnitude(*d) == bits)).sum::<u32>() as usize)
+}
+
+/// How many elements have at least that magnitude.
+pub(super) fn count_from(delta: &[f32], least: u32) -> usize {
+    vectorize(move || delta.iter().map(|d| u32::from(magnitude(*d) >= least)).sum::<u32>() as usize)
+}
+
+/// One bit for each of up to 64 elements, set where the magnitude is in `least..below`.
+pub(super) fn between(delta: &[f32], least: u32, below: u32) -> u64 {
+    vectorize(move || {
+        let set = |(i, d): (usize, &f32)| {
+            u64::from(magnitude(*d) >= least && magnitude(*d) < below) << i
+        };
+        delta.iter().enumerate().map(set).fold(0, |bits, bit| bits | bit)
+    })
 }
 
 /// Σ |x|, in [`LANES`] partial sums: so many, that the processor need not wait for one addition before the next, and a
 /// fixed number, since it decides the order of the sum and with it the last bit.
 pub(super) fn sum_of_magnitudes(x: &[f32]) -> f64 {
-    vectorize(|| {
+    vectorize(move || {
         let mut lanes = [0.0_f64; LANES];
         for x in x.chunks(LANES) {
             lanes.iter_mut().zip(x).for_each(|(lane, x)| *lane += f64::from(x.abs()));
@@ -68,7 +83,7 @@ const LANES: usize = 16;
 
 /// Sets elements to 0 whose magnitude is not in `least..below`.
 pub(super) fn keep_between(delta: &mut [f32], least: u32, below: u32) {
-    vectorize(|| {
+    vectorize(move || {
         for d in delta.iter_mut() {
             let kept = magnitude(*d) >= least && magnitude(*d) < below;
             *d = if kept { *d } else { 0.0 };
@@ -78,7 +93,7 @@ pub(super) fn keep_between(delta: &mut [f32], least: u32, below: u32) {
 
 /// Sets elements to 0 whose bit is not set; bit `i % 64` of word `i / 64` is element `i`'s.
 pub(super) fn keep_masked(delta: &mut [f32], mask: &[u64]) {
-    vectorize(|| {
+    vectorize(move || {
         for (delta, word) in delta.chunks_mut(32).zip(halves(mask)) {
             for (i, d) in delta.iter_mut().enumerate() {
                 let all_or_none = ((word >> i) & 1).wrapping_neg();
@@ -94,12 +109,12 @@ fn halves(mask: &[u64]) -> impl Iterator<Item = u32> {
 
 /// `x *= factors`, element by element.
 pub(super) fn multiply(x: &mut [f32], factors: &[f32]) {
-    vectorize(|| x.iter_mut().zip(factors).for_each(|(x, factor)| *x *= factor));
+    vectorize(move || x.iter_mut().zip(factors).for_each(|(x, factor)| *x *= factor));
 }
 
 /// `delta *= factor · weight`, rounded after each, and the result added to `elected`.
 pub(super) fn weigh_and_elect(delta: &mut [f32], factor: f32, weight: f32, elected: &mut [f32]) {
-    vectorize(|| {
+    vectorize(move || {
         for (d, elected) in delta.iter_mut().zip(elected) {
             *d = *d * factor * weight;
             *elected += *d;
@@ -109,7 +124,7 @@ pub(super) fn weigh_and_elect(delta: &mut [f32], factor: f32, weight: f32, elect
 
 /// `sum += delta · factor · weight`.
 pub(super) fn add_factored(sum: &mut [f32], delta: &[f32], factor: f32, weight: f32) {
-    vectorize(|| {
+    vectorize(move || {
         for (sum, d) in sum.iter_mut().zip(delta) {
             *sum += d * factor * weight;
         }
@@ -124,7 +139,7 @@ pub(super) fn add_agreeing(
     weighted: &[f32],
     weight: f32,
 ) {
-    vectorize(|| {
+    vectorize(move || {
         let totals = sum.iter_mut().zip(divisor);
         for (((sum, divisor), elected), w) in totals.zip(elected).zip(weighted) {
             // Turns the sign of the weighted element round where − is elected, so that one comparison is enough.
@@ -145,7 +160,7 @@ pub(super) fn put_on_base_by_element(
     mixing: Mixing,
 ) {
     let Mixing { normalize, lambda } = mixing;
-    vectorize(|| {
+    vectorize(move || {
         for (((out, base), sum), divisor) in out.iter_mut().zip(base).zip(sum).zip(divisor) {
             let divides = normalize && *divisor != 0.0;
             *out = base + sum / if divides { *divisor } else { 1.0 } * lambda;
@@ -155,7 +170,7 @@ pub(super) fn put_on_base_by_element(
 
 /// `out = base + λ sum / divisor`.
 pub(super) fn put_on_base(out: &mut [f32], base: &[f32], sum: &[f32], divisor: f32, lambda: f32) {
-    vectorize(|| {
+    vectorize(move || {
         for ((out, base), sum) in out.iter_mut().zip(base).zip(sum) {
             *out = base + sum / divisor * lambda;
         }

@@ -38,7 +38,7 @@ impl MaskKey<'_> {
     /// One bit per element, set with probability `density`; bit `i % 64` of word `i / 64` is element `i`'s.
     pub(super) fn draw(&self, density: f64, elements: usize) -> Vec<u64> {
         let threshold = threshold(density);
-        self.draw_each(elements, |_, words, bits| vectorize(|| below(words, threshold, bits)))
+        self.draw_each(elements, |_, words, bits| vectorize(move || below(words, threshold, bits)))
     }
 
     /// The same with a density for each element.
