@@ -1,9 +1,11 @@
 //! The one integration-test binary: every extra one links polars and candle again.
 mod adapter;
+mod allocations;
 mod analysis;
 mod architectures;
 mod command;
 mod conformance;
+mod fuzz;
 mod hub;
 mod layering;
 mod mask_laws;
@@ -13,6 +15,7 @@ mod model_scoring;
 mod model_task;
 mod objective;
 mod optimizer;
+mod output_names;
 mod properties;
 mod recipe_round_trip;
 mod record;

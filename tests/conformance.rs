@@ -110,17 +110,41 @@ fn difference(ours: &Tensors, theirs: &Tensors) -> Result<(f32, String), String>
 
 /// Tensors in which we differ on purpose: recipe (`*`: all), part of the tensor's name, why.
 const DIFFERENT: &[(&str, &str, &str)] = &[
-    ("arcee-fusion-bfloat16", "", "mergekit computes in bfloat16, where other elements pass the threshold"),
+    (
+        "arcee-fusion-bfloat16",
+        "",
+        "mergekit computes in bfloat16, where other elements pass the threshold",
+    ),
     ("*", ".position_ids", "computed when the model is made; mergekit copies it"),
-    ("bloom-stack", "transformer.ln_f", "from the last slice; from the first in mergekit, which knows no Bloom"),
-    ("mixtral-slerp", "mlp.experts.", "mergekit joins the experts' tensors before it takes the angle"),
-    ("t5-modules", "block.0.layer.0.SelfAttention.relative_attention_bias", "merged from all that have it"),
-    ("t5-modules-first-layer-moved", "relative_attention_bias", "stays in the first block, where it is read"),
+    (
+        "bloom-stack",
+        "transformer.ln_f",
+        "from the last slice; from the first in mergekit, which knows no Bloom",
+    ),
+    (
+        "mixtral-slerp",
+        "mlp.experts.",
+        "mergekit joins the experts' tensors before it takes the angle",
+    ),
+    (
+        "t5-modules",
+        "block.0.layer.0.SelfAttention.relative_attention_bias",
+        "merged from all that have it",
+    ),
+    (
+        "t5-modules-first-layer-moved",
+        "relative_attention_bias",
+        "stays in the first block, where it is read",
+    ),
 ];
 
 /// Recipes that mergekit takes and we refuse: recipe, part of the message, why.
 const REFUSED: &[(&str, &str, &str)] = &[
-    ("mixtral-mixed-layouts", "has no tensor", "one file per expert in one model, all experts in one in the other"),
+    (
+        "mixtral-mixed-layouts",
+        "has no tensor",
+        "one file per expert in one model, all experts in one in the other",
+    ),
     ("t5-modules-encoder-only", "module `decoder` is missing", "mergekit writes half a model"),
     ("ties-density-above-one", "-0.5", "a negative density; 0 in mergekit"),
     ("ties-text-numbers", "line 6", "truth values and numbers as quoted text"),
@@ -161,7 +185,8 @@ fn with_joined_experts(mut ours: Tensors) -> Tensors {
         let values: Vec<f32> = parts.into_iter().flat_map(|(_, _, values)| values).collect();
         ours.insert(name, (Vec::new(), values));
     }
-    let gates: Vec<String> = ours.keys().filter(|name| name.contains(".block_sparse_moe.gate.")).cloned().collect();
+    let gates: Vec<String> =
+        ours.keys().filter(|name| name.contains(".block_sparse_moe.gate.")).cloned().collect();
     for name in gates {
         let gate = ours[&name].clone();
         ours.insert(name.replace(".block_sparse_moe.", ".mlp."), gate);
@@ -205,25 +230,61 @@ fn mergekits_results_are_reproduced() {
 
 /// Recipes for which mergekit gives nothing usable: recipe, `merged` or part of our message, why.
 const MERGEKIT_FAILS: &[(&str, &str, &str)] = &[
-    ("bert-positions-differ", "merged", "position numbers are computed when the model is made, whatever is stored"),
+    (
+        "bert-positions-differ",
+        "merged",
+        "position numbers are computed when the model is made, whatever is stored",
+    ),
     ("della-epsilon-too-wide", "density 0.9 ± epsilon 0.15", "probabilities above 1"),
-    ("karcher-iterations-by-depth", "merged", "steps between the points of a gradient are cut to whole ones"),
-    ("karcher-opposite", "merged", "any direction is a mean of two opposite ones; only the norm is theirs"),
-    ("linear-base-without-weight", "linear needs `weight`", "a base among linear's models is one like the others"),
+    (
+        "karcher-iterations-by-depth",
+        "merged",
+        "steps between the points of a gradient are cut to whole ones",
+    ),
+    (
+        "karcher-opposite",
+        "merged",
+        "any direction is a mean of two opposite ones; only the norm is theirs",
+    ),
+    (
+        "linear-base-without-weight",
+        "linear needs `weight`",
+        "a base among linear's models is one like the others",
+    ),
     ("linear-depths-differ", "4 and 2 layers", "no layer to merge the last ones with"),
     ("linear-same-model-twice", "`models/llama/a` is listed twice", "one weight each"),
     ("linear-unknown-type", "merged", "layers are told from the tensors' names"),
-    ("linear-vocabularies-differ", "`tokenizer_source: base`", "which rows belong together nobody says"),
+    (
+        "linear-vocabularies-differ",
+        "`tokenizer_source: base`",
+        "which rows belong together nobody says",
+    ),
     ("linear-weights-cancel", "sum to 0", "mergekit divides by 0 and stores NaN"),
     ("model-stock-two", "2 or more models besides the base", "an angle between experts needs two"),
-    ("multislerp-opposite-among-three", "directions of the 3 models cancel", "their mean has no direction"),
-    ("nuslerp-collinear", "merged", "mergekit's result depends on the machine: a sine of rounding errors"),
+    (
+        "multislerp-opposite-among-three",
+        "directions of the 3 models cancel",
+        "their mean has no direction",
+    ),
+    (
+        "nuslerp-collinear",
+        "merged",
+        "mergekit's result depends on the machine: a sine of rounding errors",
+    ),
     ("passthrough-base-model", "exactly 1 models, found 2", "the base is a second model"),
     ("passthrough-layers-beyond", "4 layers, slice 0 asks for layers up to 6", "no such layer"),
     ("t5-not-gated", "merged", "a feed-forward without a gate is T5's too"),
-    ("t5-optional-missing-in-base-ties", "relative_attention_bias", "no base to take the task vector against"),
+    (
+        "t5-optional-missing-in-base-ties",
+        "relative_attention_bias",
+        "no base to take the task vector against",
+    ),
     ("t5-slices", "write `modules`", "of which stack the layers are"),
-    ("task-arithmetic-base-not-among-sources", "the base among the sources", "no base in that slice"),
+    (
+        "task-arithmetic-base-not-among-sources",
+        "the base among the sources",
+        "no base in that slice",
+    ),
 ];
 
 #[test]

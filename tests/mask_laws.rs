@@ -112,8 +112,8 @@ fn recipe(method: &str, law: &Law) -> Recipe {
 }
 
 fn laws() -> Laws {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/reference/mergekit/matrix/laws.json");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/mergekit/matrix/laws.json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
@@ -174,7 +174,10 @@ fn masks_keep_what_mergekits_keep() {
                 // Where nothing varies, mergekit's sums in float32 still round.
                 let allowed = ERRORS * std * error + 1e-6;
                 let label = (method, &law.shape, law.density, law.epsilon, law.rescale);
-                assert!((ours - theirs).abs() <= allowed, "{label:?} {i}: {ours}, mergekit {theirs}");
+                assert!(
+                    (ours - theirs).abs() <= allowed,
+                    "{label:?} {i}: {ours}, mergekit {theirs}"
+                );
             }
         }
     }
@@ -191,9 +194,8 @@ fn dividing_by_the_probability_keeps_the_expectation() {
         let (name, width) = place(law);
         let ranks = &ranks[usize::from(law.shape == "vector")];
         let epsilon = law.epsilon.unwrap_or(0.0);
-        let probability = |i: usize| {
-            law.density - epsilon + 2.0 * epsilon * ranks[i] as f64 / (width - 1) as f64
-        };
+        let probability =
+            |i: usize| law.density - epsilon + 2.0 * epsilon * ranks[i] as f64 / (width - 1) as f64;
         for method in methods(law) {
             let mut recipe = recipe(method, law);
             recipe.rescale_by = RescaleRule::Density;
@@ -217,7 +219,11 @@ fn dividing_by_the_probability_keeps_the_expectation() {
                 }
                 let deviation = sum / DRAWS as f64 - mean;
                 let allowed = ERRORS * (variance / DRAWS as f64).sqrt() + 1e-5 * mean;
-                assert!(deviation.abs() <= allowed, "{method} {} {tenth}: {deviation}", law.density);
+                assert!(
+                    deviation.abs() <= allowed,
+                    "{method} {} {tenth}: {deviation}",
+                    law.density
+                );
             }
         }
     }

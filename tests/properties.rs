@@ -282,7 +282,17 @@ proptest! {
 
 /// Values that a parameter may have, and some that it may not.
 fn number() -> impl Strategy<Value = String> {
-    let odd = vec!["0", "1", "-1", "1e-12", "0.5", "2.5", "-3.0e+4", "1.0e+30", "1.7976931348623157e+308"];
+    let odd = vec![
+        "0",
+        "1",
+        "-1",
+        "1e-12",
+        "0.5",
+        "2.5",
+        "-3.0e+4",
+        "1.0e+30",
+        "1.7976931348623157e+308",
+    ];
     prop_oneof![
         4 => (0.0..1.0_f64).prop_map(|x| format!("{x:.3}")),
         2 => (-2.0..2.0_f64).prop_map(|x| format!("{x:.3}")),

@@ -14,7 +14,21 @@ use proptest::prelude::*;
 
 /// Any characters but those that no YAML may have.
 fn text() -> impl Strategy<Value = String> {
-    let odd = vec!["null", "~", "yes", "1e3", "-", "- a", "#", "a: b", "'", "\"\\", "\u{85}\u{2028}\t\n", "<<", "é"];
+    let odd = vec![
+        "null",
+        "~",
+        "yes",
+        "1e3",
+        "-",
+        "- a",
+        "#",
+        "a: b",
+        "'",
+        "\"\\",
+        "\u{85}\u{2028}\t\n",
+        "<<",
+        "é",
+    ];
     prop_oneof![
         "[a-z_.0-9]{1,12}",
         "\\PC{1,8}",
@@ -27,7 +41,9 @@ fn model() -> impl Strategy<Value = ModelRef> {
     let plain = "[a-zA-Z0-9/._-]{1,10}(@[a-z0-9]{1,4})?(\\+[a-z/]{1,5}(@[a-z0-9]{1,4})?)?";
     prop_oneof![3 => plain, 1 => text()]
         .prop_filter_map("names no model", |text| ModelRef::new(text).ok())
-        .prop_filter("a word of tokenizer_source", |model| !["union", "base"].contains(&model.as_str()))
+        .prop_filter("a word of tokenizer_source", |model| {
+            !["union", "base"].contains(&model.as_str())
+        })
 }
 
 fn value() -> impl Strategy<Value = Value> {
@@ -47,7 +63,8 @@ fn profile() -> impl Strategy<Value = Profile> {
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
-    let condition = (option::of(text()), profile()).prop_map(|(filter, value)| Condition { filter, value });
+    let condition =
+        (option::of(text()), profile()).prop_map(|(filter, value)| Condition { filter, value });
     prop_oneof![
         2 => profile().prop_map(Setting::Everywhere),
         1 => vec(condition, 1..4).prop_map(Setting::Conditional),
@@ -56,8 +73,11 @@ fn setting() -> impl Strategy<Value = Setting> {
 
 /// All parameters of all methods, and names that none has.
 fn parameters() -> impl Strategy<Value = Parameters> {
-    let mut names: Vec<&str> =
-        MergeMethod::ALL.iter().flat_map(|method| method.parameters()).map(|spec| spec.name).collect();
+    let mut names: Vec<&str> = MergeMethod::ALL
+        .iter()
+        .flat_map(|method| method.parameters())
+        .map(|spec| spec.name)
+        .collect();
     names.sort_unstable();
     names.dedup();
     let known = proptest::sample::select(names).prop_map(str::to_owned);
@@ -69,22 +89,32 @@ fn parameters() -> impl Strategy<Value = Parameters> {
 }
 
 fn models() -> impl Strategy<Value = Vec<ModelEntry>> {
-    vec((model(), parameters()).prop_map(|(model, parameters)| ModelEntry { model, parameters }), 1..3)
+    vec(
+        (model(), parameters()).prop_map(|(model, parameters)| ModelEntry { model, parameters }),
+        1..3,
+    )
 }
 
 fn slices() -> impl Strategy<Value = Vec<OutputSlice>> {
-    let range = (0..40_usize, 1..40_usize).prop_map(|(start, layers)| LayerRange::new(start, start + layers).unwrap());
-    let source = (model(), range, parameters())
-        .prop_map(|(model, layer_range, parameters)| SliceSource { model, layer_range, parameters });
-    let slice = (vec(source, 1..3), option::of(model()), parameters())
-        .prop_map(|(sources, base_model, parameters)| OutputSlice { sources, base_model, parameters });
+    let range = (0..40_usize, 1..40_usize)
+        .prop_map(|(start, layers)| LayerRange::new(start, start + layers).unwrap());
+    let source = (model(), range, parameters()).prop_map(|(model, layer_range, parameters)| {
+        SliceSource { model, layer_range, parameters }
+    });
+    let slice = (vec(source, 1..3), option::of(model()), parameters()).prop_map(
+        |(sources, base_model, parameters)| OutputSlice { sources, base_model, parameters },
+    );
     vec(slice, 1..3)
 }
 
 fn layout() -> impl Strategy<Value = Layout> {
-    let body = prop_oneof![models().prop_map(ModuleBody::Models), slices().prop_map(ModuleBody::Slices)];
-    let module = (text(), body, parameters())
-        .prop_map(|(name, body, parameters)| OutputModule { name, body, parameters });
+    let body =
+        prop_oneof![models().prop_map(ModuleBody::Models), slices().prop_map(ModuleBody::Slices)];
+    let module = (text(), body, parameters()).prop_map(|(name, body, parameters)| OutputModule {
+        name,
+        body,
+        parameters,
+    });
     prop_oneof![
         models().prop_map(Layout::Models),
         slices().prop_map(Layout::Slices),
@@ -110,11 +140,13 @@ fn tokenizer() -> impl Strategy<Value = TokenizerChoice> {
         Just(VocabularySource::Base),
         model().prop_map(VocabularySource::Model),
     ];
-    (vocabulary, vec(entry, 0..4), option::of(1..300_usize)).prop_map(|(source, mut tokens, rows)| {
-        tokens.sort_by(|a, b| a.token.cmp(&b.token));
-        tokens.dedup_by(|a, b| a.token == b.token);
-        TokenizerChoice { source, tokens, pad_to_multiple_of: rows.and_then(NonZeroUsize::new) }
-    })
+    (vocabulary, vec(entry, 0..4), option::of(1..300_usize)).prop_map(
+        |(source, mut tokens, rows)| {
+            tokens.sort_by(|a, b| a.token.cmp(&b.token));
+            tokens.dedup_by(|a, b| a.token == b.token);
+            TokenizerChoice { source, tokens, pad_to_multiple_of: rows.and_then(NonZeroUsize::new) }
+        },
+    )
 }
 
 fn chat_template() -> impl Strategy<Value = ChatTemplate> {
@@ -136,21 +168,23 @@ fn recipe() -> impl Strategy<Value = Recipe> {
         (method, option::of(model()), layout(), parameters(), any::<u64>(), rule),
         (dtype(), dtype(), option::of(tokenizer()), option::of(chat_template())),
     )
-        .prop_map(|((merge_method, base_model, layout, parameters, mask_seed, rescale_by), rest)| {
-            let (dtype, out_dtype, tokenizer, chat_template) = rest;
-            Recipe {
-                merge_method,
-                base_model,
-                layout,
-                parameters,
-                mask_seed,
-                rescale_by,
-                dtype,
-                out_dtype,
-                tokenizer,
-                chat_template,
-            }
-        })
+        .prop_map(
+            |((merge_method, base_model, layout, parameters, mask_seed, rescale_by), rest)| {
+                let (dtype, out_dtype, tokenizer, chat_template) = rest;
+                Recipe {
+                    merge_method,
+                    base_model,
+                    layout,
+                    parameters,
+                    mask_seed,
+                    rescale_by,
+                    dtype,
+                    out_dtype,
+                    tokenizer,
+                    chat_template,
+                }
+            },
+        )
 }
 
 proptest! {

@@ -43,7 +43,9 @@ pub fn stored(path: &Path) -> Vec<MergedTensor> {
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let tensor = |(name, view): (String, TensorView)| {
         let values = match view.dtype() {
-            Dtype::F32 => (view.data().as_chunks().0.iter()).map(|b| f32::from_le_bytes(*b)).collect(),
+            Dtype::F32 => {
+                (view.data().as_chunks().0.iter()).map(|b| f32::from_le_bytes(*b)).collect()
+            }
             Dtype::BF16 => (view.data().as_chunks().0.iter())
                 .map(|b| f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16))
                 .collect(),
