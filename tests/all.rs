@@ -1,20 +1,27 @@
 //! The one integration-test binary: every extra one links polars and candle again.
 mod adapter;
+mod allocations;
 mod analysis;
 mod architectures;
 mod command;
 mod conformance;
+mod fuzz;
 mod hub;
 mod layering;
+mod mask_laws;
 mod merge;
 mod model;
 mod model_scoring;
 mod model_task;
 mod objective;
 mod optimizer;
+mod output_names;
+mod properties;
+mod recipe_round_trip;
 mod record;
 mod record_damage;
 mod search;
 mod space;
 mod space_evolve;
+mod tiny;
 mod vocabulary;
