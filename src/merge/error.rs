@@ -175,7 +175,9 @@ pub enum MergeError {
         tensor: String,
     },
     /// Embeddings or heads for different vocabularies, and no word on which is wanted.
-    #[error("{found}: the vocabularies differ; say which one the output has with `tokenizer_source: base`, `union` or a model")]
+    #[error(
+        "{found}: the vocabularies differ; say which one the output has with `tokenizer_source: base`, `union` or a model"
+    )]
     Vocabularies {
         /// The tensor and its shapes.
         found: CheckpointError,
