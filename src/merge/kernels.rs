@@ -6,7 +6,7 @@ use super::Mixing;
 
 /// Elements worked on at a time: so many that the loops run in vectors, so few that a base, four experts and the sums
 /// stay in the first-level cache or close to it.
-pub(super) const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 512;
 
 /// `out = w x`.
 pub(super) fn scaled(out: &mut [f32], x: &[f32], w: f32) {
