@@ -9,6 +9,15 @@ use super::tensor::{borrowed, decode};
 #[derive(Debug, Clone)]
 pub struct Elements<'a>(Source<'a>);
 
+/// Elements where they lie.
+#[derive(Debug, Clone, Copy)]
+pub enum Stored<'a> {
+    /// Little-endian.
+    Bfloat16(&'a [u8]),
+    /// In this machine's order.
+    Single(&'a [f32]),
+}
+
 #[derive(Debug, Clone)]
 enum Source<'a> {
     /// As a file has them, of a type that must be decoded.
@@ -29,6 +38,15 @@ impl<'a> Elements<'a> {
 
     pub(super) fn changed(self, change: &'a Change) -> Elements<'a> {
         Elements(Source::Changed { elements: Box::new(self), change })
+    }
+
+    /// Where and how the elements lie, if they are as they are and of a type that kernels read directly.
+    pub fn stored_as(&self) -> Option<Stored<'_>> {
+        match &self.0 {
+            Source::Values(values) => Some(Stored::Single(values)),
+            Source::Stored { dtype: Dtype::BF16, bytes } => Some(Stored::Bfloat16(bytes)),
+            Source::Stored { .. } | Source::Changed { .. } => None,
+        }
     }
 
     /// Number of elements.

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 pub use crate::units::Dtype;
 pub use adapter::{Adapter, AdapterError, Change, LowRank, Replacement};
 pub use architecture::{Architecture, ArchitectureError, Place, Position, Stack};
-pub use elements::Elements;
+pub use elements::{Elements, Stored};
 pub use error::{CheckpointError, Found};
 pub use hub::{Hub, HubError};
 pub use shards::OutputTensor;

@@ -1,5 +1,6 @@
 use super::cut::{BINS, Cut, high, histogram};
-use super::kernels::{BLOCK, count_equal, magnitude};
+use super::fused;
+use super::kernels::{count_equal, magnitude};
 use super::task_vector::TaskVector;
 
 /// All magnitudes of a task vector in ascending order, in two bytes each: sorted numbers share their leading halves, so
@@ -92,12 +93,23 @@ fn sort(lows: &mut [u16]) {
     }
 }
 
+/// Elements looked at at a time; a multiple of [`fused::STEP`].
+const SPAN: usize = 64 * fused::STEP;
+
 /// Index of the `n`-th element, from 1, of exactly that magnitude.
 fn nth_equal(vector: TaskVector, bits: u32, n: usize) -> usize {
     let mut left = n;
-    let mut delta = [0.0; BLOCK];
-    for start in (0..vector.len()).step_by(BLOCK) {
-        let delta = &mut delta[..BLOCK.min(vector.len() - start)];
+    let mut delta = [0.0; SPAN];
+    for start in (0..vector.len()).step_by(SPAN) {
+        let length = SPAN.min(vector.len() - start);
+        let fused = (length == SPAN)
+            .then(|| fused::count_equal(vector.base, vector.expert, start, SPAN, bits))
+            .flatten();
+        if let Some(here) = fused.filter(|here| *here < left) {
+            left -= here;
+            continue;
+        }
+        let delta = &mut delta[..length];
         vector.read(start, delta);
         let here = count_equal(delta, bits);
         if here >= left {

@@ -15,6 +15,7 @@ mod combination;
 mod cut;
 mod della;
 mod error;
+mod fused;
 mod geometric_median;
 mod gram;
 mod karcher;

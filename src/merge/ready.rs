@@ -2,6 +2,8 @@
 
 use crate::checkpoint::Elements;
 
+use super::cut::Band;
+use super::fused::{self, Blend, KeptPart, Part};
 use super::kernels::{
     BLOCK, add_agreeing, add_factored, add_scaled, add_weighted_delta, divide, put_on_base,
     put_on_base_by_element, scaled, subtract, weigh_and_elect,
@@ -39,14 +41,39 @@ pub(super) struct Expert<'a> {
     pub(super) sparse: Option<Sparse>,
 }
 
+impl Expert<'_> {
+    /// `None` where each element has a factor of its own.
+    fn part(&self) -> Option<Part<'_>> {
+        let (elements, weight) = (&self.elements, self.weight);
+        let (kept, factor) = match &self.sparse {
+            Some(sparse) => (sparse.part()?, sparse.factor),
+            None => (KeptPart::Band(Band::ALL), 1.0),
+        };
+        Some(Part { elements, weight, factor, kept })
+    }
+}
+
 impl Ready<'_> {
     /// Merges elements `start..start + out.len()`; `start` is a multiple of 64.
     pub(super) fn fill(&self, start: usize, out: &mut [f32]) {
+        let done = self.fill_fused(start, out);
+        let (start, out) = (start + done, &mut out[done..]);
         match self {
             Ready::Weighted { inputs, divisor } => fill_weighted(inputs, *divisor, start, out),
             Ready::TaskVectors(vectors) if vectors.elect_sign => vectors.fill_elected(start, out),
             Ready::TaskVectors(vectors) => vectors.fill_summed(start, out),
             Ready::Whole(values) => out.copy_from_slice(&values[start..start + out.len()]),
+        }
+    }
+}
+
+impl Ready<'_> {
+    /// As many elements as the fused loops can do; the rest is done in blocks.
+    fn fill_fused(&self, start: usize, out: &mut [f32]) -> usize {
+        match self {
+            Ready::Weighted { inputs, divisor } => fused::weighted(inputs, *divisor, start, out),
+            Ready::TaskVectors(vectors) => vectors.fill_fused(start, out).unwrap_or(0),
+            Ready::Whole(_) => 0,
         }
     }
 }
@@ -76,6 +103,13 @@ pub(super) fn divisor(operation: &TaskVectors) -> f32 {
 }
 
 impl ReadyVectors<'_> {
+    fn fill_fused(&self, start: usize, out: &mut [f32]) -> Option<usize> {
+        let parts: Option<Vec<Part>> = self.experts.iter().map(Expert::part).collect();
+        let (elect_sign, mixing, divisor) = (self.elect_sign, self.mixing, self.divisor);
+        let blend = Blend { elect_sign, mixing, divisor };
+        Some(fused::task_vectors(&self.base, &parts?, blend, start, out))
+    }
+
     fn fill_summed(&self, start: usize, out: &mut [f32]) {
         let (mut base, mut buffer) = ([0.0; BLOCK], [0.0; BLOCK]);
         let (mut sum, mut delta) = ([0.0; BLOCK], [0.0; BLOCK]);

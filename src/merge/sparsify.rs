@@ -6,6 +6,7 @@ use crate::recipe::RescaleRule;
 
 use super::MaskKey;
 use super::cut::{Band, Cut};
+use super::fused::KeptPart;
 use super::kernels::{BLOCK, keep_masked, multiply, sum_of_magnitudes};
 use super::prepared::Ranking;
 use super::task_vector::TaskVector;
@@ -128,6 +129,10 @@ impl Sparsifier {
 }
 
 impl Sparse {
+    pub(super) fn part(&self) -> Option<KeptPart<'_>> {
+        self.kept.part()
+    }
+
     /// Elements from `start`, a multiple of 64, with those left out at 0, not yet multiplied by the factor.
     pub(super) fn keep(&self, start: usize, delta: &mut [f32]) {
         self.kept.keep(start, delta);
@@ -135,6 +140,17 @@ impl Sparse {
 }
 
 impl Kept {
+    /// As the fused loops take it; `None` where each element has a factor of its own.
+    fn part(&self) -> Option<KeptPart<'_>> {
+        match self {
+            Kept::All => Some(KeptPart::Band(Band::ALL)),
+            Kept::Nothing => Some(KeptPart::Band(Band { among: Cut::NONE, without: Cut::NONE })),
+            Kept::Band(band) => Some(KeptPart::Band(*band)),
+            Kept::Mask(bits) => Some(KeptPart::Mask(bits)),
+            Kept::Factors(_) => None,
+        }
+    }
+
     fn keep(&self, start: usize, delta: &mut [f32]) {
         match self {
             Kept::All => {}
