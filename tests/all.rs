@@ -4,6 +4,7 @@ mod analysis;
 mod architectures;
 mod command;
 mod conformance;
+mod evolve_example;
 mod hub;
 mod layering;
 mod merge;
