@@ -107,8 +107,14 @@ fn write(dir: &Path, layers: usize, weights: &[u8]) {
     let (mut header, mut start) = (Map::new(), 0);
     for layer in 0..layers {
         for part in ["q_proj", "k_proj", "v_proj", "o_proj"] {
-            let (name, end) = (format!("model.layers.{layer}.self_attn.{part}.weight"), start + 2 * HIDDEN * HIDDEN);
-            header.insert(name, json!({"dtype": "BF16", "shape": [HIDDEN, HIDDEN], "data_offsets": [start, end]}));
+            let (name, end) = (
+                format!("model.layers.{layer}.self_attn.{part}.weight"),
+                start + 2 * HIDDEN * HIDDEN,
+            );
+            header.insert(
+                name,
+                json!({"dtype": "BF16", "shape": [HIDDEN, HIDDEN], "data_offsets": [start, end]}),
+            );
             start = end;
         }
     }
@@ -119,22 +125,32 @@ fn write(dir: &Path, layers: usize, weights: &[u8]) {
 }
 
 fn recipe(method: &str, parameters: &str, models: &[(ModelRef, &Checkpoint)]) -> Recipe {
-    let experts: String = models[1..].iter().map(|(model, _)| format!("  - {{model: {model}}}\n")).collect();
+    let experts: String =
+        models[1..].iter().map(|(model, _)| format!("  - {{model: {model}}}\n")).collect();
     let weight = if matches!(method, "model_stock" | "sce") { "" } else { "weight: 0.3" };
     let set: Vec<&str> = [weight, parameters].into_iter().filter(|text| !text.is_empty()).collect();
-    let base = if method == "linear" { String::new() } else { format!("base_model: {}\n", models[0].0) };
-    let yaml = format!("merge_method: {method}\n{base}models:\n{experts}parameters: {{{}}}\n", set.join(", "));
+    let base =
+        if method == "linear" { String::new() } else { format!("base_model: {}\n", models[0].0) };
+    let yaml = format!(
+        "merge_method: {method}\n{base}models:\n{experts}parameters: {{{}}}\n",
+        set.join(", ")
+    );
     Recipe::from_yaml(&yaml).unwrap()
 }
 
 /// One method: what is prepared once, then merging in turns with copying.
-fn measure((method, parameters): (&str, &str), models: &[(ModelRef, &Checkpoint)], threads: usize) -> Value {
+fn measure(
+    (method, parameters): (&str, &str),
+    models: &[(ModelRef, &Checkpoint)],
+    threads: usize,
+) -> Value {
     let recipe = recipe(method, parameters, models);
     let plan = MergePlan::new(&recipe, models).unwrap();
     let elements: usize = plan.tensors().iter().map(|tensor| tensor.elements()).sum();
     let inputs = EXPERTS + usize::from(method != "linear");
     let bytes = (elements * (2 * inputs + 4)) as f64;
-    let mut outputs: Vec<Vec<f32>> = plan.tensors().iter().map(|tensor| vec![0.0; tensor.elements()]).collect();
+    let mut outputs: Vec<Vec<f32>> =
+        plan.tensors().iter().map(|tensor| vec![0.0; tensor.elements()]).collect();
     let prepared = Prepared::new();
     let mut merge = || {
         let start = Instant::now();
@@ -149,7 +165,10 @@ fn measure((method, parameters): (&str, &str), models: &[(ModelRef, &Checkpoint)
     let mut copy = || {
         let start = Instant::now();
         let share = source.len().div_ceil(threads);
-        target.par_chunks_mut(share).zip(source.par_chunks(share)).for_each(|(to, from)| to.copy_from_slice(from));
+        target
+            .par_chunks_mut(share)
+            .zip(source.par_chunks(share))
+            .for_each(|(to, from)| to.copy_from_slice(from));
         black_box(&target);
         start.elapsed().as_secs_f64()
     };

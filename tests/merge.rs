@@ -3,9 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use merge_search::checkpoint::{Checkpoint, Dtype, OutputConfig, write_checkpoint};
-use merge_search::merge::{MergePlan, MergedTensor, merge_all, merge_all_parallel, stored_dtype};
+use merge_search::checkpoint::{Adapter, Checkpoint, round_to};
+use merge_search::merge::{MergePlan, MergedTensor, Prepared, merge_all, merge_all_parallel};
 use merge_search::recipe::{ModelRef, Recipe};
+use merge_search::submission::{SubmissionError, output_tensors, write_merged};
+use merge_search::units::Dtype;
+
+use crate::tiny::{bits, borrowed, merged_in_parts, output, stored, write};
 
 /// Largest difference from mergekit, as a share of the tensor's largest element. Both sum in `f32`, in another order.
 const TOLERANCE: f32 = 1e-6;
@@ -31,33 +35,13 @@ fn checkpoints(recipe: &Recipe) -> Vec<(ModelRef, Checkpoint)> {
     recipe.models().iter().map(open).collect()
 }
 
-fn borrowed(models: &[(ModelRef, Checkpoint)]) -> Vec<(ModelRef, &Checkpoint)> {
-    models.iter().map(|(model, checkpoint)| (model.clone(), checkpoint)).collect()
-}
-
 fn largest(values: impl Iterator<Item = f32>) -> f32 {
     values.fold(0.0, |largest, value| if value.is_nan() { value } else { largest.max(value.abs()) })
 }
 
-/// Names, shapes and elements (in `f32`) of a safetensors file.
-fn stored(path: &Path) -> Vec<MergedTensor> {
-    let bytes = fs::read(path).unwrap();
-    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    let tensor = |(name, view): (String, safetensors::tensor::TensorView)| {
-        let values = match view.dtype() {
-            safetensors::Dtype::F32 => (view.data().chunks_exact(4))
-                .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
-                .collect(),
-            safetensors::Dtype::BF16 => (view.data().chunks_exact(2))
-                .map(|b| f32::from_bits(u32::from(u16::from_le_bytes(b.try_into().unwrap())) << 16))
-                .collect(),
-            other => panic!("{other:?}"),
-        };
-        MergedTensor { name, shape: view.shape().to_vec(), values }
-    };
-    let mut tensors: Vec<MergedTensor> = file.tensors().into_iter().map(tensor).collect();
-    tensors.sort_by(|a, b| a.name.cmp(&b.name));
-    tensors
+fn same_bits(ours: &[MergedTensor], others: &[MergedTensor]) -> bool {
+    let pairs = || ours.iter().zip(others);
+    ours.len() == others.len() && pairs().all(|(a, b)| bits(&a.values) == bits(&b.values))
 }
 
 /// Largest relative difference over the tensors, which must have the same names and shapes.
@@ -73,6 +57,7 @@ fn difference(recipe: &str, ours: &[MergedTensor], theirs: &[MergedTensor]) -> f
     largest(ours.iter().zip(theirs).map(of_tensor))
 }
 
+/// However the tensors are asked for: one by one, in parallel, part by part, with what a search keeps.
 #[test]
 fn every_recipe_gives_what_mergekit_gives() {
     let recipes = recipes();
@@ -81,43 +66,84 @@ fn every_recipe_gives_what_mergekit_gives() {
         let models = checkpoints(&recipe);
         let plan = MergePlan::new(&recipe, &borrowed(&models)).unwrap();
         let mut ours = merge_all(&plan).unwrap();
-        assert_eq!(ours, merge_all_parallel(&plan).unwrap(), "{name}");
+        assert!(same_bits(&ours, &merge_all_parallel(&plan).unwrap()), "{name}");
+        let prepared = Prepared::new();
+        for (i, (planned, merged)) in plan.tensors().iter().zip(&ours).enumerate() {
+            assert_eq!(bits(&merged_in_parts(&plan, i, 1024)), bits(&merged.values), "{name}");
+            let mut again = vec![f32::NAN; planned.elements()];
+            plan.merge_into(planned, Some(&prepared), &mut again).unwrap();
+            assert_eq!(bits(&again), bits(&merged.values), "{name}");
+        }
+        let dtypes = output_tensors(&recipe, &plan);
+        let rounded = dtypes.iter().any(|tensor| tensor.dtype == Dtype::BF16);
+        ours.iter_mut()
+            .zip(&dtypes)
+            .for_each(|(ours, stored)| round_to(stored.dtype, &mut ours.values));
         ours.sort_by(|a, b| a.name.cmp(&b.name));
         let theirs = stored(&reference().join(format!("expected/{name}.safetensors")));
         // A bfloat16 has 8 significant bits: rounding changes a number by at most 2^-8 of it.
-        let rounded = stored_dtype(&recipe) == Some(Dtype::BF16);
         let tolerance = if rounded { 1.0 / 256.0 } else { TOLERANCE };
         let difference = difference(&name, &ours, &theirs);
-        println!("{name}: {difference:.1e}");
         assert!(difference <= tolerance, "{name}: {difference:e}");
     }
 }
 
 #[test]
 fn a_written_checkpoint_holds_what_mergekit_stores() {
+    let of_recipe = |recipe: &Recipe, dtype| recipe.out_dtype.or(recipe.dtype) == Some(dtype);
     for name in ["linear-bfloat16", "linear-tied", "passthrough-stack"] {
         let recipe = Recipe::read(&reference().join(format!("recipes/{name}.yaml"))).unwrap();
         let models = checkpoints(&recipe);
         let plan = MergePlan::new(&recipe, &borrowed(&models)).unwrap();
-        let merged = merge_all(&plan).unwrap();
-        let out = tempfile::tempdir().unwrap();
-        let dir = out.path().join("merged");
-        let config = OutputConfig {
-            source: &models[0].1,
-            source_layers: plan.source_layers(),
-            dtype: stored_dtype(&recipe).unwrap(),
-        };
-        let elements = |i: usize| plan.merge(&plan.tensors()[i]);
-        write_checkpoint(&dir, &plan.shapes(), elements, &config).unwrap();
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("merged");
+        write_merged(&recipe, &plan, &output(&dir, u64::MAX)).unwrap();
 
         let ours = stored(&dir.join("model.safetensors"));
         let theirs = stored(&reference().join(format!("expected/{name}.safetensors")));
         assert!(difference(name, &ours, &theirs) <= TOLERANCE, "{name}");
         let reopened = Checkpoint::open(&dir).unwrap();
         assert_eq!(reopened.layers(), plan.source_layers()[0].len());
-        assert_eq!(reopened.dtype(), stored_dtype(&recipe));
-        assert_eq!(reopened.tensors().count(), merged.len());
-        assert!(write_checkpoint(&dir, &plan.shapes(), elements, &config).is_err());
+        assert!(of_recipe(&recipe, reopened.dtype().unwrap()), "{name}");
+        assert_eq!(reopened.tensors().count(), theirs.len());
+
+        let before = fs::read(dir.join("model.safetensors")).unwrap();
+        let again = write_merged(&recipe, &plan, &output(&dir, u64::MAX)).unwrap_err();
+        assert!(matches!(again, SubmissionError::Write(_)), "{again}");
+        assert!(again.to_string().contains("not empty"), "{again}");
+        assert_eq!(fs::read(dir.join("model.safetensors")).unwrap(), before);
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1, "{name}: left-overs");
+    }
+}
+
+/// PEFT's `merge_and_unload` made `reference/peft/merged`; a recipe names such a model `base+adapter`.
+#[test]
+fn a_model_with_an_adapter_is_merged_as_peft_merges_it() {
+    let peft = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/peft");
+    let mut names: Vec<_> =
+        fs::read_dir(peft.join("adapters")).unwrap().map(|e| e.unwrap()).collect();
+    names.sort_by_key(fs::DirEntry::file_name);
+    for entry in names {
+        let adapter = Adapter::open(&entry.path()).unwrap();
+        let base = peft.join("models").join(adapter.base_model().unwrap());
+        let name = entry.file_name().into_string().unwrap();
+        let model = ModelRef::new(format!("base+{name}")).unwrap();
+        let changed = Checkpoint::open(&base).unwrap().with_adapter(&adapter).unwrap();
+        let yaml = format!("merge_method: passthrough\nmodels: [{{model: {model}}}]");
+        let recipe = Recipe::from_yaml(&yaml).unwrap();
+        let plan = MergePlan::new(&recipe, &[(model, &changed)]).unwrap();
+        let merged = merge_all_parallel(&plan).unwrap();
+        let theirs = stored(&peft.join(format!("merged/{name}.safetensors")));
+        for merged in &merged {
+            let theirs = theirs.iter().find(|theirs| theirs.name == merged.name).unwrap();
+            let one = std::slice::from_ref;
+            assert!(
+                difference(&name, one(merged), one(theirs)) <= TOLERANCE,
+                "{name} {}",
+                merged.name
+            );
+        }
+        assert!(merged.len() + 1 >= theirs.len(), "{name}: a tied head at most is not there");
     }
 }
 
@@ -143,12 +169,12 @@ fn what_cannot_be_merged_is_refused_by_name() {
     let cases = [
         (format!("merge_method: linear\n{two}"), ["`weight`", "models/a", "embed_tokens"]),
         (format!("merge_method: ties\n{two}\nparameters: {{weight: 1}}"), ["ties", "base_model", ""]),
-        (format!("merge_method: slerp\n{base}\n{two}\nparameters: {{t: 1}}"), ["slerp", "2", "found 3"]),
+        (format!("merge_method: slerp\n{base}\n{two}\nparameters: {{t: 1}}"), ["slerp", "exactly 1", "found 2"]),
         (format!("merge_method: slerp\n{base}\nmodels: [{{model: models/a}}]"), ["`t`", "slerp", "all"]),
         (format!("merge_method: passthrough\n{two}"), ["passthrough", "exactly 1", "found 2"]),
         (
-            format!("merge_method: linear\n{two}\nparameters: {{density: 1}}"),
-            ["`density`", "linear", "weight, normalize"],
+            format!("merge_method: linear\n{two}\nparameters: {{weight: 1, wieght: 1}}"),
+            ["`wieght`", "linear", "weight, normalize"],
         ),
         (
             format!("merge_method: ties\n{base}\n{two}\nparameters: {{weight: 1, rescale_by: density}}"),
@@ -156,7 +182,7 @@ fn what_cannot_be_merged_is_refused_by_name() {
         ),
         (
             format!("merge_method: ties\n{base}\n{two}\nparameters: {{weight: 1, density: -0.1}}"),
-            ["`density`", "-0.1", "0 to 1"],
+            ["`density`", "-0.1", "at least 0"],
         ),
         (
             format!("merge_method: ties\n{base}\n{two}\nparameters: {{weight: 1, normalize: 0.5}}"),
@@ -180,10 +206,6 @@ fn what_cannot_be_merged_is_refused_by_name() {
                 .to_owned(),
             ["slice 0", "2 and 1 layers", ""],
         ),
-        (
-            "merge_method: linear\nparameters: {weight: 1}\nmodels: [{model: models/a}, {model: models/tied-a}]".to_owned(),
-            ["tied-a", "lm_head.weight", ""],
-        ),
     ];
     for (yaml, words) in cases {
         let recipe = Recipe::from_yaml(&yaml).unwrap();
@@ -191,12 +213,34 @@ fn what_cannot_be_merged_is_refused_by_name() {
         let message = MergePlan::new(&recipe, &borrowed(&models)).unwrap_err().to_string();
         assert!(words.iter().all(|word| message.contains(word)), "{yaml}\n=> {message}");
     }
-    for (model, word) in [("models/a+adapter", "LoRA"), ("models/z", "not among the open")] {
+    for model in ["models/a+adapter", "models/z"] {
         let yaml = format!("merge_method: passthrough\nmodels: [{{model: {model}}}]");
-        let message =
-            MergePlan::new(&Recipe::from_yaml(&yaml).unwrap(), &[]).unwrap_err().to_string();
-        assert!(message.contains(model) && message.contains(word), "{message}");
+        let recipe = Recipe::from_yaml(&yaml).unwrap();
+        let a = Checkpoint::open(&reference().join("models/a")).unwrap();
+        let known = [(ModelRef::new("models/a").unwrap(), &a)];
+        let message = MergePlan::new(&recipe, &known).unwrap_err().to_string();
+        assert!(message.contains(&format!("`{model}`, which is not among")), "{message}");
     }
+}
+
+/// Known to another method, as configurations in use have them: listed once, of no effect.
+#[test]
+fn parameters_that_the_method_does_not_have_are_listed() {
+    let linear = |more: &str| {
+        let yaml = format!(
+            "merge_method: linear\nparameters: {{weight: 1{more}}}\nmodels: [{{model: models/a, parameters: \
+             {{weight: 2{more}}}}}, {{model: models/b}}]"
+        );
+        let recipe = Recipe::from_yaml(&yaml).unwrap();
+        let models = checkpoints(&recipe);
+        let plan = MergePlan::new(&recipe, &borrowed(&models)).unwrap();
+        (plan.unused_parameters().to_vec(), merge_all(&plan).unwrap())
+    };
+    let (none, plain) = linear("");
+    let (unused, same) = linear(", density: 0.3, int8_mask: true");
+    assert!(none.is_empty());
+    assert_eq!(unused, ["density", "int8_mask"]);
+    assert!(same_bits(&plain, &same));
 }
 
 fn merged_on(threads: usize, recipe: &Recipe) -> Vec<MergedTensor> {
@@ -223,6 +267,22 @@ fn dropout_depends_on_the_seed_and_not_on_the_threads() {
     }
 }
 
+/// By hand: a tied model reads its embedding where the other one reads its head.
+#[test]
+fn the_head_of_a_tied_model_is_its_embedding() {
+    let yaml = "merge_method: linear\nparameters: {weight: 1}\nmodels: [{model: models/a}, {model: models/tied-a}]";
+    let recipe = Recipe::from_yaml(yaml).unwrap();
+    let models = checkpoints(&recipe);
+    let plan = MergePlan::new(&recipe, &borrowed(&models)).unwrap();
+    let merged = merge_all(&plan).unwrap();
+    let head = merged.iter().find(|tensor| tensor.name == "lm_head.weight").unwrap();
+    let own = models[0].1.tensor("lm_head.weight").unwrap();
+    let embedding = models[1].1.tensor("model.embed_tokens.weight").unwrap();
+    for ((x, a), b) in head.values.iter().zip(own.iter()).zip(embedding.iter()) {
+        assert!((x - f32::midpoint(*a, *b)).abs() <= 1e-6, "{x} {a} {b}");
+    }
+}
+
 #[test]
 fn models_of_other_shapes_are_refused_with_both_files() {
     let recipe = Recipe::from_yaml(
@@ -230,18 +290,11 @@ fn models_of_other_shapes_are_refused_with_both_files() {
     )
     .unwrap();
     let models = checkpoints(&recipe);
-    let plan = MergePlan::new(&recipe, &borrowed(&models)).unwrap();
-    let mut shapes = plan.shapes();
-    let norm = shapes.iter_mut().find(|(name, _)| name == "model.norm.weight").unwrap();
-    norm.1 = vec![4];
-    let zeros = |i: usize| Ok::<_, std::fmt::Error>(vec![0.0; shapes[i].1.iter().product()]);
-    let config = OutputConfig {
-        source: &models[0].1,
-        source_layers: plan.source_layers(),
-        dtype: Dtype::F16,
-    };
+    let mut tensors = stored(&reference().join("models/a/model.safetensors"));
+    let norm = tensors.iter_mut().find(|tensor| tensor.name == "model.norm.weight").unwrap();
+    (norm.shape, norm.values) = (vec![4], vec![0.0; 4]);
     let out = tempfile::tempdir().unwrap();
-    write_checkpoint(&out.path().join("small"), &shapes, zeros, &config).unwrap();
+    write(&out.path().join("small"), models[0].1.config(), &tensors);
     let small = Checkpoint::open(&out.path().join("small")).unwrap();
 
     let pair = [(models[0].0.clone(), &models[0].1), (models[1].0.clone(), &small)];
@@ -251,4 +304,11 @@ fn models_of_other_shapes_are_refused_with_both_files() {
     {
         assert!(message.contains(word), "{message}");
     }
+
+    tensors.retain(|tensor| tensor.name != "model.norm.weight");
+    write(&out.path().join("fewer"), models[0].1.config(), &tensors);
+    let fewer = Checkpoint::open(&out.path().join("fewer")).unwrap();
+    let pair = [(models[0].0.clone(), &models[0].1), (models[1].0.clone(), &fewer)];
+    let message = MergePlan::new(&recipe, &pair).unwrap_err().to_string();
+    assert!(message.contains("fewer has no tensor `model.norm.weight`"), "{message}");
 }

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use merge_search::checkpoint::{Checkpoint, Dtype, OutputConfig, write_checkpoint};
+use merge_search::checkpoint::Checkpoint;
 use merge_search::merge::{
     MergePlan, Row, TokenAxis, TokenTensor, Vocabulary, chat_template, write_chat_template,
 };
 use merge_search::recipe::{ChatFormat, ChatTemplate, ModelRef, Recipe};
+use merge_search::submission::write_merged;
 use serde::Deserialize;
 use tokenizers::Tokenizer;
+
+use crate::tiny;
 
 /// Largest difference from mergekit; the weights are of the order of 1, and sums are in `f32` in both.
 const TOLERANCE: f32 = 1e-6;
@@ -39,18 +42,17 @@ struct Case {
 
 impl Case {
     fn new(recipe: Recipe) -> Case {
-        let merged = recipe.models();
-        let chosen = recipe.tokenizer.as_ref().and_then(|choice| choice.model());
-        let outside = chosen.filter(|model| !merged.contains(model));
         let open = |model: &ModelRef| {
             (model.clone(), Checkpoint::open(&reference().join(model.path())).unwrap())
         };
-        let models = merged.iter().copied().chain(outside).map(open).collect();
-        Case { merged: merged.len(), models, recipe }
+        let models = recipe.models().into_iter().map(open).collect();
+        // Behind them the model whose tokenizer is taken, where it is not one of them.
+        let merged = Recipe { tokenizer: None, ..recipe.clone() }.models().len();
+        Case { merged, models, recipe }
     }
 
     fn borrowed(&self) -> Vec<(ModelRef, &Checkpoint)> {
-        self.models.iter().map(|(model, checkpoint)| (model.clone(), checkpoint)).collect()
+        tiny::borrowed(&self.models)
     }
 
     fn vocabulary(&self) -> Result<Vocabulary, String> {
@@ -71,33 +73,6 @@ impl Case {
                 rows: checkpoint.shape(tensor).unwrap().shape[0],
             })
             .collect()
-    }
-
-    /// The models' checkpoints, in folders of `dir`, with embedding and head in the output's tokens.
-    fn aligned(&self, vocabulary: &Vocabulary, dir: &Path) -> Vec<(ModelRef, Checkpoint)> {
-        let model = |input: usize| {
-            let (model, checkpoint) = &self.models[input];
-            let names: Vec<&str> = checkpoint.tensors().map(|(name, _)| name).collect();
-            let shapes: Vec<(String, Vec<usize>)> = (names.iter())
-                .map(|name| {
-                    let mut shape = checkpoint.shape(name).unwrap().shape.clone();
-                    if TENSORS.contains(name) {
-                        shape[0] = vocabulary.size();
-                    }
-                    ((*name).to_owned(), shape)
-                })
-                .collect();
-            let elements = |i: usize| match TENSORS.contains(&names[i]) {
-                true => Ok::<_, std::fmt::Error>(self.tensor(vocabulary, input, names[i])),
-                false => Ok(checkpoint.tensor(names[i]).unwrap().into_owned()),
-            };
-            let config =
-                OutputConfig { source: checkpoint, source_layers: &[0], dtype: Dtype::F32 };
-            let dir = dir.join(input.to_string());
-            write_checkpoint(&dir, &shapes, elements, &config).unwrap();
-            (model.clone(), Checkpoint::open(&dir).unwrap())
-        };
-        (0..self.merged).map(model).collect()
     }
 
     fn tensor(&self, vocabulary: &Vocabulary, input: usize, name: &str) -> Vec<f32> {
@@ -126,15 +101,6 @@ fn expected(name: &str) -> Expected {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-fn stored(name: &str, tensor: &str) -> (Vec<usize>, Vec<f32>) {
-    let path = reference().join(format!("vocabulary/expected/{name}.safetensors"));
-    let bytes = fs::read(path).unwrap();
-    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    let view = file.tensor(tensor).unwrap();
-    let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
-    (view.shape().to_vec(), values.collect())
-}
-
 fn largest_difference(ours: &[f32], theirs: &[f32]) -> f32 {
     let differences = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs());
     differences.fold(0.0, |largest, x| if x > largest || x.is_nan() { x } else { largest })
@@ -152,49 +118,95 @@ fn every_recipe_has_the_tokens_that_mergekit_gives() {
     }
 }
 
+/// Through plan and checkpoint on disk, in one file and in shards of one tensor each.
 #[test]
 fn aligned_models_merge_to_what_mergekit_gives() {
     for (name, case) in cases() {
-        let vocabulary = case.vocabulary().unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let models = case.aligned(&vocabulary, dir.path());
-        let borrowed: Vec<(ModelRef, &Checkpoint)> =
-            models.iter().map(|(model, checkpoint)| (model.clone(), checkpoint)).collect();
+        let (borrowed, expected) = (case.borrowed(), expected(&name));
         let plan = MergePlan::new(&case.recipe, &borrowed).unwrap();
-        for tensor in TENSORS {
-            let planned = plan.tensors().iter().find(|planned| planned.name == tensor).unwrap();
-            let (shape, theirs) = stored(&name, tensor);
-            assert_eq!(planned.shape, shape, "{name} {tensor}");
-            let difference = largest_difference(&plan.merge(planned).unwrap(), &theirs);
-            assert!(difference <= TOLERANCE, "{name} {tensor}: {difference:e}");
+        let theirs = reference().join(format!("vocabulary/expected/{name}.safetensors"));
+        let theirs = tiny::stored(&theirs);
+        assert!(TENSORS.iter().all(|name| theirs.iter().any(|tensor| tensor.name == *name)));
+        for shard_size in [u64::MAX, 1] {
+            let parent = tempfile::tempdir().unwrap();
+            let dir = parent.path().join("merged");
+            write_merged(&case.recipe, &plan, &tiny::output(&dir, shard_size)).unwrap();
+            let merged = Checkpoint::open(&dir).unwrap();
+            for tensor in &theirs {
+                let shape = &merged.shape(&tensor.name).unwrap().shape;
+                assert_eq!(*shape, tensor.shape, "{name} {}", tensor.name);
+                let ours = merged.tensor(&tensor.name).unwrap();
+                let difference = largest_difference(&ours, &tensor.values);
+                assert!(difference <= TOLERANCE, "{name} {}: {difference:e}", tensor.name);
+            }
+            assert_eq!(merged.config()["vocab_size"], expected.vocab_size, "{name}");
+            require_tokenizer(&name, &dir, &expected);
+            require_template(&name, &case.recipe, &dir, &expected);
         }
+    }
+}
+
+/// `auto` counts the models that are merged: neither one that only gives its tokenizer nor others that happen to be open.
+#[test]
+fn the_commonest_chat_template_is_that_of_the_merged_models() {
+    let parent = tempfile::tempdir().unwrap();
+    let model = |name: &str, template: &str| {
+        let dir = parent.path().join(name);
+        fs::create_dir(&dir).unwrap();
+        for entry in fs::read_dir(reference().join("vocabulary/models/a")).unwrap() {
+            let from = entry.unwrap().path();
+            fs::copy(&from, dir.join(from.file_name().unwrap())).unwrap();
+        }
+        fs::write(dir.join("chat_template.jinja"), template).unwrap();
+        (ModelRef::new(name).unwrap(), Checkpoint::open(&dir).unwrap())
+    };
+    let models = [("other", "C"), ("tokens", "B"), ("second", "B"), ("first", "A"), ("more", "C")];
+    let models = models.map(|(name, template)| model(name, template));
+    let yaml = "merge_method: linear\nmodels: [{model: first}, {model: second}]\nparameters: {weight: 1}\n\
+                tokenizer_source: tokens\nchat_template: auto";
+    let recipe = Recipe::from_yaml(yaml).unwrap();
+    let borrowed = tiny::borrowed(&models);
+    let plan = MergePlan::new(&recipe, &borrowed).unwrap();
+    let dir = parent.path().join("merged");
+    write_merged(&recipe, &plan, &tiny::output(&dir, u64::MAX)).unwrap();
+    assert_eq!(fs::read_to_string(dir.join("chat_template.jinja")).unwrap(), "A");
+}
+
+fn require_tokenizer(name: &str, dir: &Path, expected: &Expected) {
+    let tokenizer = Tokenizer::from_file(dir.join("tokenizer.json")).unwrap();
+    for (text, ids) in &expected.encodings {
+        let encoding = tokenizer.encode(text.as_str(), false).unwrap();
+        assert_eq!(encoding.get_ids(), ids, "{name}: {text}");
+    }
+    let settings = fs::read_to_string(dir.join("tokenizer_config.json")).unwrap();
+    assert!(!settings.contains("added_tokens_decoder"), "{name}");
+    let added = tokenizer.get_added_tokens_decoder();
+    let mut special: Vec<String> =
+        added.into_values().filter(|token| token.special).map(|token| token.content).collect();
+    special.sort();
+    assert_eq!(special, expected.special, "{name}");
+}
+
+fn require_template(name: &str, recipe: &Recipe, dir: &Path, expected: &Expected) {
+    let ours = chat_template(&ChatTemplate::Auto, &[dir]).unwrap();
+    let theirs = expected.chat_template.as_ref().map(|template| template.trim().to_owned());
+    match &recipe.chat_template {
+        Some(ChatTemplate::Named(_)) => assert!(ours.is_some(), "{name}"),
+        _ => assert_eq!(ours, theirs, "{name}"),
     }
 }
 
 #[test]
 fn the_written_tokenizer_encodes_as_mergekits_does() {
     for (name, case) in cases() {
-        let expected = expected(&name);
         let dir = tempfile::tempdir().unwrap();
         case.vocabulary().unwrap().write(dir.path()).unwrap();
-        let tokenizer = Tokenizer::from_file(dir.path().join("tokenizer.json")).unwrap();
-        for (text, ids) in expected.encodings {
-            let encoding = tokenizer.encode(text.as_str(), false).unwrap();
-            assert_eq!(encoding.get_ids(), ids, "{name}: {text}");
-        }
-        let settings = fs::read_to_string(dir.path().join("tokenizer_config.json")).unwrap();
-        assert!(!settings.contains("added_tokens_decoder"), "{name}");
-        let added = tokenizer.get_added_tokens_decoder();
-        let mut special: Vec<String> =
-            added.into_values().filter(|token| token.special).map(|token| token.content).collect();
-        special.sort();
-        assert_eq!(special, expected.special, "{name}");
+        require_tokenizer(&name, dir.path(), &expected(&name));
     }
 }
 
 #[test]
 fn the_written_chat_template_is_mergekits() {
-    let auto = |dir: &Path| chat_template(&ChatTemplate::Auto, &[dir]).unwrap();
     for (name, case) in cases() {
         let dir = tempfile::tempdir().unwrap();
         case.vocabulary().unwrap().write(dir.path()).unwrap();
@@ -204,11 +216,7 @@ fn the_written_chat_template_is_mergekits() {
             let template = chat_template(choice, &folders).unwrap().unwrap();
             write_chat_template(dir.path(), &template).unwrap();
         }
-        let theirs = expected(&name).chat_template.map(|template| template.trim().to_owned());
-        match &case.recipe.chat_template {
-            Some(ChatTemplate::Named(_)) => assert!(auto(dir.path()).is_some(), "{name}"),
-            _ => assert_eq!(auto(dir.path()), theirs, "{name}"),
-        }
+        require_template(&name, &case.recipe, dir.path(), &expected(&name));
     }
 }
 

@@ -26,7 +26,7 @@ pub use adapter::{Adapter, AdapterError, Change, LowRank, Replacement};
 pub use architecture::{Architecture, ArchitectureError, Place, Position, Stack};
 pub use elements::Elements;
 pub use error::{CheckpointError, Found};
-pub use hub::{Hub, HubError};
+pub use hub::{Hub, HubError, Snapshot};
 pub use shards::OutputTensor;
 pub use tensor::{TensorShape, round_to};
 pub use write::{Beside, OutputConfig, WriteError, write_checkpoint};

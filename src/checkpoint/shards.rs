@@ -4,6 +4,9 @@ use serde_json::{Map, Value, json};
 
 use crate::units::{Bytes, Dtype};
 
+/// The entry of a safetensors header that is no tensor.
+pub(super) const METADATA: &str = "__metadata__";
+
 /// A tensor to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputTensor {
@@ -66,7 +69,7 @@ fn shard(tensors: &[OutputTensor], group: &[usize], file: String) -> Shard {
     let mut order = group.to_vec();
     order.sort_by_key(|i| std::cmp::Reverse(tensors[*i].dtype.size()));
     let mut entries = Map::new();
-    entries.insert("__metadata__".to_owned(), json!({"format": "pt"}));
+    entries.insert(METADATA.to_owned(), json!({"format": "pt"}));
     let (mut places, mut start) = (Vec::new(), 0);
     for i in order {
         let tensor = &tensors[i];

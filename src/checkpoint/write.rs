@@ -1,5 +1,6 @@
 //! Writing a checkpoint: safetensors, a config that fits them, the tokenizer of the model it descends from.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -11,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::simd::vectorize;
 use crate::units::{Bytes, Dtype};
 
-use super::shards::{OutputTensor, Shard, index, shards};
+use super::shards::{METADATA, OutputTensor, Shard, index, shards};
 use super::tensor::encode;
 use super::{Architecture, ArchitectureError, Checkpoint, CheckpointError};
 
@@ -65,6 +66,12 @@ pub enum WriteError<E: std::error::Error + 'static> {
         /// The folder.
         dir: PathBuf,
     },
+    /// Two tensors of one name, or one that has the name of the header's own entry.
+    #[error("the output has more than one entry `{tensor}`")]
+    Duplicate {
+        /// The name.
+        tensor: String,
+    },
     /// The disk.
     #[error("cannot write {}", path.display())]
     Write {
@@ -111,7 +118,8 @@ const PART: usize = 1 << 20;
 /// tensor need be in memory.
 ///
 /// # Errors
-/// `dir` exists and is not empty; the disk; what `prepare` returns; an element that is not finite.
+/// `dir` exists and is not empty; two tensors of one name; the disk; what `prepare` returns; an element that is not
+/// finite.
 pub fn write_checkpoint<E, P>(
     dir: &Path,
     tensors: &[OutputTensor],
@@ -123,6 +131,7 @@ where
     P: Fn(usize, &mut [f32]) + Sync,
 {
     require_empty(dir)?;
+    require_distinct(tensors)?;
     let adapted = adapted(config)?;
     let partial = Partial::create(dir)?;
     let shards = shards(tensors, config.shard_size);
@@ -148,6 +157,14 @@ fn require_empty<E: std::error::Error>(dir: &Path) -> Result<(), WriteError<E>> 
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(failed(dir)(source)),
+    }
+}
+
+fn require_distinct<E: std::error::Error>(tensors: &[OutputTensor]) -> Result<(), WriteError<E>> {
+    let mut names = HashSet::from([METADATA]);
+    match tensors.iter().find(|tensor| !names.insert(&tensor.name)) {
+        None => Ok(()),
+        Some(tensor) => Err(WriteError::Duplicate { tensor: tensor.name.clone() }),
     }
 }
 

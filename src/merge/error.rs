@@ -176,11 +176,11 @@ pub enum MergeError {
     },
     /// Embeddings or heads for different vocabularies, and no word on which is wanted.
     #[error(
-        "{source}: the vocabularies differ; say which one the output has with `tokenizer_source: base`, `union` or a model"
+        "{found}: the vocabularies differ; say which one the output has with `tokenizer_source: base`, `union` or a model"
     )]
     Vocabularies {
         /// The tensor and its shapes.
-        source: CheckpointError,
+        found: CheckpointError,
     },
     /// The vocabularies cannot be aligned.
     #[error(transparent)]

@@ -6,7 +6,7 @@ use super::Mixing;
 
 /// Elements worked on at a time: so many that the loops run in vectors, so few that a base, four experts and the sums
 /// stay in the first-level cache or close to it.
-pub(super) const BLOCK: usize = 2048;
+pub(super) const BLOCK: usize = 512;
 
 /// `out = w x`.
 pub(super) fn scaled(out: &mut [f32], x: &[f32], w: f32) {
@@ -60,9 +60,8 @@ pub(super) fn count_from(delta: &[f32], least: u32) -> usize {
 /// One bit for each of up to 64 elements, set where the magnitude is in `least..below`.
 pub(super) fn between(delta: &[f32], least: u32, below: u32) -> u64 {
     vectorize(move || {
-        let set = |(i, d): (usize, &f32)| {
-            u64::from(magnitude(*d) >= least && magnitude(*d) < below) << i
-        };
+        let set =
+            |(i, d): (usize, &f32)| u64::from(magnitude(*d) >= least && magnitude(*d) < below) << i;
         delta.iter().enumerate().map(set).fold(0, |bits, bit| bits | bit)
     })
 }

@@ -23,6 +23,7 @@ pub struct MergePlan<'a> {
     source_layers: Vec<Vec<usize>>,
     unused: Vec<String>,
     vocabulary: Option<Vocabulary>,
+    folders: Vec<&'a Path>,
 }
 
 /// One output tensor.
@@ -102,8 +103,9 @@ impl<'a> MergePlan<'a> {
             // The masks depend on them; a checkpoint that has become unreadable must be an error here.
             models.iter().try_for_each(|(_, checkpoint)| checkpoint.digest().map(|_| ()))?;
         }
+        let folders = folders(recipe, models);
         let models = models.to_vec();
-        Ok(MergePlan { models, reference, tensors, source_layers, unused, vocabulary })
+        Ok(MergePlan { models, reference, tensors, source_layers, unused, vocabulary, folders })
     }
 
     /// The output's tensors: stack by stack those before the layers, the layers, those after.
@@ -127,9 +129,9 @@ impl<'a> MergePlan<'a> {
         self.reference().architecture()
     }
 
-    /// The folders of the models.
-    pub fn folders(&self) -> Vec<&'a Path> {
-        self.models.iter().map(|(_, checkpoint)| checkpoint.dir()).collect()
+    /// The folders of the models that are merged, in the recipe's order.
+    pub fn folders(&self) -> &[&'a Path] {
+        &self.folders
     }
 
     /// The output's tokens, where the recipe chooses them.
@@ -221,6 +223,13 @@ fn vocabulary(
 /// The models that a recipe's vocabulary is made of, in its order.
 pub(super) fn vocabulary_models(recipe: &Recipe) -> impl Iterator<Item = &ModelRef> {
     recipe.models().into_iter()
+}
+
+/// Without that of a model which only gives its tokenizer.
+fn folders<'a>(recipe: &Recipe, models: &[(ModelRef, &'a Checkpoint)]) -> Vec<&'a Path> {
+    let merged = Recipe { tokenizer: None, ..recipe.clone() };
+    let open = |model: &&ModelRef| models.iter().find(|(known, _)| known == *model);
+    merged.models().iter().filter_map(open).map(|(_, checkpoint)| checkpoint.dir()).collect()
 }
 
 /// Merges all tensors, one after the other.

@@ -296,7 +296,7 @@ impl Planner<'_, '_> {
         let error = CheckpointError::ShapesDiffer { tensor: name.to_owned(), first, other };
         let architecture = self.models[self.reference].1.architecture();
         match architecture.vocabulary_axis(name) {
-            Some(_) if self.vocabulary.is_none() => MergeError::Vocabularies { source: error },
+            Some(_) if self.vocabulary.is_none() => MergeError::Vocabularies { found: error },
             _ => error.into(),
         }
     }

@@ -226,20 +226,18 @@ impl Scopes<'_> {
 pub(super) fn unused_parameters(recipe: &Recipe) -> Result<Vec<String>, MergeError> {
     let method = recipe.merge_method;
     let names = recipe.all_parameters().flat_map(|all| all.iter().map(|(name, _)| name));
+    let unknown = |parameter: &str| {
+        let valid: Vec<&str> = method.parameters().iter().map(|spec| spec.name).collect();
+        let (parameter, valid) = (parameter.to_owned(), valid.join(", "));
+        MergeError::UnknownParameter { method, parameter, valid }
+    };
     if recipe.rescale_by != RescaleRule::default() && !method.is_random() {
-        let valid = "dare_linear, dare_ties, della and della_linear have it".to_owned();
-        return Err(MergeError::UnknownParameter {
-            method,
-            parameter: "rescale_by".to_owned(),
-            valid,
-        });
+        return Err(unknown("rescale_by"));
     }
     let mut unused = Vec::new();
     for name in names.filter(|name| method.parameter(name).is_none()) {
         if !MergeMethod::any_has(name) {
-            let valid: Vec<&str> = method.parameters().iter().map(|spec| spec.name).collect();
-            let (parameter, valid) = (name.to_owned(), valid.join(", "));
-            return Err(MergeError::UnknownParameter { method, parameter, valid });
+            return Err(unknown(name));
         }
         if !unused.iter().any(|known| known == name) {
             unused.push(name.to_owned());

@@ -2,6 +2,9 @@ use crate::checkpoint::Elements;
 
 use super::kernels::{BLOCK, subtract};
 
+/// Elements handed over at a time; a multiple of 64.
+const SPAN: usize = 8 * BLOCK;
+
 /// `expert − base` of one tensor, worked out block by block and never stored.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TaskVector<'t> {
@@ -27,13 +30,11 @@ impl TaskVector<'_> {
 
     /// Calls `visit` with the first index and the elements of each block, in order.
     pub(super) fn for_each_block(&self, mut visit: impl FnMut(usize, &mut [f32])) {
-        let mut delta = [0.0; BLOCK];
-        let mut start = 0;
-        while start < self.len() {
-            let length = BLOCK.min(self.len() - start);
+        let mut delta = vec![0.0; SPAN.min(self.len())];
+        for start in (0..self.len()).step_by(SPAN) {
+            let length = SPAN.min(self.len() - start);
             self.read(start, &mut delta[..length]);
             visit(start, &mut delta[..length]);
-            start += length;
         }
     }
 }

@@ -160,6 +160,9 @@ impl<'de> Deserialize<'de> for VocabularySource {
     }
 }
 
+/// Far more than hardware asks for; more would only ask for memory that there is not.
+const MOST_PADDING: usize = 1 << 16;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawChoice {
@@ -171,6 +174,10 @@ struct RawChoice {
 impl<'de> Deserialize<'de> for TokenizerChoice {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TokenizerChoice, D::Error> {
         let raw = RawChoice::deserialize(deserializer)?;
+        if let Some(rows) = raw.pad_to_multiple_of.filter(|rows| *rows > MOST_PADDING) {
+            let valid = format!("`pad_to_multiple_of` is {rows}; valid: 0 to {MOST_PADDING}");
+            return Err(D::Error::custom(valid));
+        }
         Ok(TokenizerChoice {
             source: raw.source.unwrap_or(VocabularySource::Union),
             tokens: raw.tokens.map(|tokens| tokens.0).unwrap_or_default(),

@@ -57,7 +57,7 @@ pub fn write_merged(
 ) -> Result<(), SubmissionError> {
     let tensors = output_tensors(recipe, plan);
     let template = recipe.chat_template.as_ref();
-    let template = template.map(|choice| chat_template(choice, &plan.folders())).transpose()?;
+    let template = template.map(|choice| chat_template(choice, plan.folders())).transpose()?;
     let finish = |dir: &Path| write_beside(dir, recipe, plan, template.as_ref(), output.card);
     let source = plan.reference();
     let dtype = recipe.out_dtype.or(recipe.dtype).or(source.dtype()).unwrap_or(Dtype::F32);

@@ -1,13 +1,14 @@
 //! The tokenizer of one model, and which of its tokens have a row.
 
 use std::collections::HashMap;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokenizers::{AddedToken, Tokenizer};
 
 use super::VocabularyError;
-use super::settings::TokenizerSettings;
+use super::settings::{TokenizerSettings, read_json};
 
 const FILE: &str = "tokenizer.json";
 
@@ -41,7 +42,9 @@ impl ModelTokenizer {
             };
         }
         let settings = TokenizerSettings::read(dir)?;
-        let mut tokenizer = Tokenizer::from_file(&file).map_err(invalid(dir))?;
+        let json: Map<String, Value> = read_json(&file)?.unwrap_or_default();
+        let text = Value::Object(json).to_string();
+        let mut tokenizer = tokenizer(&text).map_err(invalid(dir))?;
         settings.apply(&mut tokenizer).map_err(invalid(dir))?;
         let vocabulary = tokenizer.get_vocab(true);
         let rows = vocab_size.unwrap_or(vocabulary.len());
@@ -65,7 +68,7 @@ impl ModelTokenizer {
             let (dir, token) = (self.dir, first.clone());
             return Err(VocabularyError::UnusedTokens { dir, rows: self.rows, token, kind });
         }
-        let tokenizer = Tokenizer::from_bytes(json.to_string()).map_err(invalid(&self.dir))?;
+        let tokenizer = tokenizer(&json.to_string()).map_err(invalid(&self.dir))?;
         Ok(ModelTokenizer { vocabulary: tokenizer.get_vocab(true), tokenizer, ..self })
     }
 
@@ -99,6 +102,12 @@ impl ModelTokenizer {
         self.vocabulary = self.tokenizer.get_vocab(true);
         Ok(())
     }
+}
+
+/// The crate panics at some files: text that is not JSON, a `Precompiled` normalizer that it cannot parse.
+fn tokenizer(json: &str) -> Result<Tokenizer, tokenizers::Error> {
+    catch_unwind(|| Tokenizer::from_bytes(json))
+        .unwrap_or_else(|_| Err("its normalizer or decoder cannot be read".into()))
 }
 
 pub(super) fn invalid(dir: &Path) -> impl Fn(tokenizers::Error) -> VocabularyError {
