@@ -5,6 +5,7 @@ mod analysis;
 mod architectures;
 mod command;
 mod conformance;
+mod evolve_example;
 mod fuzz;
 mod hub;
 mod layering;

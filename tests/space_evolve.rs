@@ -270,6 +270,9 @@ fn what_is_done_otherwise_is_said() {
     assert_eq!(space.experts[1].name, "zoe-tune");
     assert_eq!(space.objectives, [Objective::GeometricMean]);
     assert_eq!(space.tasks, [ground.0.path().join("datasets/logic")]);
+    let metric = "{name: strings, weight: 0.25, metric: 'acc_norm,none'}";
+    let weighed = ground.space(&PLAIN.replace("[logic]", &format!("[logic, {metric}]")));
+    assert!(weighed.notes.contains(&Note::UnequalWeights { weights: vec![1.0, 0.25] }));
 
     let text = "
 genome:
@@ -329,7 +332,7 @@ fn what_cannot_be_searched_is_an_error_that_says_why() {
         (with("[logic]", "[]"), &["tasks", "empty"]),
         (with("[logic]", "[logic, logic]"), &["tasks", "twice"]),
         (with("[logic]", "[{name: logic, weight: -1}]"), &["tasks.weight", "-1"]),
-        (with("[logic]", "[logic, {name: strings, weight: 2}]"), &["tasks.weight", "geometric"]),
+        (with("[logic]", "[logic, {name: strings, weight: 0}]"), &["tasks.weight", "[1.0, 0.0]"]),
         (with("[logic]", "[{name: logic, metric: 'f1,none'}]"), &["tasks.metric", "f1", "acc"]),
         (with("[logic]", "[{name: logic, metric: 'acc,strict'}]"), &["tasks.metric", "strict"]),
         (with("[logic]", "[gsm8k]"), &["gsm8k", "spaces/datasets/gsm8k", "spaces/gsm8k"]),

@@ -91,7 +91,7 @@ pub(super) fn limit(blame: &Blame<'_>, raw: &RawEvolve) -> Result<Option<usize>,
     }
 }
 
-/// A geometric mean has no weights (yet); a sum that one task dominates is another objective.
+/// A geometric mean has no weights (yet). A task that is to do badly, or not to count, is another objective.
 fn check_weights(
     blame: &Blame<'_>,
     tasks: &[RawTask],
@@ -101,12 +101,12 @@ fn check_weights(
         return Err(blame.value("tasks", "empty", "at least one task"));
     };
     let weights: Vec<f64> = tasks.iter().map(|task| task.weight).collect();
-    if weights.iter().any(|weight| *weight != first.weight || !weight.is_normal() || *weight < 0.0)
-    {
-        let valid = "the same positive weight for all tasks: the score is their geometric mean";
-        return Err(blame.value("tasks.weight", format!("{weights:?}"), valid));
+    if weights.iter().any(|weight| !weight.is_normal() || *weight < 0.0) {
+        return Err(blame.value("tasks.weight", format!("{weights:?}"), "positive numbers"));
     }
-    if first.weight != 1.0 {
+    if weights.iter().any(|weight| *weight != first.weight) {
+        notes.push(Note::UnequalWeights { weights });
+    } else if first.weight != 1.0 {
         notes.push(Note::EqualWeights { weight: first.weight });
     }
     Ok(())

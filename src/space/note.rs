@@ -54,6 +54,11 @@ pub enum Note {
         /// The weight.
         weight: f64,
     },
+    /// Tasks that mergekit-evolve counts differently.
+    UnequalWeights {
+        /// In the order of the tasks.
+        weights: Vec<f64>,
+    },
     /// A task's folder has a metric of its own.
     MetricOfTask {
         /// Name in the file.
@@ -109,6 +114,10 @@ impl fmt::Display for Note {
             Note::EqualWeights { weight } => {
                 write!(f, "all tasks have weight {weight}, which changes no comparison")
             }
+            Note::UnequalWeights { weights } => write!(
+                f,
+                "the tasks' weights {weights:?} are not used: their geometric mean counts all alike"
+            ),
             Note::MetricOfTask { task, asked, scored } => write!(
                 f,
                 "task `{task}` is scored by {scored}, as its folder says; the file asks for {asked}"

@@ -89,8 +89,11 @@ def save(model, folder, name):
 
 
 def headers(folder):
-    with safe_open(folder / "model.safetensors", "pt") as file:
-        return {name: list(file.get_slice(name).get_shape()) for name in file.keys()}
+    shapes = {}
+    for shard in sorted(folder.glob("*.safetensors")):
+        with safe_open(shard, "pt") as file:
+            shapes |= {name: list(file.get_slice(name).get_shape()) for name in file.keys()}
+    return shapes
 
 
 def module_names(model, stored):
@@ -238,23 +241,27 @@ def check(folder):
     stored = headers(folder)
     # transformers ties silently; a tensor of ours must not be dropped so.
     values = model.state_dict()
-    with safe_open(folder / "model.safetensors", "pt") as file:
-        for name in stored:
-            if name in values and not torch.equal(values[name].float(), file.get_tensor(name).float()):
-                faults.setdefault("not_loaded", []).append(name)
+    for shard in folder.glob("*.safetensors"):
+        with safe_open(shard, "pt") as file:
+            for name in file.keys():
+                if name in values and not torch.equal(values[name].float(), file.get_tensor(name).float()):
+                    faults.setdefault("not_loaded", []).append(name)
     tokens = torch.tensor([[3, 4, 5, 2]])
-    logits = model(input_ids=tokens, **({"decoder_input_ids": tokens, "use_cache": False} if config.get("is_encoder_decoder")
+    # Mixtral's bfloat16 kernel wants wider experts than these.
+    logits = model.float()(input_ids=tokens, **({"decoder_input_ids": tokens, "use_cache": False} if config.get("is_encoder_decoder")
                    and "Sequence" not in kind.__name__ else {}))[0]
     assert not faults and not report.get("error_msgs"), (faults, report)
     assert torch.isfinite(logits).all()
     print(f"{folder}: {kind.__name__}, {len(stored)} tensors, all loaded")
+    return model
 
 
-match sys.argv[1:]:
-    case []:
-        write_json()
-    case ["make", folder]:
-        make(pathlib.Path(folder))
-    case ["check", *folders]:
-        for folder in folders:
-            check(pathlib.Path(folder))
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case []:
+            write_json()
+        case ["make", folder]:
+            make(pathlib.Path(folder))
+        case ["check", *folders]:
+            for folder in folders:
+                check(pathlib.Path(folder))
