@@ -17,7 +17,6 @@ impl Cut {
     pub(super) const NONE: Cut = Cut { bits: u32::MAX, before: 0 };
 
     /// Least magnitude that is taken at an index.
-    #[inline(always)]
     fn least(self, index: usize) -> u32 {
         if index < self.before { self.bits } else { self.bits.saturating_add(1) }
     }
@@ -31,17 +30,15 @@ pub(super) struct Band {
 }
 
 impl Band {
-    pub(super) const ALL: Band = Band { among: Cut::ALL, without: Cut::NONE };
+    /// Least magnitude that is kept, and the one from which on none is, for the element at `index` and all up to the
+    /// next of [`Band::changes`].
+    pub(super) fn bounds(self, index: usize) -> (u32, u32) {
+        (self.among.least(index), self.without.least(index))
+    }
 
-    /// Least magnitude that is kept, and the one from which on none is, if they are the same for `length` elements from
-    /// `index` on.
-    #[inline(always)]
-    pub(super) fn bounds(self, index: usize, length: usize) -> Option<(u32, u32)> {
-        let changes = |cut: Cut| cut.before > index && cut.before < index + length;
-        if changes(self.among) || changes(self.without) {
-            return None;
-        }
-        Some((self.among.least(index), self.without.least(index)))
+    /// Indices from which on the bounds are others.
+    pub(super) fn changes(self) -> [usize; 2] {
+        [self.among.before, self.without.before]
     }
 
     /// Sets the other elements to 0; `start` is the index of the first.

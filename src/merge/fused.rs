@@ -6,7 +6,6 @@ use crate::checkpoint::{Elements, Stored};
 use crate::simd::{Kernel, dispatch};
 
 use super::Mixing;
-use super::cut::Band;
 use super::kernels::magnitude;
 
 /// Elements worked on at a time: four AVX-512 registers.
@@ -132,8 +131,10 @@ pub(super) struct Part<'a> {
 /// Which elements of an expert take part.
 #[derive(Clone, Copy)]
 pub(super) enum KeptPart<'a> {
-    /// Those of a magnitude in the band; all of them where it is as wide as can be.
-    Band(Band),
+    /// All.
+    All,
+    /// Those of a magnitude from the first to below the second.
+    Between(u32, u32),
     /// Those whose bit is set.
     Mask(&'a [u64]),
 }
@@ -162,19 +163,27 @@ pub(super) fn task_vectors(
         return 0;
     }
     let all = std::iter::once(base).chain(parts.iter().map(|part| part.elements));
-    match inputs(all, start) {
-        Some(Inputs::Bfloat16(inputs)) => {
-            dispatch(TaskVectors { inputs: &inputs, parts, blend, start, out });
+    let Some(inputs) = inputs(all, start) else { return 0 };
+    // Instances of their own, so that neither holds what the other needs.
+    match (inputs, blend.elect_sign) {
+        (Inputs::Bfloat16(inputs), true) => {
+            dispatch(Elected { inputs: &inputs, parts, mixing: blend.mixing, start, out });
         }
-        Some(Inputs::Single(inputs)) => {
-            dispatch(TaskVectors { inputs: &inputs, parts, blend, start, out });
+        (Inputs::Single(inputs), true) => {
+            dispatch(Elected { inputs: &inputs, parts, mixing: blend.mixing, start, out });
         }
-        None => return 0,
+        (Inputs::Bfloat16(inputs), false) => {
+            dispatch(Summed { inputs: &inputs, parts, blend, start, out });
+        }
+        (Inputs::Single(inputs), false) => {
+            dispatch(Summed { inputs: &inputs, parts, blend, start, out });
+        }
     }
     done
 }
 
-struct TaskVectors<'a, 'e, F> {
+/// Without election.
+struct Summed<'a, 'e, F> {
     /// The base, then the experts.
     inputs: &'a [F],
     parts: &'a [Part<'e>],
@@ -183,7 +192,48 @@ struct TaskVectors<'a, 'e, F> {
     out: &'a mut [[f32; STEP]],
 }
 
-impl<F: Format> Kernel for TaskVectors<'_, '_, F> {
+impl<F: Format> Kernel for Summed<'_, '_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Some((base, experts)) = self.inputs.split_first() else { return };
+        let (divisor, lambda) = (self.blend.divisor, self.blend.mixing.lambda);
+        for (step, out) in self.out.iter_mut().enumerate() {
+            let base = base.load(step);
+            let index = self.start + step * STEP;
+            let mut sum = [0.0; STEP];
+            for (expert, part) in experts.iter().zip(self.parts) {
+                let delta = part.kept.keep(index, difference(&expert.load(step), &base));
+                let (factor, weight) = (part.factor, part.weight);
+                for i in 0..STEP {
+                    sum[i] += delta[i] * factor * weight;
+                }
+            }
+            for i in 0..STEP {
+                out[i] = base[i] + sum[i] / divisor * lambda;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn difference(x: &[f32; STEP], base: &[f32; STEP]) -> [f32; STEP] {
+    let mut delta = *x;
+    delta.iter_mut().zip(base).for_each(|(x, base)| *x -= base);
+    delta
+}
+
+/// With election.
+struct Elected<'a, 'e, F> {
+    /// The base, then the experts.
+    inputs: &'a [F],
+    parts: &'a [Part<'e>],
+    mixing: Mixing,
+    start: usize,
+    out: &'a mut [[f32; STEP]],
+}
+
+impl<F: Format> Kernel for Elected<'_, '_, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -194,29 +244,16 @@ impl<F: Format> Kernel for TaskVectors<'_, '_, F> {
             let index = self.start + step * STEP;
             let mut sum = [0.0; STEP];
             for ((expert, part), weighted) in experts.iter().zip(self.parts).zip(&mut weighted) {
-                let mut delta = expert.load(step);
-                delta.iter_mut().zip(base).for_each(|(x, base)| *x -= base);
-                part.kept.keep(index, &mut delta);
+                let delta = part.kept.keep(index, difference(&expert.load(step), &base));
                 let (factor, weight) = (part.factor, part.weight);
-                delta.iter_mut().for_each(|d| *d = *d * factor * weight);
-                sum.iter_mut().zip(delta).for_each(|(sum, d)| *sum += d);
-                *weighted = delta;
+                for i in 0..STEP {
+                    weighted[i] = delta[i] * factor * weight;
+                    sum[i] += weighted[i];
+                }
             }
-            *out = match self.blend.elect_sign {
-                true => elected(&base, &sum, &weighted, self.parts, self.blend.mixing),
-                false => summed(&base, &sum, self.blend),
-            };
+            *out = elected(&base, &sum, &weighted, self.parts, self.mixing);
         }
     }
-}
-
-#[inline(always)]
-fn summed(base: &[f32; STEP], sum: &[f32; STEP], blend: Blend) -> [f32; STEP] {
-    let mut out = *base;
-    for (out, sum) in out.iter_mut().zip(sum) {
-        *out += sum / blend.divisor * blend.mixing.lambda;
-    }
-    out
 }
 
 /// The sum of those that have the sign of `elected`, 0 meaning +.
@@ -246,29 +283,82 @@ fn elected(
 }
 
 impl KeptPart<'_> {
-    /// Sets the other elements to 0; `index` is that of the first.
+    /// With the other elements at 0; `index` is that of the first.
     #[inline(always)]
-    fn keep(self, index: usize, delta: &mut [f32; STEP]) {
+    fn keep(self, index: usize, mut delta: [f32; STEP]) -> [f32; STEP] {
         match self {
-            KeptPart::Band(band) => match band.bounds(index, STEP) {
-                Some((least, below)) => {
-                    for d in delta.iter_mut() {
-                        let kept = magnitude(*d) >= least && magnitude(*d) < below;
-                        *d = if kept { *d } else { 0.0 };
-                    }
+            KeptPart::All => {}
+            KeptPart::Between(least, below) => {
+                for d in &mut delta {
+                    let kept = magnitude(*d) >= least && magnitude(*d) < below;
+                    *d = if kept { *d } else { 0.0 };
                 }
-                None => band.keep(index, delta),
-            },
+            }
             KeptPart::Mask(bits) => {
-                let word = bits.get(index / STEP).copied().unwrap_or_default();
-                for (half, delta) in [word as u32, (word >> 32) as u32].iter().zip(delta.chunks_mut(STEP / 2)) {
-                    for (i, d) in delta.iter_mut().enumerate() {
-                        let all_or_none = ((half >> i) & 1).wrapping_neg();
-                        *d = f32::from_bits(d.to_bits() & all_or_none);
-                    }
+                let word = bits[index / STEP];
+                for i in 0..STEP {
+                    let half = if i < STEP / 2 { word as u32 } else { (word >> 32) as u32 };
+                    let all_or_none = ((half >> (i % 32)) & 1).wrapping_neg();
+                    delta[i] = f32::from_bits(delta[i].to_bits() & all_or_none);
                 }
             }
         }
+        delta
+    }
+}
+
+/// L1 norms of a task vector before and after, over the whole steps of `count` elements from `start` on; `None` where base
+/// and expert are not stored alike.
+pub(super) fn norms(
+    base: &Elements,
+    expert: &Elements,
+    kept: KeptPart,
+    start: usize,
+    count: usize,
+) -> Option<(f64, f64)> {
+    let steps = count / STEP;
+    match inputs([base, expert].into_iter(), start)? {
+        Inputs::Bfloat16(inputs) => {
+            let (base, expert) = (*inputs.first()?, *inputs.get(1)?);
+            Some(dispatch(Norms { base, expert, kept, start, steps }))
+        }
+        Inputs::Single(inputs) => {
+            let (base, expert) = (*inputs.first()?, *inputs.get(1)?);
+            Some(dispatch(Norms { base, expert, kept, start, steps }))
+        }
+    }
+}
+
+struct Norms<'a, F> {
+    base: F,
+    expert: F,
+    kept: KeptPart<'a>,
+    start: usize,
+    steps: usize,
+}
+
+/// Numbers added up in `f32` before they enter a sum in `f64`: so few that no digit that matters is lost.
+const SHORT: usize = 16;
+
+impl<F: Format> Kernel for Norms<'_, F> {
+    type Output = (f64, f64);
+    #[inline(always)]
+    fn run(self) -> (f64, f64) {
+        let (mut before, mut after) = (0.0, 0.0);
+        for first in (0..self.steps).step_by(SHORT) {
+            let (mut all, mut rest) = ([0.0_f32; STEP], [0.0_f32; STEP]);
+            for step in first..self.steps.min(first + SHORT) {
+                let delta = difference(&self.expert.load(step), &self.base.load(step));
+                let kept = self.kept.keep(self.start + step * STEP, delta);
+                for i in 0..STEP {
+                    all[i] += delta[i].abs();
+                    rest[i] += kept[i].abs();
+                }
+            }
+            before += all.iter().map(|x| f64::from(*x)).sum::<f64>();
+            after += rest.iter().map(|x| f64::from(*x)).sum::<f64>();
+        }
+        (before, after)
     }
 }
 

@@ -98,11 +98,13 @@ fn threshold(density: f64) -> u32 {
 
 #[inline(always)]
 fn below(words: &[u32], threshold: u32, bits: &mut [u64]) {
-    for (words, bits) in words.chunks_exact(64).zip(bits) {
-        let mut all = 0;
-        for (i, word) in words.iter().enumerate() {
-            all |= u64::from(*word < threshold) << i;
-        }
-        *bits = all;
+    let half = |words: &[u32]| {
+        // In this form the compiler compares 16 words at once.
+        let set = |(i, word): (usize, &u32)| u32::from(*word < threshold) << i;
+        words.iter().enumerate().map(set).fold(0, |all, bit| all | bit)
+    };
+    for (words, bits) in words.as_chunks::<64>().0.iter().zip(bits) {
+        let (low, high) = (half(&words[..32]), half(&words[32..]));
+        *bits = u64::from(high) << 32 | u64::from(low);
     }
 }

@@ -2,8 +2,7 @@
 
 use crate::checkpoint::Elements;
 
-use super::cut::Band;
-use super::fused::{self, Blend, KeptPart, Part};
+use super::fused::{self, Blend, KeptPart, Part, STEP};
 use super::kernels::{
     BLOCK, add_agreeing, add_factored, add_scaled, add_weighted_delta, divide, put_on_base,
     put_on_base_by_element, scaled, subtract, weigh_and_elect,
@@ -43,37 +42,31 @@ pub(super) struct Expert<'a> {
 
 impl Expert<'_> {
     /// `None` where each element has a factor of its own.
-    fn part(&self) -> Option<Part<'_>> {
+    fn part(&self, start: usize) -> Option<Part<'_>> {
         let (elements, weight) = (&self.elements, self.weight);
         let (kept, factor) = match &self.sparse {
-            Some(sparse) => (sparse.part()?, sparse.factor),
-            None => (KeptPart::Band(Band::ALL), 1.0),
+            Some(sparse) => (sparse.part(start)?, sparse.factor),
+            None => (KeptPart::All, 1.0),
         };
         Some(Part { elements, weight, factor, kept })
+    }
+
+    /// Indices from which on [`Expert::part`] is another.
+    fn changes(&self) -> [usize; 2] {
+        self.sparse.as_ref().map_or([0; 2], Sparse::changes)
     }
 }
 
 impl Ready<'_> {
     /// Merges elements `start..start + out.len()`; `start` is a multiple of 64.
     pub(super) fn fill(&self, start: usize, out: &mut [f32]) {
-        let done = self.fill_fused(start, out);
-        let (start, out) = (start + done, &mut out[done..]);
         match self {
-            Ready::Weighted { inputs, divisor } => fill_weighted(inputs, *divisor, start, out),
-            Ready::TaskVectors(vectors) if vectors.elect_sign => vectors.fill_elected(start, out),
-            Ready::TaskVectors(vectors) => vectors.fill_summed(start, out),
+            Ready::Weighted { inputs, divisor } => {
+                let done = fused::weighted(inputs, *divisor, start, out);
+                fill_weighted(inputs, *divisor, start + done, &mut out[done..]);
+            }
+            Ready::TaskVectors(vectors) => vectors.fill(start, out),
             Ready::Whole(values) => out.copy_from_slice(&values[start..start + out.len()]),
-        }
-    }
-}
-
-impl Ready<'_> {
-    /// As many elements as the fused loops can do; the rest is done in blocks.
-    fn fill_fused(&self, start: usize, out: &mut [f32]) -> usize {
-        match self {
-            Ready::Weighted { inputs, divisor } => fused::weighted(inputs, *divisor, start, out),
-            Ready::TaskVectors(vectors) => vectors.fill_fused(start, out).unwrap_or(0),
-            Ready::Whole(_) => 0,
         }
     }
 }
@@ -103,11 +96,39 @@ pub(super) fn divisor(operation: &TaskVectors) -> f32 {
 }
 
 impl ReadyVectors<'_> {
+    /// Stretch by stretch, in which every expert's thresholds stay the same; the step in which one changes, and the end,
+    /// are done in the general way.
+    fn fill(&self, start: usize, out: &mut [f32]) {
+        let end = start + out.len();
+        let changes = self.experts.iter().flat_map(Expert::changes);
+        let inside = changes.filter(|change| *change > start && *change < end);
+        let mut changes: Vec<usize> = inside.map(|change| (change - start) / STEP * STEP).collect();
+        changes.sort_unstable();
+        let mut done = 0;
+        for change in changes.into_iter().chain([out.len()]) {
+            if change < done {
+                continue;
+            }
+            let stretch = self.fill_fused(start + done, &mut out[done..change]).unwrap_or(0);
+            let next = (change + STEP).min(out.len());
+            self.fill_in_blocks(start + done + stretch, &mut out[done + stretch..next]);
+            done = next;
+        }
+    }
+
+    fn fill_in_blocks(&self, start: usize, out: &mut [f32]) {
+        match self.elect_sign {
+            true => self.fill_elected(start, out),
+            false => self.fill_summed(start, out),
+        }
+    }
+
     fn fill_fused(&self, start: usize, out: &mut [f32]) -> Option<usize> {
-        let parts: Option<Vec<Part>> = self.experts.iter().map(Expert::part).collect();
+        let parts = self.experts.iter().map(|expert| expert.part(start));
+        let parts: Vec<Part> = parts.collect::<Option<_>>()?;
         let (elect_sign, mixing, divisor) = (self.elect_sign, self.mixing, self.divisor);
         let blend = Blend { elect_sign, mixing, divisor };
-        Some(fused::task_vectors(&self.base, &parts?, blend, start, out))
+        Some(fused::task_vectors(&self.base, &parts, blend, start, out))
     }
 
     fn fill_summed(&self, start: usize, out: &mut [f32]) {

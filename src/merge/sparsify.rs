@@ -6,7 +6,7 @@ use crate::recipe::RescaleRule;
 
 use super::MaskKey;
 use super::cut::{Band, Cut};
-use super::fused::KeptPart;
+use super::fused::{self, KeptPart};
 use super::kernels::{BLOCK, keep_masked, multiply, sum_of_magnitudes};
 use super::prepared::Ranking;
 use super::task_vector::TaskVector;
@@ -65,7 +65,7 @@ enum Kept {
 const ZERO_NORM: f64 = 1e-7;
 
 /// Elements that one thread sums at a time. Fixed: the order of a sum decides its last bit.
-const SHARE: usize = 512 * BLOCK;
+const SHARE: usize = 1 << 20;
 
 impl Sparsifier {
     /// Makes the choice. `rescale` is how what is kept makes up for the rest.
@@ -129,8 +129,14 @@ impl Sparsifier {
 }
 
 impl Sparse {
-    pub(super) fn part(&self) -> Option<KeptPart<'_>> {
-        self.kept.part()
+    /// As the fused loops take it, from an element on up to the next of [`Sparse::changes`].
+    pub(super) fn part(&self, start: usize) -> Option<KeptPart<'_>> {
+        self.kept.part(start)
+    }
+
+    /// Indices from which on [`Sparse::part`] is another.
+    pub(super) fn changes(&self) -> [usize; 2] {
+        self.kept.changes()
     }
 
     /// Elements from `start`, a multiple of 64, with those left out at 0, not yet multiplied by the factor.
@@ -140,14 +146,25 @@ impl Sparse {
 }
 
 impl Kept {
-    /// As the fused loops take it; `None` where each element has a factor of its own.
-    fn part(&self) -> Option<KeptPart<'_>> {
+    /// As the fused loops take it, from an element on; `None` where each has a factor of its own.
+    fn part(&self, start: usize) -> Option<KeptPart<'_>> {
         match self {
-            Kept::All => Some(KeptPart::Band(Band::ALL)),
-            Kept::Nothing => Some(KeptPart::Band(Band { among: Cut::NONE, without: Cut::NONE })),
-            Kept::Band(band) => Some(KeptPart::Band(*band)),
+            Kept::All => Some(KeptPart::All),
+            Kept::Nothing => Some(KeptPart::Between(u32::MAX, u32::MAX)),
+            Kept::Band(band) => {
+                let (least, below) = band.bounds(start);
+                Some(KeptPart::Between(least, below))
+            }
             Kept::Mask(bits) => Some(KeptPart::Mask(bits)),
             Kept::Factors(_) => None,
+        }
+    }
+
+    /// Indices from which on [`Kept::part`] is another.
+    fn changes(&self) -> [usize; 2] {
+        match self {
+            Kept::Band(band) => band.changes(),
+            _ => [0; 2],
         }
     }
 
@@ -173,10 +190,18 @@ fn l1_factor(vector: TaskVector, kept: &Kept) -> f32 {
 }
 
 fn norms(vector: TaskVector, kept: &Kept, first: usize) -> (f64, f64) {
+    let end = vector.len().min(first + SHARE);
     let (mut before, mut after) = (0.0, 0.0);
     let mut delta = [0.0; BLOCK];
-    let end = vector.len().min(first + SHARE);
-    for start in (first..end).step_by(BLOCK) {
+    let mut done = first;
+    if let Kept::Mask(bits) = kept {
+        let (kept, count) = (KeptPart::Mask(bits), end - first);
+        if let Some(sums) = fused::norms(vector.base, vector.expert, kept, first, count) {
+            (before, after) = sums;
+            done += count / fused::STEP * fused::STEP;
+        }
+    }
+    for start in (done..end).step_by(BLOCK) {
         let delta = &mut delta[..BLOCK.min(end - start)];
         vector.read(start, delta);
         before += sum_of_magnitudes(delta);
