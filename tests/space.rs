@@ -430,8 +430,7 @@ fn a_value_must_fit_every_method_that_uses_it() {
             "weight = 1.0\nepsilon = { range = [0.0, 0.2], per = [\"expert\"] }",
             Some(["epsilon.per", "group, depth"]),
         ),
-        (methods(&["slerp"]), "t = -0.5", None),
-        (methods(&["slerp", "nearswap"]), "t = -0.5", Some(["parameters.t", "[0, 10]"])),
+        (methods(&["slerp", "nearswap"]), "t = -0.5", None),
         (methods(&["karcher"]), "max_iter = 1.5", Some(["max_iter", "whole"])),
         (methods(&["karcher"]), "max_iter = { range = [1, 20001] }", Some(["max_iter", "10000"])),
         (

@@ -85,6 +85,16 @@ pub enum CheckpointError {
         /// Its type.
         dtype: String,
     },
+    /// A layer that the config does not count.
+    #[error("{}: tensor `{tensor}` is beyond the {layers} layers that config.json says", dir.display())]
+    LayerBeyond {
+        /// The checkpoint.
+        dir: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// Of its stack.
+        layers: usize,
+    },
     /// The index names a tensor that its file does not have.
     #[error("{}: no tensor `{tensor}`, which the index says is there", path.display())]
     NotInShard {

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use memmap2::Mmap;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 pub use crate::units::Dtype;
@@ -31,6 +32,7 @@ pub use shards::OutputTensor;
 pub use tensor::{TensorShape, round_to};
 pub use write::{Beside, OutputConfig, WriteError, write_checkpoint};
 
+use crate::simd::vectorize;
 use tensor::StoredTensor;
 
 /// An open checkpoint: headers read, weights mapped into memory and read when asked for.
@@ -161,21 +163,35 @@ impl Checkpoint {
     /// # Errors
     /// No tensor of that name.
     pub fn first_non_finite(&self, name: &str) -> Result<Option<usize>, CheckpointError> {
-        Ok(self.tensor(name)?.iter().position(|element| !element.is_finite()))
+        let elements = self.elements(name)?;
+        let mut part = [0.0; 4096];
+        for start in (0..elements.len()).step_by(part.len()) {
+            let part = &mut part[..4096.min(elements.len() - start)];
+            elements.read(start, part);
+            let checked: &[f32] = part;
+            let finite = vectorize(move || checked.iter().fold(true, |all, x| all & x.is_finite()));
+            if !finite {
+                return Ok(part.iter().position(|x| !x.is_finite()).map(|i| start + i));
+            }
+        }
+        Ok(None)
     }
 
-    /// Reads every weight once and refuses the checkpoint if one is NaN or infinite.
+    /// Reads every weight once, on rayon's threads, and refuses the checkpoint if one is NaN or infinite.
     ///
     /// # Errors
     /// Names file, tensor and index of the first such element, tensors in order of name.
     pub fn require_finite(&self) -> Result<(), CheckpointError> {
-        for (name, stored) in &self.tensors {
-            if let Some(index) = self.first_non_finite(name)? {
-                let file = self.files[stored.file].path.clone();
-                return Err(CheckpointError::NotFinite { file, tensor: name.clone(), index });
+        let names: Vec<&String> = self.tensors.keys().collect();
+        let fault = |name: &&String| match self.first_non_finite(name) {
+            Ok(None) => None,
+            Ok(Some(index)) => {
+                let file = self.file_of(name).unwrap_or(&self.dir).to_owned();
+                Some(CheckpointError::NotFinite { file, tensor: (*name).clone(), index })
             }
-        }
-        Ok(())
+            Err(error) => Some(error),
+        };
+        names.par_iter().find_map_first(fault).map_or(Ok(()), Err)
     }
 
     /// Refuses an expert whose tensors are not those of `self`, by name and shape.

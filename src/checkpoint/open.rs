@@ -11,7 +11,9 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 
 use super::tensor::{StoredTensor, TensorShape, dtype_of};
-use super::{Architecture, ArchitectureError, Checkpoint, CheckpointError, WeightFile};
+use super::{
+    Architecture, ArchitectureError, Checkpoint, CheckpointError, Place, Position, WeightFile,
+};
 
 /// Bytes of the header's length, at the start of a file.
 const LENGTH_BYTES: usize = 8;
@@ -28,11 +30,34 @@ pub(super) fn open(dir: &Path) -> Result<Checkpoint, CheckpointError> {
     let architecture = Architecture::of(&config, listed.keys().map(String::as_str))
         .map_err(|source| at_path(source, config_path))?;
     require_listed(&files, index.as_ref(), &listed, &architecture)?;
+    require_all_layers(&architecture, listed.keys(), dir)?;
     let todays = |(name, tensor): (String, Listed)| (architecture.todays_name(&name), tensor);
     let listed = listed.into_iter().map(todays).collect();
     let tensors = tensor_table(&files, &listed, &architecture)?;
     let (dir, digest) = (dir.to_owned(), OnceLock::new());
     Ok(Checkpoint { dir, config, architecture, files, tensors, adapter: None, digest })
+}
+
+/// A known architecture with more layers than its config says would lose the others without a word.
+fn require_all_layers<'n>(
+    architecture: &Architecture,
+    names: impl Iterator<Item = &'n String>,
+    dir: &Path,
+) -> Result<(), CheckpointError> {
+    if !architecture.is_known() {
+        return Ok(());
+    }
+    for name in names {
+        let Place { stack, position } = architecture.place(name);
+        let layers = architecture.stacks().get(stack).map_or(0, |stack| stack.layers);
+        if let Position::Layer(layer) = position
+            && layer >= layers
+        {
+            let (dir, tensor) = (dir.to_owned(), name.clone());
+            return Err(CheckpointError::LayerBeyond { dir, tensor, layers });
+        }
+    }
+    Ok(())
 }
 
 fn at_path(source: ArchitectureError, path: PathBuf) -> CheckpointError {

@@ -133,6 +133,10 @@ where
     require_empty(dir)?;
     require_distinct(tensors)?;
     let adapted = adapted(config)?;
+    if dir.is_dir() {
+        // Now, and not after all the work: a folder that cannot be removed (a mount point) cannot be replaced.
+        fs::remove_dir(dir).map_err(failed(dir))?;
+    }
     let partial = Partial::create(dir)?;
     let shards = shards(tensors, config.shard_size);
     write_weights(&partial.0, tensors, &shards, prepare, config)?;
@@ -178,18 +182,34 @@ struct Partial(PathBuf);
 impl Partial {
     fn create<E: std::error::Error>(dir: &Path) -> Result<Partial, WriteError<E>> {
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        remove_leftovers(dir, &format!(".{name}.partial-"));
         let partial = dir.with_file_name(format!(".{name}.partial-{}", std::process::id()));
         fs::create_dir_all(&partial).map_err(failed(&partial))?;
         Ok(Partial(partial))
     }
 
     fn rename<E: std::error::Error>(self, dir: &Path) -> Result<(), WriteError<E>> {
-        if dir.is_dir() {
-            fs::remove_dir(dir).map_err(failed(dir))?;
-        }
         fs::rename(&self.0, dir).map_err(failed(dir))?;
         let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
         sync(parent.unwrap_or(Path::new("."))).map_err(failed(dir))
+    }
+}
+
+/// What a process that was killed left of a folder of this name.
+fn remove_leftovers(dir: &Path, prefix: &str) {
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let Ok(entries) = fs::read_dir(parent.unwrap_or(Path::new("."))) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(prefix));
+        let process = process.and_then(|process| process.parse::<u32>().ok());
+        let runs = |process: u32| Path::new("/proc").join(process.to_string()).exists();
+        if Path::new("/proc/self").exists() && process.is_some_and(|process| !runs(process)) {
+            // If that fails, the folder is in nobody's way.
+            drop(fs::remove_dir_all(entry.path()));
+        }
     }
 }
 

@@ -330,8 +330,11 @@ fn require_same_config(base: &LlamaConfig, expert: &Checkpoint) -> Result<(), Op
 
 fn tokenizer(folder: &Path) -> Result<Tokenizer, OpenError> {
     let file = folder.join("tokenizer.json");
-    Tokenizer::from_file(&file)
-        .map_err(|error| OpenError::Tokenizer { file, reason: error.to_string() })
+    let read = || -> Result<Tokenizer, Box<dyn std::error::Error + Send + Sync>> {
+        let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&file)?)?;
+        crate::merge::tokenizer(&json.to_string())
+    };
+    read().map_err(|error| OpenError::Tokenizer { file: file.clone(), reason: error.to_string() })
 }
 
 fn check_names(tasks: &[Task]) -> Result<(), OpenError> {

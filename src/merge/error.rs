@@ -182,6 +182,19 @@ pub enum MergeError {
         /// The tensor and its shapes.
         found: CheckpointError,
     },
+    /// A tensor that the base or first model has no place for.
+    #[error(
+        "tensor `{tensor}` of `{model}` is not one of `{reference}`, whose config the output gets; \
+         give a base or first model that has it"
+    )]
+    UnknownTensor {
+        /// The tensor.
+        tensor: String,
+        /// Who has it.
+        model: String,
+        /// Who has not.
+        reference: ModelRef,
+    },
     /// The vocabularies cannot be aligned.
     #[error(transparent)]
     Vocabulary(#[from] VocabularyError),

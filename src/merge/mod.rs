@@ -60,7 +60,7 @@ pub use sce::sce;
 pub use slerp::slerp_coefficients;
 pub use sparsify::Sparsifier;
 pub use vocabulary::{
-    Alignment, Row, TokenAxis, TokenTensor, Vocabulary, VocabularyError, chat_template,
+    Alignment, Row, TokenAxis, TokenTensor, Vocabulary, VocabularyError, chat_template, tokenizer,
     write_chat_template,
 };
 

@@ -101,7 +101,7 @@ impl<'a> MergePlan<'a> {
         let reference = planner.reference;
         if recipe.merge_method.is_random() {
             // The masks depend on them; a checkpoint that has become unreadable must be an error here.
-            models.iter().try_for_each(|(_, checkpoint)| checkpoint.digest().map(|_| ()))?;
+            models.par_iter().try_for_each(|(_, checkpoint)| checkpoint.digest().map(|_| ()))?;
         }
         let folders = folders(recipe, models);
         let models = models.to_vec();

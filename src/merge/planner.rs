@@ -173,6 +173,7 @@ impl Planner<'_, '_> {
             let levels = Levels { source: source.parameters, ..shared };
             scopes.inputs.push(Scope { model: source.model, tensor, levels });
         }
+        self.require_known_name(name, slice)?;
         let found = inputs.len() + usize::from(base.is_some());
         let Some(operation) = self.operation(&scopes, base.is_some(), found, slice, name)? else {
             return Ok(None);
@@ -228,6 +229,26 @@ impl Planner<'_, '_> {
             *rows = alignment.size();
         }
         Ok(Some((shape, Tokens { alignment, axis: TokenAxis { outer, inner } })))
+    }
+
+    /// The output is a model like the reference: what that has no place for would be in the way of whoever loads it.
+    fn require_known_name(&self, name: &str, slice: &Slice) -> Result<(), MergeError> {
+        let (reference_name, reference) = &self.models[self.reference];
+        let architecture = reference.architecture();
+        let is_source = slice.sources.iter().any(|source| source.checkpoint == self.reference);
+        let original = architecture.in_layer(name, 0);
+        let mut stored = self.names[self.reference].values().flatten();
+        let has = stored.any(|stored| architecture.in_layer(stored, 0) == original);
+        if has || !is_source || !architecture.is_known() || architecture.copy_of(name).is_some() {
+            return Ok(());
+        }
+        let having = |source: &&Source| self.models[source.checkpoint].1.shape(name).is_some();
+        let model = slice.sources.iter().find(having);
+        Err(MergeError::UnknownTensor {
+            tensor: name.to_owned(),
+            model: model.map_or_else(String::new, |source| source.model.to_string()),
+            reference: reference_name.clone(),
+        })
     }
 
     /// `None` where the model lacks a tensor that it may lack.

@@ -66,7 +66,7 @@ pub enum HubError {
     },
     /// The hub answered with another error.
     #[error(
-        "{endpoint} answers the request for {file} of {id}@{revision} with status {status}; try again later"
+        "{id}: no such folder, and {endpoint} answers the request for {file} of {id}@{revision} with status {status}; try again later"
     )]
     Status {
         /// The hub id.
@@ -82,7 +82,7 @@ pub enum HubError {
     },
     /// No connection, or it broke.
     #[error(
-        "the connection to {endpoint} for {file} of {id}@{revision} failed; run again to go on where it broke off, or \
+        "{id}: no such folder, and the connection to {endpoint} for {file} of {id}@{revision} failed; run again to go on where it broke off, or \
          set HF_HUB_OFFLINE=1 to use only what is in the cache"
     )]
     Connection {

@@ -25,6 +25,7 @@ use crate::recipe::{ModelRef, TokenEntry, TokenizerChoice, VocabularySource};
 pub use alignment::{Alignment, Row, TokenAxis, TokenTensor};
 pub use chat_template::{chat_template, write_chat_template};
 pub use error::VocabularyError;
+pub use model_tokenizer::tokenizer;
 
 use model_tokenizer::ModelTokenizer;
 

@@ -104,8 +104,12 @@ impl ModelTokenizer {
     }
 }
 
-/// The crate panics at some files: text that is not JSON, a `Precompiled` normalizer that it cannot parse.
-fn tokenizer(json: &str) -> Result<Tokenizer, tokenizers::Error> {
+/// Reads the text of a `tokenizer.json`, which must be JSON. The crate panics at some files, such as one with a
+/// `Precompiled` normalizer that it cannot parse.
+///
+/// # Errors
+/// It is no tokenizer.
+pub fn tokenizer(json: &str) -> Result<Tokenizer, tokenizers::Error> {
     catch_unwind(|| Tokenizer::from_bytes(json))
         .unwrap_or_else(|_| Err("its normalizer or decoder cannot be read".into()))
 }
