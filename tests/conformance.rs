@@ -148,6 +148,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("t5-modules-encoder-only", "module `decoder` is missing", "mergekit writes half a model"),
     ("ties-density-above-one", "-0.5", "a negative density; 0 in mergekit"),
     ("ties-text-numbers", "line 6", "truth values and numbers as quoted text"),
+    (
+        "t5-optional-missing-in-base-slerp",
+        "is not one of",
+        "the output is a model like the base, which lacks the tensor",
+    ),
 ];
 
 /// 8 significant bits of a bfloat16 and 11 of a float16: mergekit rounds after each operation, we round once.

@@ -170,7 +170,7 @@ mod laws {
         ];
         let rest = (option::of(token_source()), any::<bool>());
         let tokens = proptest::collection::btree_map(any::<String>(), rest, 0..4);
-        let rows = option::of(any::<std::num::NonZeroUsize>());
+        let rows = (0..=65_536_usize).prop_map(std::num::NonZeroUsize::new);
         (source, tokens, rows).prop_map(|(source, tokens, pad_to_multiple_of)| {
             let tokens = (tokens.into_iter().rev())
                 .map(|(token, (source, force))| TokenEntry { token, source, force })
