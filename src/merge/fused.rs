@@ -296,10 +296,10 @@ impl KeptPart<'_> {
             }
             KeptPart::Mask(bits) => {
                 let word = bits[index / STEP];
-                for i in 0..STEP {
+                for (i, d) in delta.iter_mut().enumerate() {
                     let half = if i < STEP / 2 { word as u32 } else { (word >> 32) as u32 };
                     let all_or_none = ((half >> (i % 32)) & 1).wrapping_neg();
-                    delta[i] = f32::from_bits(delta[i].to_bits() & all_or_none);
+                    *d = f32::from_bits(d.to_bits() & all_or_none);
                 }
             }
         }

@@ -208,7 +208,9 @@ impl Planner<'_, '_> {
         for input in inputs {
             let mut of_input = self.shape_of(input)?.to_vec();
             let rows = of_input.get(axis).copied().unwrap_or_default();
-            of_input.get_mut(axis).zip(shape.get(axis)).map(|(rows, first)| *rows = *first);
+            if let (Some(rows), Some(of_first)) = (of_input.get_mut(axis), shape.get(axis)) {
+                *rows = *of_first;
+            }
             if of_input != shape {
                 return Err(self.shapes_differ(name, first, input));
             }
