@@ -184,6 +184,10 @@ impl Partial {
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
         remove_leftovers(dir, &format!(".{name}.partial-"));
         let partial = dir.with_file_name(format!(".{name}.partial-{}", std::process::id()));
+        // A process before us had our number and was killed.
+        if partial.exists() {
+            fs::remove_dir_all(&partial).map_err(failed(&partial))?;
+        }
         fs::create_dir_all(&partial).map_err(failed(&partial))?;
         Ok(Partial(partial))
     }
@@ -194,6 +198,9 @@ impl Partial {
         sync(parent.unwrap_or(Path::new("."))).map_err(failed(dir))
     }
 }
+
+/// Longer than any merge takes.
+const OLD: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 /// What a process that was killed left of a folder of this name.
 fn remove_leftovers(dir: &Path, prefix: &str) {
@@ -206,7 +213,13 @@ fn remove_leftovers(dir: &Path, prefix: &str) {
         let process = name.to_str().and_then(|name| name.strip_prefix(prefix));
         let process = process.and_then(|process| process.parse::<u32>().ok());
         let runs = |process: u32| Path::new("/proc").join(process.to_string()).exists();
-        if Path::new("/proc/self").exists() && process.is_some_and(|process| !runs(process)) {
+        // A process of another machine is not in our list: only what is old is nobody's.
+        let is_old = || entry.metadata()?.modified()?.elapsed().map_err(io::Error::other);
+        let is_old = is_old().is_ok_and(|age| age > OLD);
+        if is_old
+            && Path::new("/proc/self").exists()
+            && process.is_some_and(|process| !runs(process))
+        {
             // If that fails, the folder is in nobody's way.
             drop(fs::remove_dir_all(entry.path()));
         }

@@ -91,12 +91,12 @@ pub fn write(
     let models = recipe.models().iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let models: Vec<(ModelRef, &Checkpoint)> =
         models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
-    for (_, checkpoint) in &models {
-        checkpoint.require_finite().map_err(|error| Failure::from_error(&error))?;
-    }
     let plan = MergePlan::new(recipe, &models).map_err(|error| Failure::from_error(&error))?;
     if !quiet {
         tell_notes(recipe, &plan);
+    }
+    for (_, checkpoint) in &models {
+        checkpoint.require_finite().map_err(|error| Failure::from_error(&error))?;
     }
     let tensors = output_tensors(recipe, &plan);
     let elements = tensors.iter().map(|tensor| tensor.elements()).sum();

@@ -37,6 +37,9 @@ enum Fault {
 impl From<MergeError> for Fault {
     fn from(error: MergeError) -> Self {
         match error {
+            MergeError::Checkpoint(
+                error @ (CheckpointError::ShapesDiffer { .. } | CheckpointError::NoTensor { .. }),
+            ) => Fault::Candidate(error.to_string()),
             MergeError::Checkpoint(error) => Fault::Machine(error),
             other => Fault::Candidate(other.to_string()),
         }

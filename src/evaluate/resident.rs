@@ -53,10 +53,17 @@ impl Residents {
 
     fn take(&self, plan: &MergePlan, config: &LlamaConfig) -> Option<Resident> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |(_, resident): &(usize, &Resident)| resident.model.config() == config;
+        let fits = |(_, resident): &(usize, &Resident)| resident.fits(plan, config);
         let alike = |(_, resident): &(usize, &Resident)| resident.elements_in_common(plan);
-        let (nearest, _) = idle.iter().enumerate().filter(fits).max_by_key(alike)?;
-        Some(idle.swap_remove(nearest))
+        let nearest = idle.iter().enumerate().filter(fits).max_by_key(alike);
+        match nearest.map(|(nearest, _)| nearest) {
+            Some(nearest) => Some(idle.swap_remove(nearest)),
+            None => {
+                // Makes room for the new one: there is memory for one model per worker.
+                drop(idle.pop());
+                None
+            }
+        }
     }
 }
 
@@ -102,6 +109,16 @@ impl Resident {
             self.tensors.insert(tensor.name.clone(), tensor.clone());
         }
         Ok(())
+    }
+
+    /// Whether it has the plan's tensors, all of them and in their shapes.
+    fn fits(&self, plan: &MergePlan, config: &LlamaConfig) -> bool {
+        let has = |tensor: &PlannedTensor| {
+            self.tensors.get(&tensor.name).is_some_and(|own| own.shape == tensor.shape)
+        };
+        self.model.config() == config
+            && self.tensors.len() == plan.tensors().len()
+            && plan.tensors().iter().all(has)
     }
 
     fn elements_in_common(&self, plan: &MergePlan) -> usize {

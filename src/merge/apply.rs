@@ -86,6 +86,8 @@ fn task_vectors<'a>(
         let sparse = (sparsifier != Sparsifier::None).then(|| {
             let input = &tensor.inputs[i];
             let of_base = tensor.base.as_ref().unwrap_or(input);
+            // Rows in the output's order depend on all models that take part, so nothing is kept of them.
+            let prepared = prepared.filter(|_| tensor.tokens.is_none());
             let ranking = Ranking::new(prepared, of_base, input, tensor.width());
             let (seed, model) = (operation.mask_seed, plan.digest(input));
             let key = MaskKey { seed, model, tensor: &tensor.name };

@@ -1,6 +1,7 @@
 //! The largest elements of a task vector, without sorting it.
 
-use super::kernels::{BLOCK, between, count_from, keep_between, magnitude};
+use super::fused;
+use super::kernels::{BLOCK, between, count_equal, count_from, keep_between, magnitude};
 use super::task_vector::TaskVector;
 
 /// Where the largest elements end: an element is among them if its magnitude's bits exceed `bits`, or equal them and its
@@ -130,24 +131,58 @@ impl Bracket {
     }
 
     /// The cut, if it is here. One pass: elements above are counted, those inside collected, and only they are ordered.
+    ///
+    /// Zeros are not collected, as there may be very many (a tensor that training left as it was); it makes no difference
+    /// which of them are taken.
     fn cut(self, vector: TaskVector, count: usize) -> Option<Cut> {
-        let Bracket { least, below } = self;
+        let (least, below) = (self.least.max(1), self.below);
         let (mut above, mut inside) = (0, Vec::new());
-        vector.for_each_block(|start, delta| {
+        vector.for_each_block(|_, delta| {
             above += count_from(delta, below);
-            for (group, delta) in delta.chunks(64).enumerate() {
+            for delta in delta.chunks(64) {
                 let mut bits = between(delta, least, below);
                 while bits != 0 {
-                    let i = bits.trailing_zeros() as usize;
-                    inside.push((magnitude(delta[i]), start + 64 * group + i));
+                    inside.push(magnitude(delta[bits.trailing_zeros() as usize]));
                     bits &= bits - 1;
                 }
             }
         });
-        let last = count.checked_sub(above + 1).filter(|last| *last < inside.len())?;
-        let by_size_then_index =
-            |a: &(u32, usize), b: &(u32, usize)| b.0.cmp(&a.0).then(a.1.cmp(&b.1));
-        let (_, &mut (bits, index), _) = inside.select_nth_unstable_by(last, by_size_then_index);
-        Some(Cut { bits, before: index + 1 })
+        let last = count.checked_sub(above + 1)?;
+        if last >= inside.len() {
+            return (self.least == 0).then_some(Cut::ALL);
+        }
+        let (larger, &mut bits, smaller) = inside.select_nth_unstable_by(last, |a, b| b.cmp(a));
+        let equal = |all: &[u32]| all.iter().filter(|magnitude| **magnitude == bits).count();
+        let (taken, left) = (equal(larger) + 1, equal(smaller));
+        let before = if left == 0 { usize::MAX } else { nth_equal(vector, bits, taken) + 1 };
+        Some(Cut { bits, before })
     }
+}
+
+/// Elements looked at at a time; a multiple of [`fused::STEP`].
+const SPAN: usize = 64 * fused::STEP;
+
+/// Index of the `n`-th element, from 1, of exactly that magnitude.
+pub(super) fn nth_equal(vector: TaskVector, bits: u32, n: usize) -> usize {
+    let mut left = n;
+    let mut delta = [0.0; SPAN];
+    for start in (0..vector.len()).step_by(SPAN) {
+        let length = SPAN.min(vector.len() - start);
+        let fused = (length == SPAN)
+            .then(|| fused::count_equal(vector.base, vector.expert, start, SPAN, bits))
+            .flatten();
+        if let Some(here) = fused.filter(|here| *here < left) {
+            left -= here;
+            continue;
+        }
+        let delta = &mut delta[..length];
+        vector.read(start, delta);
+        let here = count_equal(delta, bits);
+        if here >= left {
+            let mut equal = delta.iter().enumerate().filter(|(_, d)| magnitude(**d) == bits);
+            return equal.nth(left - 1).map_or(start, |(i, _)| start + i);
+        }
+        left -= here;
+    }
+    vector.len()
 }

@@ -1,6 +1,7 @@
 //! The whole way from stored elements to merged ones in registers, for tensors that are all stored alike as bfloat16 or
 //! f32: what searches mostly merge. All inputs are read side by side, in steps so small that the processor's prefetching
-//! follows each. The results are those of the general way (`ready.rs`), bit for bit.
+//! follows each. Merged elements are those of the general way (`ready.rs`), bit for
+//! bit; norms may differ in their last digit.
 
 use crate::checkpoint::{Elements, Stored};
 use crate::simd::{Kernel, dispatch};

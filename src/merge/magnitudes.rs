@@ -1,6 +1,5 @@
-use super::cut::{BINS, Cut, high, histogram};
-use super::fused;
-use super::kernels::{count_equal, magnitude};
+use super::cut::{BINS, Cut, high, histogram, nth_equal};
+use super::kernels::magnitude;
 use super::task_vector::TaskVector;
 
 /// All magnitudes of a task vector in ascending order, in two bytes each: sorted numbers share their leading halves, so
@@ -91,32 +90,4 @@ fn sort(lows: &mut [u16]) {
         run.fill(low as u16);
         rest = after;
     }
-}
-
-/// Elements looked at at a time; a multiple of [`fused::STEP`].
-const SPAN: usize = 64 * fused::STEP;
-
-/// Index of the `n`-th element, from 1, of exactly that magnitude.
-fn nth_equal(vector: TaskVector, bits: u32, n: usize) -> usize {
-    let mut left = n;
-    let mut delta = [0.0; SPAN];
-    for start in (0..vector.len()).step_by(SPAN) {
-        let length = SPAN.min(vector.len() - start);
-        let fused = (length == SPAN)
-            .then(|| fused::count_equal(vector.base, vector.expert, start, SPAN, bits))
-            .flatten();
-        if let Some(here) = fused.filter(|here| *here < left) {
-            left -= here;
-            continue;
-        }
-        let delta = &mut delta[..length];
-        vector.read(start, delta);
-        let here = count_equal(delta, bits);
-        if here >= left {
-            let mut equal = delta.iter().enumerate().filter(|(_, d)| magnitude(**d) == bits);
-            return equal.nth(left - 1).map_or(start, |(i, _)| start + i);
-        }
-        left -= here;
-    }
-    vector.len()
 }

@@ -21,6 +21,8 @@ pub(super) struct Planner<'r, 'a> {
     pub(super) tensors: Vec<PlannedTensor>,
     /// For each stack of the reference model.
     pub(super) source_layers: Vec<Vec<usize>>,
+    /// The reference model's tensors, with layers numbered 0.
+    known: BTreeSet<String>,
     /// Whose config the output's is made of: the base, or else the first model.
     pub(super) reference: usize,
 }
@@ -36,8 +38,10 @@ pub(super) fn plan<'r, 'a>(
     let of_reference = models[reference].1;
     let names = models.iter().map(|(_, checkpoint)| by_place(checkpoint, of_reference)).collect();
     let (tensors, source_layers) = (Vec::new(), Vec::new());
+    let architecture = of_reference.architecture();
+    let known = of_reference.tensors().map(|(name, _)| architecture.in_layer(name, 0)).collect();
     let mut planner =
-        Planner { recipe, models, vocabulary, names, tensors, source_layers, reference };
+        Planner { recipe, models, vocabulary, names, tensors, source_layers, known, reference };
     for layout in &layouts {
         planner.stack(layout)?;
     }
@@ -238,9 +242,7 @@ impl Planner<'_, '_> {
         let (reference_name, reference) = &self.models[self.reference];
         let architecture = reference.architecture();
         let is_source = slice.sources.iter().any(|source| source.checkpoint == self.reference);
-        let original = architecture.in_layer(name, 0);
-        let mut stored = self.names[self.reference].values().flatten();
-        let has = stored.any(|stored| architecture.in_layer(stored, 0) == original);
+        let has = self.known.contains(&architecture.in_layer(name, 0));
         if has || !is_source || !architecture.is_known() || architecture.copy_of(name).is_some() {
             return Ok(());
         }

@@ -80,7 +80,7 @@ pub(super) fn check(raw: RawEvolve, file: &Path) -> Result<SearchSpace, SpaceErr
     let start = Start { models: raw.genome.models.len(), random: raw.random_init };
     let parameters = parameters(&raw.genome, method, start, &mut notes);
     let tokenizer = raw.genome.tokenizer_source.as_deref();
-    let tokenizer = tokenizer.map(|word| check_tokenizer(&blame, word, folder)).transpose()?;
+    let tokenizer = tokenizer.map(|word| check_tokenizer(&blame, word)).transpose()?;
     let tasks = evolve_tasks::check(&blame, &raw, folder, &mut notes)?;
     Ok(SearchSpace {
         name: plain_name(&file.file_stem().unwrap_or_default().to_string_lossy()),
@@ -100,15 +100,15 @@ pub(super) fn check(raw: RawEvolve, file: &Path) -> Result<SearchSpace, SpaceErr
     })
 }
 
-fn check_tokenizer(
-    blame: &Blame<'_>,
-    word: &str,
-    folder: &Path,
-) -> Result<TokenizerChoice, SpaceError> {
+fn check_tokenizer(blame: &Blame<'_>, word: &str) -> Result<TokenizerChoice, SpaceError> {
     let source = match word {
         "union" => VocabularySource::Union,
         "base" => VocabularySource::Base,
-        _ => model_ref(blame, "genome.tokenizer_source", word, folder)?.into(),
+        // Documents are turned into tokens by the base model's tokenizer.
+        _ => {
+            let valid = "base or union, which leave the base model's tokens where they are";
+            return Err(blame.value("genome.tokenizer_source", format!("`{word}`"), valid));
+        }
     };
     Ok(TokenizerChoice::of_source(source))
 }

@@ -60,7 +60,10 @@ pub fn write_merged(
     let template = template.map(|choice| chat_template(choice, plan.folders())).transpose()?;
     let finish = |dir: &Path| write_beside(dir, recipe, plan, template.as_ref(), output.card);
     let source = plan.reference();
-    let dtype = recipe.out_dtype.or(recipe.dtype).or(source.dtype()).unwrap_or(Dtype::F32);
+    let elements = |dtype: &Dtype| -> usize {
+        tensors.iter().filter(|tensor| tensor.dtype == *dtype).map(OutputTensor::elements).sum()
+    };
+    let dtype = Dtype::ALL.into_iter().max_by_key(elements).unwrap_or(Dtype::F32);
     let config = OutputConfig {
         source,
         source_layers: plan.source_layers(),
@@ -82,7 +85,9 @@ fn settings(plan: &MergePlan) -> Map<String, Value> {
         settings.insert("vocab_size".to_owned(), vocabulary.size().into());
     }
     let is_tied = plan.architecture().is_tied();
-    let has_own_head = plan.tensors().iter().any(|tensor| tensor.name == "lm_head.weight");
+    let architecture = plan.architecture();
+    let has_own_head =
+        plan.tensors().iter().any(|tensor| architecture.copy_of(&tensor.name).is_some());
     if is_tied && has_own_head {
         settings.insert("tie_word_embeddings".to_owned(), false.into());
     }
