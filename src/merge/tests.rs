@@ -277,6 +277,48 @@ fn trimming_keeps_the_first_of_equals() {
     assert_eq!(trimmed(0.0), [0.0; 5]);
 }
 
+/// Tensors so large that the threshold is looked for between two elements of a sample; the oracle sorts all of them by
+/// magnitude, then index. Smooth noise; few different magnitudes; nearly all 0; and sizes that grow along the tensor with
+/// the largest elements where no sample is taken.
+#[test]
+fn trimming_a_large_tensor_keeps_what_a_full_sort_keeps() {
+    let n = 300_007_u32;
+    let noise = |i: u32| (f64::from(i.wrapping_mul(2_654_435_769)) / 2.0_f64.powi(32) - 0.5) as f32;
+    let tensors: [fn(f32, u32) -> f32; 4] = [
+        |noise, _| noise,
+        |noise, _| (noise * 16.0).round() / 16.0,
+        |noise, i| if i % 97 == 0 { noise } else { 0.0 },
+        |noise, i| if i % 4096 > 4000 { 100.0 + noise } else { noise * i as f32 },
+    ];
+    for (number, tensor) in tensors.into_iter().enumerate() {
+        let delta: Vec<f32> = (0..n).map(|i| tensor(noise(i), i)).collect();
+        let mut order: Vec<usize> = (0..delta.len()).collect();
+        order.sort_by(|a, b| delta[*b].abs().total_cmp(&delta[*a].abs()).then(a.cmp(b)));
+        for density in [1e-5, 0.004, 0.02, 0.3, 0.5, 0.7, 0.9, 0.99999] {
+            let mut expected = vec![0.0; delta.len()];
+            let kept = ((density * f64::from(n)) as usize).max(1);
+            order[..kept].iter().for_each(|i| expected[*i] = delta[*i]);
+            let sparsifier = Sparsifier::Magnitude { density };
+            let ours = sparsified(&delta, sparsifier, None, KEY);
+            assert!(ours == expected, "tensor {number}, density {density}");
+            let (weights, sparsifiers) = (vec![1.0], vec![sparsifier]);
+            let mixing = PLAIN;
+            let operation = TaskVectors {
+                weights,
+                sparsifiers,
+                rescale: None,
+                mask_seed: 0,
+                elect_sign: false,
+                mixing,
+            };
+            let prepared = Prepared::new();
+            let zeros = vec![0.0; delta.len()];
+            let ours = task_vectors(&zeros, &[&delta], &operation, KEY, Some(&prepared));
+            assert!(ours == expected, "tensor {number}, density {density}, prepared");
+        }
+    }
+}
+
 fn vectors() -> impl Strategy<Value = Vec<Vec<f32>>> {
     (1..60_usize).prop_flat_map(|n| {
         proptest::collection::vec(proptest::collection::vec(-10.0_f32..10.0, n), 3)
