@@ -102,6 +102,40 @@ struct PackRun {
 
 type Slot<T> = OnceLock<candle_core::Result<T>>;
 
+/// A run over all packs.
+struct Course<'a> {
+    packs: &'a Packs,
+    network: &'a Network,
+    pool: &'a Pool,
+    saved: Saved<'a>,
+    prefixes: Vec<Slot<(Arc<Prefix>, f64)>>,
+    runs: Vec<Slot<PackRun>>,
+}
+
+impl Course<'_> {
+    /// Computes a shared beginning and lets the packs behind it begin.
+    fn begin<'scope>(&'scope self, header: usize, scope: &ScopeFifo<'scope>) {
+        let tokens = &self.packs.headers[header];
+        let compute = |scratch: &mut Scratch| prefix_of(self.network, tokens, scratch);
+        let (prefix, seconds) = timed(|| self.pool.with_scratch(compute));
+        let shared = prefix.as_ref().ok().cloned();
+        let _set_once = self.prefixes[header].set(prefix.map(|prefix| (prefix, seconds)));
+        let Some(shared) = shared else { return };
+        for index in self.packs.with_header(Some(header)) {
+            let shared = Arc::clone(&shared);
+            scope.spawn_fifo(move |_| self.score(index, Some(&shared)));
+        }
+    }
+
+    fn score(&self, index: usize, prefix: Option<&Prefix>) {
+        let resume = self.saved.resume.and_then(|states| states.get(index));
+        let pass = Pass { prefix, resume, keep: self.saved.keep };
+        let pack = &self.packs.packs[index];
+        let compute = |scratch: &mut Scratch| pack.run(self.network, &pass, scratch);
+        let _set_once = self.runs[index].set(self.pool.with_scratch(compute));
+    }
+}
+
 impl ScoringSet {
     /// Prepares the first `limit` documents (all, if `None`) of each task's `split` for `network` and models of its kind.
     ///
@@ -215,39 +249,21 @@ impl ScoringSet {
         pool: &Pool,
         saved: Saved,
     ) -> Result<Run, ScoreError> {
-        let prefixes: Vec<Slot<(Arc<Prefix>, f64)>> = slots(self.packs.headers.len());
-        let runs: Vec<Slot<PackRun>> = slots(self.packs.packs.len());
-        let score = |index: usize, prefix: Option<&Prefix>| {
-            let resume = saved.resume.and_then(|states| states.get(index));
-            let pass = Pass { prefix, resume, keep: saved.keep };
-            let run = pool.with_scratch(|scratch| self.packs.packs[index].run(network, &pass, scratch));
-            let _set_once = runs[index].set(run);
-        };
-        let begin = |header: usize, scope: &ScopeFifo| {
-            let tokens = &self.packs.headers[header];
-            let (prefix, seconds) =
-                timed(|| pool.with_scratch(|scratch| prefix_of(network, tokens, scratch)));
-            let shared = prefix.as_ref().ok().cloned();
-            let _set_once = prefixes[header].set(prefix.map(|prefix| (prefix, seconds)));
-            let Some(shared) = shared else { return };
-            for index in self.packs.with_header(Some(header)) {
-                let (shared, score) = (Arc::clone(&shared), &score);
-                scope.spawn_fifo(move |_| score(index, Some(&shared)));
-            }
-        };
+        let prefixes = slots(self.packs.headers.len());
+        let runs = slots(self.packs.packs.len());
+        let course = Course { packs: &self.packs, network, pool, saved, prefixes, runs };
         pool.install(|| {
             rayon::scope_fifo(|scope| {
+                let course = &course;
                 for header in 0..self.packs.headers.len() {
-                    let begin = &begin;
-                    scope.spawn_fifo(move |scope| begin(header, scope));
+                    scope.spawn_fifo(move |scope| course.begin(header, scope));
                 }
                 for index in self.packs.with_header(None) {
-                    let score = &score;
-                    scope.spawn_fifo(move |_| score(index, None));
+                    scope.spawn_fifo(move |_| course.score(index, None));
                 }
             });
         });
-        self.gather(prefixes, runs)
+        self.gather(course.prefixes, course.runs)
     }
 
     fn gather(
