@@ -18,7 +18,7 @@ use candle_core::{CpuStorage, Layout, Result};
 pub use attention::TreeAttention;
 pub use linear::Linear;
 pub use log_likelihood::log_likelihoods;
-pub use matrix::{PANEL, panel_product};
+pub use matrix::{Matrix, PANEL, Precision, panel_product, product};
 pub use rms_norm::RmsNorm;
 pub use rotary::Rotary;
 pub use scratch::Buffer;

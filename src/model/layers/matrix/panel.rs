@@ -192,3 +192,14 @@ mod portable {
         if cfg!(target_arch = "aarch64") { a.mul_add(b, c) } else { a * b + c }
     }
 }
+
+/// The portable kernel on the same numbers, `c += a · panel`, rows without gaps.
+#[cfg(test)]
+pub fn portable_product(a: &[f32], rows: usize, panel: &[f32], c: &mut [f32]) {
+    let depth = a.len() / rows;
+    portable::product(
+        &Block { a, a_stride: depth, depth, panel, c_stride: PANEL, add: true },
+        rows,
+        c,
+    );
+}
