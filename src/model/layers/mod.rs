@@ -6,6 +6,7 @@
 mod attention;
 mod linear;
 mod log_likelihood;
+mod matrix;
 mod rms_norm;
 mod rotary;
 mod scratch;
@@ -17,6 +18,7 @@ use candle_core::{CpuStorage, Layout, Result};
 pub use attention::TreeAttention;
 pub use linear::Linear;
 pub use log_likelihood::log_likelihoods;
+pub use matrix::{PANEL, panel_product};
 pub use rms_norm::RmsNorm;
 pub use rotary::Rotary;
 pub use scratch::Buffer;
