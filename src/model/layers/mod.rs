@@ -15,7 +15,9 @@ mod swiglu;
 
 use candle_core::{CpuStorage, Layout, Result};
 
-pub use attention::TreeAttention;
+pub use attention::{
+    Attention, Cache, HeadShape, Positions, RelativeBias, Sight, extend_cache, temporaries,
+};
 pub use linear::Linear;
 pub use log_likelihood::log_likelihoods;
 pub use matrix::{PANEL, panel_product};
