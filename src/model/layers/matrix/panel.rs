@@ -107,8 +107,12 @@ mod avx512 {
         // SAFETY: rows `first..first + ROWS` of `depth` elements lie within `a`, `depth` rows of PANEL within `panel`.
         unsafe {
             let a = block.a.as_ptr().add(first * block.a_stride);
+            // The first strip fetches what most likely comes next, the panel's next piece, while it multiplies.
+            let distance = if first == 0 { block.depth * PANEL } else { 0 };
             for k in 0..block.depth {
                 let w = block.panel.as_ptr().add(k * PANEL);
+                _mm_prefetch::<_MM_HINT_T1>(w.wrapping_add(distance).cast());
+                _mm_prefetch::<_MM_HINT_T1>(w.wrapping_add(distance + PANEL / 2).cast());
                 let (low, high) = (_mm512_loadu_ps(w), _mm512_loadu_ps(w.add(16)));
                 for (r, sum) in sums.iter_mut().enumerate() {
                     let x = _mm512_set1_ps(*a.add(r * block.a_stride + k));
@@ -191,4 +195,15 @@ mod portable {
     fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
         if cfg!(target_arch = "aarch64") { a.mul_add(b, c) } else { a * b + c }
     }
+}
+
+/// The portable kernel on the same numbers, `c += a · panel`, rows without gaps.
+#[cfg(test)]
+pub fn portable_product(a: &[f32], rows: usize, panel: &[f32], c: &mut [f32]) {
+    let depth = a.len() / rows;
+    portable::product(
+        &Block { a, a_stride: depth, depth, panel, c_stride: PANEL, add: true },
+        rows,
+        c,
+    );
 }
