@@ -33,7 +33,7 @@ pub use pool::Pool;
 pub use scoring::{Room, ScoreError, ScoringSet, SetError};
 pub use states::Reuse;
 pub use tokenize_error::{DocPlace, TokenizeError};
-pub use verify::{VerifyError, verify_export};
+pub use verify::{Verification, VerifyError, verify_export};
 pub use workers::Workers;
 
 use crate::checkpoint::CheckpointError;
