@@ -8,8 +8,8 @@ use super::tensors::linear;
 use super::{ConfigError, Has, Names};
 use crate::model::spec::{
     Activation, AttentionSpec, EmbeddingSpec, GatedSpec, HeadSpec, LayerSpec, LinearSpec, MlpSpec,
-    NetworkSpec, NormKind, NormSpec, PositionsSpec, Reading, RotarySpec, StackSpec, SublayerNorm,
-    VectorSpec,
+    NetworkSpec, NormKind, NormSpec, PositionsSpec, Reading, RotarySpec, SpecialTokens, StackSpec,
+    SublayerNorm, VectorSpec,
 };
 
 /// Members of the family.
@@ -84,7 +84,7 @@ pub(super) fn read(fields: &Fields, member: Member, has: Has) -> Result<NetworkS
             output: LinearSpec { weight: output, bias: None },
             softcap: softcap.transpose()?.flatten(),
         },
-        tokens: fields.special_tokens()?,
+        tokens: fields.special_tokens_or(member.default_tokens())?,
         settings: fields.settings(),
     })
 }
@@ -144,6 +144,15 @@ impl Member {
             Member::Gemma => 16,
             Member::Gemma2 => 4,
         }
+    }
+
+    fn default_tokens(self) -> SpecialTokens {
+        let (bos, eos, pad) = match self {
+            Member::Llama | Member::Mistral | Member::Mixtral => (Some(1), vec![2], None),
+            Member::Qwen2 | Member::Qwen3 => (None, Vec::new(), None),
+            Member::Gemma | Member::Gemma2 => (Some(2), vec![1], Some(0)),
+        };
+        SpecialTokens { bos, eos, pad, decoder_start: None }
     }
 
     fn default_theta(self) -> f64 {
