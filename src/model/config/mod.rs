@@ -133,6 +133,7 @@ fn refuse_foreign(fields: &Fields) -> Result<(), ConfigError> {
         ("qk_norm", json!(false)),
         ("use_qk_norm", json!(false)),
         ("no_rope_layers", absent()),
+        ("rope_interleaved", json!(false)),
     ];
     neutral.into_iter().try_for_each(|(field, value)| fields.only(field, &[value]))
 }
