@@ -44,6 +44,7 @@ some log-probability by more than 0.01.
 
 import argparse
 import importlib.metadata
+import inspect
 import itertools
 import json
 import pathlib
@@ -95,11 +96,14 @@ def write_config(folder, changes):
 
 
 def load(name, case, changes=None, dtype=torch.float32, attention="eager"):
+    """The stored checkpoint; `changes` to its config.json make a feature ignored."""
     folder = HERE / name
     config = edited(json.loads((folder / "config.json").read_text()), changes or {})
     config = case.model.config_class.from_dict(config)
     model, report = case.model.from_pretrained(
-        folder, config=config, dtype=dtype, attn_implementation=attention, output_loading_info=True)
+        folder, config=config, dtype=dtype, attn_implementation=attention, output_loading_info=True,
+        # The grouped product of experts knows no float64.
+        **({"experts_implementation": "eager"} if dtype is torch.float64 else {}))
     if changes is None:
         faults = {what: [key for key in keys if not re.search(case.inert, str(key))]
                   for what, keys in report.items()}
@@ -135,13 +139,13 @@ def tensor(tokens):
 
 
 def logits_of(model, batch):
+    options = {"use_cache": False} if "use_cache" in takes(model) else {}
     with torch.no_grad():
-        return model(**batch, use_cache=False).logits if "use_cache" in takes(model) else model(**batch).logits
+        return model(**batch, **options).logits
 
 
 def takes(model):
-    return type(model).forward.__wrapped__.__code__.co_varnames if hasattr(type(model).forward, "__wrapped__") \
-        else type(model).forward.__code__.co_varnames
+    return inspect.signature(type(model).forward).parameters
 
 
 def inputs(model, tokens, source=None):
