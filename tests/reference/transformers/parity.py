@@ -342,6 +342,9 @@ def check(name, case, values):
         other = load(name, case, attention="sdpa")
         assert ((recompute(other, kind, values) - stored).abs() <= CLOSE).all(), name
     check_padding(model, kind, values)
+    greedy = values.get("greedy", {"runs": []})
+    for run in greedy["runs"]:
+        assert generate(model, run, greedy["eos_token_id"], case.cache) == run["tokens"], (name, run)
     if case.twin:
         twin = json.loads((HERE / case.twin / "expected.json").read_text())
         assert twin == json.loads(dumped(values)), (name, case.twin)
