@@ -5,12 +5,13 @@
 OURS is written by `merge-search eval MODEL --task T… --split search --per-doc OURS.parquet`: one row per choice, with the
 columns task, doc (from 0), choice (from 0), log_likelihood, chosen, target. THEIRS is written by score.py. Per task: documents,
 equal predictions, the largest difference of a choice's log-likelihood, and the documents with another prediction though
-lm-eval's margin is above --margin. Exit code 1 if there is such a document, or if one side has documents, choices or
-targets that the other has not.
+lm-eval's margin is above --margin. Exit code 1 if there is such a document, or if a difference is not a
+number, or if one side has documents, choices or targets that the other has not.
 """
 
 import argparse
 import json
+import math
 import sys
 from collections import defaultdict
 
@@ -53,7 +54,8 @@ def compare(task, ours, theirs, margin):
 
 
 def agrees(row):
-    return not (row["wrong"] or row["other_question"] or row["only_ours"] or row["only_theirs"])
+    finite = math.isfinite(row["largest_difference"])
+    return finite and not (row["wrong"] or row["other_question"] or row["only_ours"] or row["only_theirs"])
 
 
 def show(row):

@@ -8,7 +8,7 @@ its own `seconds` and `docs` count. lm-eval runs in one process per precision th
 what is timed is `HFLM.loglikelihood`, with tokenization. Everything runs on the first N CPUs. lm-eval's batch size is the
 fastest of 1, 4, 8, 16, 32 on documents of median length, unless --batch gives it. Runs alternate, and so does who is
 first. Printed are medians, and the ratio program/lm-eval of the medians, with the least and greatest ratio of neighbouring
-runs. --docs measures on the first N documents only.
+runs. --docs measures on the first N documents only. With --json `load_before` tells whether the machine was quiet.
 
 The peer's PYTHON is --python, or the environment's MERGE_SEARCH_PYTHON, or the one that runs this script (which itself
 needs no package). Where it lacks the packages of requirements.txt, one line `skipped: …` is printed (with --json
@@ -100,7 +100,10 @@ def last_line(text):
 def ours(program, model, task, precision, threads):
     command = [program, "eval", model, "--task", str(task), "--split", "search", "--json"]
     command += ["--precision", precision] if precision != "f32" else []
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "RAYON_NUM_THREADS": str(threads)})
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "RAYON_NUM_THREADS": str(threads)})
+    except OSError as error:
+        raise Failed(f"{program} does not run: {error}") from error
     if done.returncode:
         raise Failed(f"{' '.join(command)}: exit code {done.returncode}: {last_line(done.stderr)}")
     return json.loads(done.stdout)
@@ -149,6 +152,11 @@ def rows(arguments, python):
             peer.close()
 
 
+def processor():
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
+
+
 HEADER = f"{'task':<18}{'precision':>10}{'docs':>6}{'docs/s':>10}{'lm-eval':>10}{'batch':>7}{'ratio':>8}  range"
 
 
@@ -176,6 +184,7 @@ def main():
         return
     cpus = sorted(os.sched_getaffinity(0))[:arguments.threads]
     os.sched_setaffinity(0, cpus)
+    load, _, _ = os.getloadavg()
     print(HEADER, file=sys.stderr if arguments.json else sys.stdout)
     try:
         table = list(rows(arguments, arguments.python))
@@ -183,7 +192,7 @@ def main():
         sys.exit(f"error: {error}")
     if arguments.json:
         print(json.dumps({"model": pathlib.Path(arguments.model).name, "threads": len(cpus), "repeats": arguments.repeats,
-                          "machine": platform.platform(), "peer": pins(), "rows": table}, indent=1))
+                          "machine": platform.platform(), "processor": processor(), "load_before": load, "peer": pins(), "rows": table}, indent=1))
 
 
 if __name__ == "__main__":
