@@ -1,15 +1,21 @@
-//! The network: a Llama-type decoder that scores packed trees of tokens on the CPU in float32.
+//! The network: packed batches of tokens in, log-probabilities out.
 //!
-//! What comes in is a [`TokenForest`] (many prompts with their answers, shared prefixes stored once); what goes out is the
-//! log-probability of each token that was asked for. [`crate::evaluate`] builds the forests and adds the numbers up;
-//! tasks, accuracies and recipes are unknown here.
+//! [`config`] turns a checkpoint's `config.json` into a [`NetworkSpec`]: plain data that says which tensors there are and
+//! what is computed with them. [`Network`] executes any spec on the CPU; [`layers`] has its operations. [`Batch`] packs
+//! sequences without padding, shared beginnings stored once. Tasks, accuracies and recipes are unknown here:
+//! [`crate::evaluate`] builds the batches and adds the numbers up.
 
+mod batch;
 mod config;
-mod forest;
 mod layers;
-mod llama;
+mod network;
 pub mod reference;
+pub mod spec;
 
-pub use config::{ConfigError, LlamaConfig};
-pub use forest::{Prediction, Sequence, TokenForest, common_prefix};
-pub use llama::{Llama, LoadError, Scratch};
+pub use batch::{Batch, Prediction, Segments, Sequence, common_prefix};
+pub use config::ConfigError;
+pub use layers::Precision;
+pub use network::{
+    Depth, Generation, Network, Pass, Prefix, Prompt, Scored, Scratch, States,
+};
+pub use spec::{NetworkSpec, Reading};

@@ -1,6 +1,6 @@
 //! candle-transformers' own Llama, as a second opinion on a written checkpoint.
 //!
-//! Shares nothing with [`super::Llama`] but the config reader: its own loading, attention, rotation and norm.
+//! Shares nothing with [`super::Network`] but the config reader: its own loading, attention, rotation and norm.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, IndexOp, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::llama::{Cache, Config, Llama};
+use serde_json::Value;
 
-use super::{ConfigError, LlamaConfig};
+use super::ConfigError;
+use super::spec::{MlpSpec, NetworkSpec, SublayerNorm};
 
 /// Why a folder could not be run.
 #[derive(Debug, thiserror::Error)]
@@ -36,15 +38,13 @@ pub enum ReferenceError {
     /// `config.json` describes another architecture.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// candle-transformers derives the width of a head and cannot be told another.
-    #[error(
-        "head_dim {head_dim} is not hidden_size / num_attention_heads = {derived}, which the reference implementation assumes"
-    )]
-    HeadDim {
-        /// Of the config.
-        head_dim: usize,
-        /// What the reference would use.
-        derived: usize,
+    /// candle-transformers' Llama does not compute this network.
+    #[error("the reference implementation does not run it: `{family}` {reason}")]
+    Family {
+        /// `model_type` of the config.
+        family: String,
+        /// What it would need.
+        reason: &'static str,
     },
     /// A tensor is missing, of another shape, or could not be computed with.
     #[error("running the reference implementation")]
@@ -65,28 +65,50 @@ fn read_config(folder: &Path) -> Result<Config, ReferenceError> {
     let path = folder.join("config.json");
     let text =
         fs::read(&path).map_err(|source| ReferenceError::Read { path: path.clone(), source })?;
-    let json =
+    let json: Value =
         serde_json::from_slice(&text).map_err(|source| ReferenceError::Json { path, source })?;
-    let config = LlamaConfig::from_json(&json)?;
-    let derived = config.hidden_size / config.num_attention_heads;
-    if config.head_dim != derived {
-        return Err(ReferenceError::HeadDim { head_dim: config.head_dim, derived });
+    // It ties by the flag alone, so the flag is what tells it where the head is.
+    let tied = json.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false);
+    let spec = NetworkSpec::from_json(&json, &|name| !tied || name != "lm_head.weight")?;
+    let refused = |reason| Err(ReferenceError::Family { family: spec.family.clone(), reason });
+    let Some(layer) = spec.decoder.as_ref().and_then(|decoder| decoder.layers.first()) else {
+        return refused("has no decoder");
+    };
+    let attention = &layer.attention;
+    if spec.family != "llama" || attention.query.bias.is_some() {
+        return refused("is not a plain Llama");
     }
+    if attention.heads * attention.head_dim != spec.hidden_size {
+        return refused("has another head_dim than hidden_size / num_attention_heads");
+    }
+    let scaling = json.get("rope_scaling").or(json.get("rope_parameters"));
+    let kind = scaling.and_then(|rope| rope.get("rope_type").or(rope.get("type")));
+    if kind.is_some_and(|kind| kind != "default") {
+        return refused("has scaled rotary positions");
+    }
+    let nested = scaling.and_then(|rope| rope.get("rope_theta"));
+    let theta = nested.or(json.get("rope_theta")).and_then(Value::as_f64).unwrap_or(10_000.0);
+    let MlpSpec::Gated(mlp) = &layer.mlp else {
+        return refused("has no gated MLP");
+    };
+    let SublayerNorm::Before(norm) = &layer.mlp_norm else {
+        return refused("has other norms");
+    };
     Ok(Config {
-        hidden_size: config.hidden_size,
-        intermediate_size: config.intermediate_size,
-        vocab_size: config.vocab_size,
-        num_hidden_layers: config.num_hidden_layers,
-        num_attention_heads: config.num_attention_heads,
-        num_key_value_heads: config.num_key_value_heads,
+        hidden_size: spec.hidden_size,
+        intermediate_size: mlp.gate.weight.outputs,
+        vocab_size: spec.vocab_size,
+        num_hidden_layers: spec.decoder.as_ref().map_or(0, |decoder| decoder.layers.len()),
+        num_attention_heads: attention.heads,
+        num_key_value_heads: attention.kv_heads,
         use_flash_attn: false,
-        rms_norm_eps: config.rms_norm_eps,
-        rope_theta: config.rope_theta as f32,
-        bos_token_id: config.bos_token_id,
+        rms_norm_eps: f64::from(norm.epsilon),
+        rope_theta: theta as f32,
+        bos_token_id: spec.tokens.bos,
         eos_token_id: None,
         rope_scaling: None,
-        max_position_embeddings: config.max_position_embeddings,
-        tie_word_embeddings: config.tie_word_embeddings,
+        max_position_embeddings: spec.longest.unwrap_or(usize::MAX),
+        tie_word_embeddings: tied,
     })
 }
 

@@ -9,6 +9,7 @@ use super::ConfigError;
 use crate::model::spec::{Activation, SpecialTokens};
 
 const COUNT: &str = "a positive integer";
+const MOST_PARTS: usize = 4096;
 
 /// The top level of `config.json`. `null` counts as absent, as it does for transformers.
 pub(super) struct Fields<'a> {
@@ -61,10 +62,40 @@ impl<'a> Fields<'a> {
         Ok(self.remember(field, count))
     }
 
-    /// The first field that is there.
-    pub fn count_of(&self, fields: &[&str]) -> Result<usize, ConfigError> {
-        let found = fields.iter().find(|field| self.get(field).is_some());
-        self.count(found.or(fields.first()).copied().unwrap_or_default())
+    /// Which of a field's names the file uses; the first if none.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] if it uses two that disagree.
+    pub fn spelling<'n>(&self, names: &[&'n str]) -> Result<&'n str, ConfigError> {
+        let mut used = names.iter().copied().filter(|name| self.get(name).is_some());
+        let first = used.next().or(names.first().copied()).unwrap_or_default();
+        match used.find(|name| self.get(name) != self.get(first)) {
+            Some(other) => {
+                let value = self.get(other).unwrap_or(&Value::Null);
+                Err(invalid(other, value, &format!("the same as `{first}`")))
+            }
+            None => Ok(first),
+        }
+    }
+
+    /// A field with several names.
+    pub fn count_of(&self, names: &[&str], default: usize) -> Result<usize, ConfigError> {
+        self.count_or(self.spelling(names)?, default)
+    }
+
+    /// How many parts of a kind a network has: layers, heads, experts. Bounded, since each part is described in memory
+    /// before it is known whether the checkpoint has it.
+    pub fn part_count_of(&self, names: &[&str], default: usize) -> Result<usize, ConfigError> {
+        let count = self.count_of(names, default)?;
+        self.bound(self.spelling(names)?, count)
+    }
+
+    /// Refuses more parts than any network has.
+    pub fn bound(&self, field: &str, count: usize) -> Result<usize, ConfigError> {
+        match count <= MOST_PARTS {
+            true => Ok(count),
+            false => Err(invalid(field, &count.into(), &format!("at most {MOST_PARTS}"))),
+        }
     }
 
     pub fn optional_count(&self, field: &str) -> Result<Option<usize>, ConfigError> {
@@ -132,7 +163,8 @@ impl<'a> Fields<'a> {
     pub fn activation(&self, field: &str, default: &'a str) -> Result<Activation, ConfigError> {
         let name = self.text(field, default)?;
         activation(name).ok_or_else(|| {
-            let supported = "silu, swish, gelu, gelu_new, gelu_pytorch_tanh, gelu_fast or relu";
+            let supported =
+                "silu, swish, gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, relu or tanh";
             unsupported(field, &json!(name), supported.into())
         })
     }
@@ -144,6 +176,22 @@ impl<'a> Fields<'a> {
             eos: self.token_ids("eos_token_id")?,
             pad: first("pad_token_id")?,
             decoder_start: first("decoder_start_token_id")?,
+        })
+    }
+
+    /// With the class's defaults for those that the file does not mention; `null` means none.
+    pub fn special_tokens_or(&self, defaults: SpecialTokens) -> Result<SpecialTokens, ConfigError> {
+        let read = self.special_tokens()?;
+        let one = |field, read, default| if self.has(field) { read } else { default };
+        Ok(SpecialTokens {
+            bos: one("bos_token_id", read.bos, defaults.bos),
+            eos: if self.has("eos_token_id") { read.eos } else { defaults.eos },
+            pad: one("pad_token_id", read.pad, defaults.pad),
+            decoder_start: one(
+                "decoder_start_token_id",
+                read.decoder_start,
+                defaults.decoder_start,
+            ),
         })
     }
 
@@ -166,9 +214,12 @@ impl<'a> Fields<'a> {
 pub(super) fn activation(name: &str) -> Option<Activation> {
     Some(match name {
         "silu" | "swish" => Activation::Silu,
-        "gelu" => Activation::Gelu,
-        "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Activation::GeluTanh,
+        "gelu" | "gelu_python" => Activation::Gelu,
+        "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" | "gelu_python_tanh" | "gelu_accurate" => {
+            Activation::GeluTanh
+        }
         "relu" => Activation::Relu,
+        "tanh" => Activation::Tanh,
         _ => return None,
     })
 }

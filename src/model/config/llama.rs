@@ -48,14 +48,20 @@ pub(super) fn read(
     let shape = Shape::read(fields, member)?;
     let names = Names::with_prefix(has, "model.", "embed_tokens.weight");
     let vocab_size = fields.count("vocab_size")?;
-    let embedding = MatrixSpec::whole(names.of("embed_tokens.weight"), vocab_size, shape.hidden);
-    let tied = fields.flag("tie_word_embeddings", member.is_gemma())?;
+    let embedding = names.of("embed_tokens.weight");
+    let (embedding, output) = super::language_model(
+        embedding,
+        [vocab_size, shape.hidden],
+        member.is_gemma(),
+        fields,
+        has,
+    )?;
     let layers = (0..shape.layers)
         .map(|layer| shape.layer(fields, &names, layer))
         .collect::<Result<_, _>>()?;
     let decoder = StackSpec {
         embedding: EmbeddingSpec {
-            tokens: embedding.clone(),
+            tokens: embedding,
             // transformers rounds it to the weights' type, which is f32 here.
             scale: if member.is_gemma() { (shape.hidden as f32).sqrt() } else { 1.0 },
             positions: None,
@@ -78,7 +84,7 @@ pub(super) fn read(
         head: HeadSpec::LanguageModel {
             transform: None,
             scale: 1.0,
-            output: LinearSpec { weight: super::output_matrix(embedding, tied, has)?, bias: None },
+            output: LinearSpec { weight: output, bias: None },
             softcap: softcap.transpose()?.flatten(),
         },
         tokens: fields.special_tokens()?,

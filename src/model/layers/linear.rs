@@ -1,89 +1,40 @@
-//! Matrix products into memory that is already there.
-//!
-//! `Tensor::matmul` calls the same kernels, but zeroes a fresh tensor for each product, reads the thread count from the
-//! environment and may split the work over rayon's pool. For small models that costs as much as the product itself.
+//! Matrices over the same input.
 
-use candle_core::{CpuStorage, InplaceOp3, Layout, Result, Tensor};
-use gemm::Parallelism;
+use std::ops::Range;
 
-use super::{Rows, contiguous_mut};
+use candle_core::{Result, Tensor};
 
-/// A weight matrix `[out, in]`, f32, as checkpoints store it.
-pub struct Linear(pub Tensor);
+use super::matrix::{Matrix, product};
+
+/// `x Wᵀ + b` for matrices over the same input, with their outputs side by side.
+#[derive(Clone)]
+pub struct Linear {
+    pub parts: Vec<Matrix>,
+    /// `[Σ outputs]`, f32.
+    pub bias: Option<Tensor>,
+}
 
 impl Linear {
-    /// `out = x Wᵀ`; `x`: `[rows, in]`, `out`: `[rows, out]`, f32.
+    /// `out = x Wᵀ + b`; `x`: `[rows, inputs]`, `out`: `[rows, Σ outputs]`, f32.
     pub fn forward_into(&self, out: &Tensor, x: &Tensor) -> Result<()> {
-        out.inplace_op3(x, &self.0, &Product { add: false })
+        product(out, x, &self.parts, self.bias.as_ref(), false)
     }
 
-    /// `out += x Wᵀ`, same shapes.
+    /// `out += x Wᵀ + b`, same shapes.
     pub fn add_into(&self, out: &Tensor, x: &Tensor) -> Result<()> {
-        out.inplace_op3(x, &self.0, &Product { add: true })
+        product(out, x, &self.parts, self.bias.as_ref(), true)
     }
 
-    /// The rows `first..first + count` of the matrix, sharing its memory.
-    pub fn outputs(&self, first: usize, count: usize) -> Result<Linear> {
-        Ok(Linear(self.0.narrow(0, first, count)?))
-    }
-}
-
-struct Product {
-    add: bool,
-}
-
-impl InplaceOp3 for Product {
-    fn name(&self) -> &'static str {
-        "linear"
+    /// Width of the result.
+    pub fn outputs(&self) -> usize {
+        self.parts.iter().map(Matrix::outputs).sum()
     }
 
-    fn cpu_fwd(
-        &self,
-        out: &mut CpuStorage,
-        out_layout: &Layout,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        w: &CpuStorage,
-        w_layout: &Layout,
-    ) -> Result<()> {
-        let (x, w) = (Rows::new(x, x_layout)?, Rows::new(w, w_layout)?);
-        if x.width != w.width || out_layout.shape().dims2()? != (x.count, w.count) {
-            candle_core::bail!(
-                "{:?} does not hold {:?} times {:?}",
-                out_layout,
-                x_layout,
-                w_layout
-            );
-        }
-        product(contiguous_mut(out, out_layout)?, x, w, self.add);
-        Ok(())
-    }
-}
-
-/// `out`: `[x.count, w.count]`.
-fn product(out: &mut [f32], x: Rows, w: Rows, add: bool) {
-    // SAFETY: `Rows` and the caller's shape check make every address that the strides reach lie within its slice.
-    unsafe {
-        gemm::gemm(
-            x.count,
-            w.count,
-            x.width,
-            out.as_mut_ptr(),
-            1,
-            w.count as isize,
-            add,
-            x.values.as_ptr(),
-            1,
-            x.stride as isize,
-            w.values.as_ptr(),
-            w.stride as isize,
-            1,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
+    /// Some of the matrices, sharing their memory.
+    pub fn only(&self, parts: Range<usize>) -> Result<Linear> {
+        let width = |parts: &[Matrix]| parts.iter().map(Matrix::outputs).sum::<usize>();
+        let (first, count) = (width(&self.parts[..parts.start]), width(&self.parts[parts.clone()]));
+        let bias = self.bias.as_ref().map(|bias| bias.narrow(0, first, count)).transpose()?;
+        Ok(Linear { parts: self.parts[parts].to_vec(), bias })
     }
 }

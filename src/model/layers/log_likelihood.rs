@@ -4,7 +4,7 @@ use candle_core::{Result, Storage, Tensor};
 
 use super::Rows;
 use super::simd::{Kernel, dispatch, exp, max_of, sum_of};
-use crate::model::Prediction;
+use crate::model::batch::Prediction;
 
 /// `logits[row][token] - log Σ exp(logits[row])` for each prediction.
 ///

@@ -3,24 +3,29 @@
 //! Each runs on the calling thread: candidates are what runs in parallel, and candle's own versions would start rayon
 //! tasks inside a rayon worker. The loops are plain Rust; [`simd`] compiles them for the machine's vector instructions.
 
+mod activation;
+mod add;
 mod attention;
 mod linear;
 mod log_likelihood;
-mod rms_norm;
+mod matrix;
+mod norm;
 mod rotary;
 mod scratch;
 mod simd;
-mod swiglu;
 
-use candle_core::{CpuStorage, Layout, Result};
+use candle_core::{CpuStorage, Layout, Result, Storage, Tensor};
 
-pub use attention::TreeAttention;
+pub use activation::{apply, tanh};
+pub use add::Add;
+pub use attention::{Attention, Cache, HeadShape, Positions, RelativeBias, Sight, extend_cache};
 pub use linear::Linear;
 pub use log_likelihood::log_likelihoods;
-pub use rms_norm::RmsNorm;
+use matrix::{PANEL, panel_product};
+pub use matrix::{Matrix, Precision};
+pub use norm::Norm;
 pub use rotary::Rotary;
 pub use scratch::Buffer;
-pub use swiglu::SwiGlu;
 
 /// A float32 matrix whose rows are contiguous but may lie apart, as a column range of a wider one does.
 #[derive(Clone, Copy)]
@@ -52,6 +57,38 @@ impl<'a> Rows<'a> {
     fn row(&self, index: usize) -> &'a [f32] {
         &self.values[index * self.stride..][..self.width]
     }
+}
+
+/// The same, to be overwritten.
+struct RowsMut<'a> {
+    values: &'a mut [f32],
+    stride: usize,
+    width: usize,
+    count: usize,
+}
+
+impl<'a> RowsMut<'a> {
+    fn new(storage: &'a mut CpuStorage, layout: &Layout) -> Result<Self> {
+        let (count, width) = layout.shape().dims2()?;
+        let (CpuStorage::F32(values), [stride, 1]) = (storage, layout.stride()) else {
+            candle_core::bail!("expected rows of contiguous f32 values, got {layout:?}");
+        };
+        Ok(RowsMut { values: &mut values[layout.start_offset()..], stride: *stride, width, count })
+    }
+
+    #[inline(always)]
+    fn row(&mut self, index: usize) -> &mut [f32] {
+        &mut self.values[index * self.stride..][..self.width]
+    }
+}
+
+/// Lets a function read a float32 vector.
+fn with_values<R>(vector: &Tensor, read: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+    let (storage, layout) = vector.storage_and_layout();
+    let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
+        candle_core::bail!("expected a contiguous vector on the CPU, got {layout:?}");
+    };
+    read(&storage.as_slice::<f32>()?[start..end])
 }
 
 /// The values of a contiguous float32 tensor, to be overwritten.

@@ -1,35 +1,71 @@
 //! Rotary position embedding (Su et al. 2021, equation 34) in the half-split layout of the Hugging Face checkpoints.
 
-/// Cosines and sines for the positions `0..positions`, each `[positions, head_dim / 2]`.
+/// Cosines and sines for the positions `0..positions`, each `[positions, width / 2]`.
+///
+/// `width` is how many of a head's first values are rotated: all, or fewer with a partial rotary factor.
+#[derive(Debug, Clone)]
 pub struct Rotary {
     cos: Vec<f32>,
     sin: Vec<f32>,
+    half: usize,
+    positions: usize,
 }
 
 impl Rotary {
     /// Angles `position · theta^(-2i / head_dim)`, computed in f32 as transformers does.
     pub fn new(theta: f64, head_dim: usize, positions: usize) -> Self {
-        let half = head_dim / 2;
-        let frequencies: Vec<f32> = (0..half)
+        let frequencies: Vec<f32> = (0..head_dim / 2)
             .map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / head_dim as f32))
             .collect();
-        let angles = (0..positions)
-            .flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
-        let (sin, cos) = angles.map(f32::sin_cos).unzip();
-        Rotary { cos, sin }
+        Rotary::from_frequencies(&frequencies, 1.0, positions)
+    }
+
+    /// Angles `position · inverse_frequencies[i]` (radians per position) for the value pairs
+    /// `(i, i + inverse_frequencies.len())` of a head; values after these pairs stay as they are.
+    ///
+    /// `attention_scaling` multiplies cosines and sines, as transformers applies YaRN's attention factor (Peng et al.
+    /// 2023, section 3.4); it is 1 for every other scaling.
+    pub fn from_frequencies(
+        inverse_frequencies: &[f32],
+        attention_scaling: f32,
+        positions: usize,
+    ) -> Self {
+        let angles = (0..positions).flat_map(|position| {
+            inverse_frequencies.iter().map(move |frequency| position as f32 * frequency)
+        });
+        let (sin, cos) = angles
+            .map(f32::sin_cos)
+            .map(|(sin, cos)| (sin * attention_scaling, cos * attention_scaling))
+            .unzip();
+        Rotary { cos, sin, half: inverse_frequencies.len(), positions }
+    }
+
+    /// Number of positions in the table.
+    pub fn positions(&self) -> usize {
+        self.positions
+    }
+
+    /// Number of a head's first values that are rotated.
+    pub fn width(&self) -> usize {
+        2 * self.half
     }
 
     /// Writes `scale` times the rotated `head` (one head of one token) to `out`, of the same length.
     #[inline(always)]
     pub fn rotate(&self, position: usize, head: &[f32], scale: f32, out: &mut [f32]) {
-        let half = head.len() / 2;
+        let half = self.half;
         let cos = &self.cos[position * half..][..half];
         let sin = &self.sin[position * half..][..half];
-        let (low, high) = head.split_at(half);
-        let (out_low, out_high) = out[..head.len()].split_at_mut(half);
+        let (rotated, rest) = head.split_at(2 * half);
+        let (low, high) = rotated.split_at(half);
+        let (out_rotated, out_rest) = out[..head.len()].split_at_mut(2 * half);
+        let (out_low, out_high) = out_rotated.split_at_mut(half);
         for i in 0..half {
             out_low[i] = (low[i] * cos[i] - high[i] * sin[i]) * scale;
             out_high[i] = (high[i] * cos[i] + low[i] * sin[i]) * scale;
+        }
+        for (out, x) in out_rest.iter_mut().zip(rest) {
+            *out = x * scale;
         }
     }
 }

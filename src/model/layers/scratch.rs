@@ -11,6 +11,11 @@ impl Buffer {
         Ok(Buffer(Tensor::zeros(0, DType::F32, &Device::Cpu)?))
     }
 
+    /// Memory held.
+    pub fn bytes(&self) -> usize {
+        self.0.elem_count() * 4
+    }
+
     /// A matrix `[rows, width]` of whatever was there before; it shares the buffer's memory.
     pub fn matrix(&mut self, rows: usize, width: usize) -> Result<Tensor> {
         if self.0.elem_count() < rows * width {

@@ -1,0 +1,263 @@
+//! The network against transformers: log-probabilities position by position, choices, greedy texts.
+//!
+//! Checkpoints and expected values are made by `tests/reference/transformers/parity.py`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use merge_search::checkpoint::Checkpoint;
+use merge_search::model::{
+    Batch, Generation, Network, NetworkSpec, Pass, Precision, Prompt, Reading, Scratch, Sequence,
+};
+use serde_json::Value;
+
+/// Allowed difference of a log-probability, in nats.
+const TOLERANCE: f64 = 1e-4;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/transformers/parity")
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// One checkpoint and what transformers computed with it.
+struct Case {
+    name: String,
+    expected: Value,
+    network: Network,
+}
+
+fn load(folder: &Path, precision: Precision) -> Network {
+    let checkpoint = Checkpoint::open(folder).unwrap();
+    let has = |name: &str| checkpoint.shape(name).is_some();
+    let spec = NetworkSpec::from_json(checkpoint.config(), &has)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let network = Network::new(&spec, precision).unwrap();
+    for (name, shape) in network.tensors() {
+        let stored = checkpoint.shape(name).unwrap_or_else(|| panic!("{}: no {name}", folder.display()));
+        assert_eq!(stored.shape, shape, "{}: {name}", folder.display());
+        let mut values = vec![0.0; shape.iter().product()];
+        checkpoint.elements(name).unwrap().read(0, &mut values);
+        assert!(network.write(name, &values).unwrap());
+    }
+    network
+}
+
+fn cases(kinds: &[&str]) -> Vec<Case> {
+    let list = json(&folder().join("cases.json"));
+    let chosen = list.as_array().unwrap().iter().filter(|case| kinds.contains(&text(case, "kind")));
+    chosen
+        .map(|case| {
+            let name = text(case, "case").to_owned();
+            let folder = folder().join(&name);
+            let expected = json(&folder.join("expected.json"));
+            Case { network: load(&folder, Precision::F32), name, expected }
+        })
+        .collect()
+}
+
+fn text<'v>(value: &'v Value, key: &str) -> &'v str {
+    value[key].as_str().unwrap()
+}
+
+fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
+    value[key].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn tokens(value: &Value) -> Vec<u32> {
+    value.as_array().into_iter().flatten().map(|id| id.as_u64().unwrap() as u32).collect()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+}
+
+impl Case {
+    fn assert_close(&self, what: &str, ours: &[f32], theirs: &[f64]) {
+        assert_eq!(ours.len(), theirs.len(), "{}: {what}", self.name);
+        for (index, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+            let difference = (f64::from(*ours) - theirs).abs();
+            assert!(
+                difference <= TOLERANCE,
+                "{}: {what} {index}: {ours}, transformers {theirs}",
+                self.name
+            );
+        }
+    }
+
+    fn start(&self) -> Vec<u32> {
+        self.expected["decoder_start_token_id"].as_u64().map(|id| id as u32).into_iter().collect()
+    }
+
+    /// Everything after the first token is predicted; or, with a decoder's start token, everything.
+    fn sequence(&self, entry: &Value) -> Sequence {
+        let tokens = [self.start(), tokens(&entry["tokens"])].concat();
+        Sequence { source: self::tokens(&entry["source"]), scored: 1..tokens.len(), tokens }
+    }
+
+    fn choices(&self) -> Vec<Sequence> {
+        let choices = &self.expected["choices"];
+        let prompt = [self.start(), tokens(&choices["prompt"])].concat();
+        let source = tokens(&choices["source"]);
+        let sequence = |continuation| {
+            let tokens = [prompt.clone(), tokens(continuation)].concat();
+            Sequence { source: source.clone(), scored: prompt.len()..tokens.len(), tokens }
+        };
+        list(choices, "continuations").iter().map(sequence).collect()
+    }
+
+    fn score(&self, sequences: &[&Sequence]) -> Vec<Vec<f32>> {
+        let mask = self.expected["mask_token_id"].as_u64().map(|id| id as u32);
+        let batch = Batch::new(self.network.spec().reading, mask, 0, sequences);
+        let scored =
+            self.network.score(&batch, &Pass::default(), &mut Scratch::new().unwrap()).unwrap();
+        let part = |span: &std::ops::Range<usize>| scored.log_probabilities[span.clone()].to_vec();
+        batch.spans.iter().map(part).collect()
+    }
+}
+
+#[test]
+fn every_position_has_transformers_log_probability() {
+    let cases = cases(&["decoder", "encoder-decoder"]);
+    assert!(cases.len() >= 26);
+    for case in &cases {
+        for entry in list(&case.expected, "sequences") {
+            let sequence = case.sequence(entry);
+            let ours = case.score(&[&sequence]).remove(0);
+            case.assert_close("position", &ours, &numbers(&entry["log_probs"]));
+        }
+    }
+}
+
+#[test]
+fn the_whole_vocabulary_has_transformers_log_probabilities() {
+    for case in &cases(&["decoder", "encoder-decoder"]) {
+        for entry in list(&case.expected, "sequences") {
+            let mut sequence = case.sequence(entry);
+            // One more token, whichever, so that its distribution is asked for.
+            sequence.scored = sequence.tokens.len()..sequence.tokens.len() + 1;
+            sequence.tokens.push(0);
+            let batch = Batch::new(case.network.spec().reading, None, 0, &[&sequence]);
+            let ours = case.network.distributions(&batch, &mut Scratch::new().unwrap()).unwrap();
+            case.assert_close("vocabulary", &ours[0], &numbers(&entry["last"]));
+        }
+    }
+}
+
+#[test]
+fn choices_have_transformers_log_likelihoods() {
+    for case in &cases(&["decoder", "encoder-decoder"]) {
+        let sequences = case.choices();
+        let ours = case.score(&sequences.iter().collect::<Vec<_>>());
+        let sums: Vec<f32> = ours.iter().map(|terms| terms.iter().sum()).collect();
+        case.assert_close("choice", &sums, &numbers(&case.expected["choices"]["log_likelihoods"]));
+    }
+}
+
+/// Together in one tree, alone, and among other texts: the same bits.
+#[test]
+fn choices_in_one_tree_are_choices_alone() {
+    for case in &cases(&["decoder", "encoder-decoder"]) {
+        let mut sequences = case.choices();
+        sequences.extend(
+            list(&case.expected, "sequences")
+                .iter()
+                .map(|entry| case.sequence(entry))
+                .filter(|sequence| !sequence.scored.is_empty()),
+        );
+        let together = case.score(&sequences.iter().collect::<Vec<_>>());
+        for (sequence, together) in sequences.iter().zip(together) {
+            assert_eq!(case.score(&[sequence])[0], together, "{}", case.name);
+        }
+    }
+}
+
+#[test]
+fn greedy_texts_are_transformers() {
+    for case in &cases(&["decoder", "encoder-decoder"]) {
+        let greedy = &case.expected["greedy"];
+        let runs = list(greedy, "runs");
+        let prompt = |run: &Value| Prompt {
+            source: tokens(&run["source"]),
+            tokens: [case.start(), tokens(&run["prompt"])].concat(),
+        };
+        let prompts: Vec<Prompt> = runs.iter().map(prompt).collect();
+        let limits = Generation {
+            max_new_tokens: greedy["max_new_tokens"].as_u64().unwrap() as usize,
+            stop: vec![greedy["eos_token_id"].as_u64().unwrap() as u32],
+        };
+        let ours =
+            case.network.generate(&prompts, &limits, &mut Scratch::new().unwrap()).unwrap();
+        let theirs: Vec<Vec<u32>> = runs.iter().map(|run| tokens(&run["tokens"])).collect();
+        assert_eq!(ours, theirs, "{}", case.name);
+    }
+}
+
+#[test]
+fn masked_tokens_have_transformers_pseudo_log_likelihood() {
+    let cases = cases(&["masked-lm"]);
+    assert!(cases.len() >= 2);
+    for case in &cases {
+        assert_eq!(case.network.spec().reading, Reading::Masked);
+        for entry in list(&case.expected, "sequences") {
+            let range = |key: &str| entry[key].as_u64().unwrap() as usize;
+            let tokens = tokens(&entry["tokens"]);
+            let sequence =
+                Sequence { source: Vec::new(), tokens, scored: range("from")..range("to") };
+            let ours = case.score(&[&sequence]).remove(0);
+            case.assert_close("masked position", &ours, &numbers(&entry["log_probs"]));
+        }
+    }
+}
+
+#[test]
+fn labels_have_transformers_log_probabilities() {
+    let cases = cases(&["classification"]);
+    assert!(cases.len() >= 2);
+    for case in &cases {
+        let entries = list(&case.expected, "sequences");
+        let texts: Vec<Vec<u32>> = entries.iter().map(|entry| tokens(&entry["tokens"])).collect();
+        let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+        let ours = case.network.classify(&texts, &mut Scratch::new().unwrap()).unwrap();
+        for (ours, entry) in ours.iter().zip(entries) {
+            case.assert_close("label", ours, &numbers(&entry["log_probs"]));
+        }
+    }
+}
+
+/// A header's states computed once give the same bits as reading it before every text.
+#[test]
+fn a_common_prefix_computed_once_changes_no_bit() {
+    for case in &cases(&["decoder"]) {
+        let sequences = case.choices();
+        let header = sequences[0].scored.start - 1;
+        let whole = case.score(&sequences.iter().collect::<Vec<_>>());
+        let mut scratch = Scratch::new().unwrap();
+        let (prefix, _) = case
+            .network
+            .prefix(&sequences[0].tokens[..header], &Pass::default(), &mut scratch)
+            .unwrap();
+        let batch =
+            Batch::new(Reading::Causal, None, header, &sequences.iter().collect::<Vec<_>>());
+        let pass = Pass { prefix: Some(&prefix), ..Pass::default() };
+        let scored = case.network.score(&batch, &pass, &mut scratch).unwrap();
+        assert_eq!(scored.log_probabilities, whole.concat(), "{}", case.name);
+    }
+}
+
+/// Going on from a layer's stored input gives the same bits as starting from the tokens.
+#[test]
+fn going_on_from_stored_states_changes_no_bit() {
+    for case in &cases(&["decoder"]) {
+        let sequences = case.choices();
+        let batch = Batch::new(Reading::Causal, None, 0, &sequences.iter().collect::<Vec<_>>());
+        let mut scratch = Scratch::new().unwrap();
+        let keep = Pass { keep: Some(1), ..Pass::default() };
+        let whole = case.network.score(&batch, &keep, &mut scratch).unwrap();
+        let pass = Pass { resume: whole.kept.as_ref(), ..Pass::default() };
+        let resumed = case.network.score(&batch, &pass, &mut scratch).unwrap();
+        assert_eq!(resumed.log_probabilities, whole.log_probabilities, "{}", case.name);
+    }
+}
