@@ -18,7 +18,9 @@ use candle_core::{CpuStorage, Layout, Result, Storage, Tensor};
 
 pub use activation::{apply, tanh};
 pub use add::Add;
-pub use attention::{Attention, Cache, HeadShape, Positions, RelativeBias, Sight, extend_cache};
+pub use attention::{
+    Attention, Cache, HeadShape, Positions, RelativeBias, Sight, extend_cache, temporaries,
+};
 pub use linear::Linear;
 pub use log_likelihood::log_likelihoods;
 use matrix::{PANEL, panel_product};

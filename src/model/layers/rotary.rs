@@ -53,19 +53,28 @@ impl Rotary {
     /// Writes `scale` times the rotated `head` (one head of one token) to `out`, of the same length.
     #[inline(always)]
     pub fn rotate(&self, position: usize, head: &[f32], scale: f32, out: &mut [f32]) {
-        let half = self.half;
+        // Where the caller's head has a width that the compiler knows, so has the usual case here.
+        if self.width() == head.len() {
+            return self.rotate_pairs(position, head, scale, out);
+        }
+        let (rotated, rest) = head.split_at(self.width());
+        let (out_rotated, out_rest) = out.split_at_mut(self.width());
+        self.rotate_pairs(position, rotated, scale, out_rotated);
+        for (out, x) in out_rest.iter_mut().zip(rest) {
+            *out = x * scale;
+        }
+    }
+
+    #[inline(always)]
+    fn rotate_pairs(&self, position: usize, head: &[f32], scale: f32, out: &mut [f32]) {
+        let half = head.len() / 2;
         let cos = &self.cos[position * half..][..half];
         let sin = &self.sin[position * half..][..half];
-        let (rotated, rest) = head.split_at(2 * half);
-        let (low, high) = rotated.split_at(half);
-        let (out_rotated, out_rest) = out[..head.len()].split_at_mut(2 * half);
-        let (out_low, out_high) = out_rotated.split_at_mut(half);
+        let (low, high) = head.split_at(half);
+        let (out_low, out_high) = out[..head.len()].split_at_mut(half);
         for i in 0..half {
             out_low[i] = (low[i] * cos[i] - high[i] * sin[i]) * scale;
             out_high[i] = (high[i] * cos[i] + low[i] * sin[i]) * scale;
-        }
-        for (out, x) in out_rest.iter_mut().zip(rest) {
-            *out = x * scale;
         }
     }
 }

@@ -9,6 +9,7 @@ mod embedding;
 mod generate;
 mod head;
 mod layer;
+mod memory;
 mod mlp;
 mod pass;
 mod places;

@@ -74,6 +74,11 @@ impl Stack {
         Ok(Stack { embedding, layers, norm, rotary, relative })
     }
 
+    /// Width of the residual stream.
+    pub fn hidden(&self) -> Option<usize> {
+        self.layers.first().map(|layer| layer.attention.output.outputs())
+    }
+
     /// For texts of up to `longest` tokens.
     pub fn tables(&self, longest: usize) -> Result<Tables> {
         let rotary = self.rotary.as_ref().map(|spec| {

@@ -6,17 +6,15 @@ use super::super::simd::{Kernel, LANES, dispatch};
 use super::super::{PANEL, Rows, panel_product};
 use super::cache::{Cache, TILE, padded};
 use super::softmax::{Bias, Row};
+use super::width::{OfWidth, dispatch_width};
 use super::{Attention, HeadShape, Positions};
 
 /// Rows of a block where the group of heads allows: three full strips of the product with AVX-512.
 const ROWS: usize = 42;
 
-/// Fewer rows than [`ROWS`] with ungrouped heads: a causal block computes as many scores in vain.
-const MOST_TOKENS: usize = 28;
-
-/// How many tokens' queries go together; `group`: query heads per key/value head.
+/// How many tokens' queries go together at most; `group`: query heads per key/value head.
 pub fn tokens_per_block(group: usize) -> usize {
-    (ROWS / group).clamp(1, MOST_TOKENS)
+    (ROWS / group).max(1)
 }
 
 /// Most bytes that one call of [`Attention`] allocates, where no token sees more than `longest` keys: the keys and values
@@ -122,11 +120,11 @@ impl Block {
         let keys = Keys::of(queries);
         let heads = Heads { op, kv_head, queries };
         self.make_room(&heads, &keys);
-        dispatch(Gather { heads, matrix, block: self });
+        dispatch_width(op.shape.head_dim, Gather { heads, matrix, block: self });
         self.scores(&heads, context, keys);
         dispatch(Softmax { heads, keys, block: self });
         self.weighted_sums(&heads, context, keys);
-        dispatch(Scatter { heads, block: self, out });
+        dispatch_width(op.shape.head_dim, Scatter { heads, block: self, out });
     }
 
     fn make_room(&mut self, heads: &Heads, keys: &Keys) {
@@ -218,12 +216,11 @@ struct Gather<'a> {
     block: &'a mut Block,
 }
 
-impl Kernel for Gather<'_> {
-    type Output = ();
+impl OfWidth for Gather<'_> {
     #[inline(always)]
-    fn run(self) {
+    fn run(self, head_dim: usize) {
         let Gather { heads, matrix, block } = self;
-        let HeadShape { head_dim, scale, .. } = *heads.op.shape;
+        let scale = heads.op.shape.scale;
         let mut places = block.queries.chunks_exact_mut(head_dim);
         for query in heads.queries {
             let row = &matrix.row(query.row)[heads.columns()];
@@ -246,19 +243,20 @@ impl Kernel for Softmax<'_> {
     fn run(self) {
         let Softmax { heads, keys, block } = self;
         let group = heads.group();
-        let rows = block.scores.chunks_exact_mut(keys.stride).zip(&mut block.sums);
-        for (index, (scores, sum)) in rows.take(heads.rows()).enumerate() {
-            let query = &heads.queries[index / group];
-            let head = heads.kv_head * group + index % group;
+        let columns = keys.stride - LANES;
+        let mut rows = block.scores.chunks_exact_mut(keys.stride).zip(&mut block.sums);
+        for query in heads.queries {
             let seen = query.sees.start - keys.from..query.sees.end - keys.from;
-            let bias = match heads.op.positions {
-                Positions::Alibi(slopes) => Bias::Slope(slopes[head]),
-                Positions::Relative(bias) => Bias::Row(bias.row(head, query.position)),
-                Positions::Absolute | Positions::Rotary(_) => Bias::None,
-            };
-            let row = Row { from: keys.from, seen, softcap: heads.op.shape.softcap, bias };
-            let columns = keys.stride - LANES;
-            *sum = row.numerators(&mut scores[..columns]);
+            for (head, (scores, sum)) in (heads.kv_head * group..).zip(rows.by_ref().take(group)) {
+                let bias = match heads.op.positions {
+                    Positions::Alibi(slopes) => Bias::Slope(slopes[head]),
+                    Positions::Relative(bias) => Bias::Row(bias.row(head, query.position)),
+                    Positions::Absolute | Positions::Rotary(_) => Bias::None,
+                };
+                let softcap = heads.op.shape.softcap;
+                let row = Row { from: keys.from, seen: seen.clone(), softcap, bias };
+                *sum = row.numerators(&mut scores[..columns]);
+            }
         }
     }
 }
@@ -269,15 +267,14 @@ struct Scatter<'a> {
     out: &'a mut [f32],
 }
 
-impl Kernel for Scatter<'_> {
-    type Output = ();
+impl OfWidth for Scatter<'_> {
     #[inline(always)]
-    fn run(self) {
+    fn run(self, head_dim: usize) {
         let Scatter { heads, block, out } = self;
-        let HeadShape { head_dim, heads: all, .. } = *heads.op.shape;
+        let width = heads.op.shape.heads * head_dim;
         let mut rows = block.attended.chunks_exact(padded(head_dim)).zip(&block.sums);
         for query in heads.queries {
-            let out = &mut out[query.row * all * head_dim..][heads.columns()];
+            let out = &mut out[query.row * width..][heads.columns()];
             for (out, (row, sum)) in out.chunks_exact_mut(head_dim).zip(&mut rows) {
                 let scale = 1.0 / sum;
                 for (out, x) in out.iter_mut().zip(row) {

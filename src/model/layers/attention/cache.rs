@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::{PANEL, Rows};
 use super::Positions;
-use crate::simd::{Kernel, dispatch};
+use super::width::{OfWidth, dispatch_width};
 
 /// Tokens per tile, a whole number of key panels. Sums over key positions start anew at each multiple of it, so it is
 /// part of what fixes their order.
@@ -94,7 +94,8 @@ impl Cache {
         positions: &Positions,
     ) {
         self.reserve(self.len + tokens.len());
-        dispatch(Append { cache: self, position, keys_values, tokens, positions });
+        let head_dim = self.head_dim;
+        dispatch_width(head_dim, Append { cache: self, position, keys_values, tokens, positions });
     }
 
     fn reserve(&mut self, len: usize) {
@@ -127,17 +128,16 @@ struct Append<'a> {
     positions: &'a Positions<'a>,
 }
 
-impl Kernel for Append<'_> {
-    type Output = ();
+impl OfWidth for Append<'_> {
     #[inline(always)]
-    fn run(self) {
+    fn run(self, head_dim: usize) {
         let Append { cache, position, keys_values, tokens, positions } = self;
-        let (head_dim, kv_heads) = (cache.head_dim, cache.kv_heads);
+        let (kv_heads, tile_size) = (cache.kv_heads, cache.tile_size());
         let rotated = &mut vec![0f32; head_dim];
         for (position, token) in (position..).zip(tokens) {
             let slot = cache.len;
             let (keys, values) = keys_values.row(token).split_at(kv_heads * head_dim);
-            let start = slot / TILE * cache.tile_size();
+            let start = slot / TILE * tile_size;
             let heads = cache.tiles[start..].chunks_exact_mut(head_tile(head_dim));
             let parts = keys.chunks_exact(head_dim).zip(values.chunks_exact(head_dim));
             for ((key, value), tile) in parts.zip(heads) {

@@ -16,6 +16,7 @@ mod check;
 mod relative_bias;
 mod softmax;
 mod walk;
+mod width;
 
 #[cfg(test)]
 mod naive;

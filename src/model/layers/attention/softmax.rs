@@ -30,15 +30,19 @@ impl Row<'_> {
     /// The sum has one part per position modulo [`LANES`], so it does not depend on `from` and the length of `scores`.
     #[inline(always)]
     pub fn numerators(&self, scores: &mut [f32]) -> f32 {
-        let start = self.seen.start / LANES * LANES;
-        let end = self.seen.end.next_multiple_of(LANES);
-        scores[..start].fill(0.0);
-        scores[end..].fill(0.0);
-        let scores = &mut scores[start..end];
-        self.adjust(self.from + start, scores);
-        scores[..self.seen.start - start].fill(f32::NEG_INFINITY);
-        scores[self.seen.end - start..].fill(f32::NEG_INFINITY);
-        exponentials(scores)
+        let (start, end) = (self.seen.start / LANES, self.seen.end.div_ceil(LANES));
+        let blocks = scores.as_chunks_mut::<LANES>().0;
+        blocks[..start].iter_mut().for_each(|block| *block = [0.0; LANES]);
+        blocks[end..].iter_mut().for_each(|block| *block = [0.0; LANES]);
+        let blocks = &mut blocks[start..end];
+        self.adjust(self.from + start * LANES, blocks.as_flattened_mut());
+        if let Some(first) = blocks.first_mut() {
+            hide(first, |lane| lane < (self.seen.start - start * LANES) as u32);
+        }
+        if let Some(last) = blocks.last_mut() {
+            hide(last, |lane| lane >= (self.seen.end - (end - 1) * LANES) as u32);
+        }
+        exponentials(blocks)
     }
 
     /// `first`: key position of the first score.
@@ -65,12 +69,19 @@ impl Row<'_> {
     }
 }
 
+#[inline(always)]
+fn hide(scores: &mut [f32; LANES], hidden: impl Fn(u32) -> bool) {
+    for (lane, score) in (0..).zip(scores) {
+        *score = if hidden(lane) { f32::NEG_INFINITY } else { *score };
+    }
+}
+
 /// Replaces scores by `exp(score - max)`, which is exactly zero for minus infinity, and returns their sum.
 #[inline(always)]
-fn exponentials(scores: &mut [f32]) -> f32 {
-    let max = max_of(scores);
+fn exponentials(scores: &mut [[f32; LANES]]) -> f32 {
+    let max = max_of(scores.as_flattened());
     let mut sums = [0f32; LANES];
-    for block in scores.as_chunks_mut::<LANES>().0 {
+    for block in scores {
         for (sum, score) in sums.iter_mut().zip(block) {
             let numerator = exp(*score - max);
             *score = if *score == f32::NEG_INFINITY { 0.0 } else { numerator };

@@ -121,8 +121,10 @@ impl<'a> Walk<'a> {
 
     fn attend(&mut self, context: Context, queries: &[Query]) {
         let group = self.op.shape.heads / self.op.shape.kv_heads;
+        let blocks = queries.len().div_ceil(tokens_per_block(group)).max(1);
+        let tokens = queries.len().div_ceil(blocks).max(1);
         for kv_head in 0..self.op.shape.kv_heads {
-            for queries in queries.chunks(tokens_per_block(group)) {
+            for queries in queries.chunks(tokens) {
                 self.block.attend(self.op, context, kv_head, queries, self.queries, self.out);
             }
         }

@@ -14,8 +14,8 @@ use crate::model::layers::Rows;
 /// Rows of a block.
 const ROWS: usize = 196;
 
-/// The most inputs of a piece: `DEPTH × PANEL` weights, 32 KiB.
-const DEPTH: usize = 256;
+/// The most inputs of a piece: `DEPTH × PANEL` weights are 24 KiB, half of an L1 cache.
+const DEPTH: usize = 192;
 
 /// Distance of a block's rows in memory: an odd number of cache lines, so that they fall into different sets of L1.
 const LINE: usize = DEPTH + 16;

@@ -6,7 +6,7 @@ use half::bf16;
 use super::{ALIGNMENT, Matrix, PANEL, panel_length};
 use crate::simd::{Kernel, dispatch};
 
-/// Inputs packed together: a cache line of one output's values.
+/// Inputs packed together: a cache line of an output's values. Half of a [`super::STEP`].
 const RUN: usize = 16;
 
 impl Matrix {
@@ -36,6 +36,9 @@ impl Matrix {
         at: impl Fn(usize) -> usize,
         stride: usize,
     ) -> Result<()> {
+        if stride == 0 {
+            candle_core::bail!("inputs must lie apart");
+        }
         let starts: Vec<usize> = (0..self.outputs).map(at).collect();
         let reach = (self.inputs - 1) * stride + 1;
         if let Some(start) = starts.iter().find(|&start| start + reach > values.len()) {
@@ -141,47 +144,76 @@ impl InplaceOp1 for Write<'_> {
     fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
         let first = layout.start_offset();
         match storage {
-            CpuStorage::F32(packed) => dispatch(Loops {
-                write: self,
-                packed: &mut packed[first..],
-                position: position_f32,
-                convert: |value| value,
-            }),
-            CpuStorage::BF16(packed) => dispatch(Loops {
-                write: self,
-                packed: &mut packed[first..],
-                position: position_bf16,
-                convert: round,
-            }),
+            CpuStorage::F32(packed) => {
+                dispatch(Loops { write: self, packed: &mut packed[first..], store: store_f32 })
+            }
+            CpuStorage::BF16(packed) => {
+                dispatch(Loops { write: self, packed: &mut packed[first..], store: store_bf16 })
+            }
             _ => candle_core::bail!("packed weights are f32 or bf16"),
         }
         Ok(())
     }
 }
 
-struct Loops<'a, T, P, C> {
+/// A run of the inputs of a panel's outputs, as they are stored unpacked.
+type Tile = [[f32; RUN]; PANEL];
+
+struct Loops<'a, T, S> {
     write: &'a Write<'a>,
     packed: &'a mut [T],
-    position: P,
-    convert: C,
+    store: S,
 }
 
-impl<T, P: Fn(usize, usize) -> usize, C: Fn(f32) -> T> Kernel for Loops<'_, T, P, C> {
+impl<T, S: Fn(&Tile, &mut [T])> Kernel for Loops<'_, T, S> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
         let Write { matrix, values, starts, stride } = *self.write;
         let length = panel_length(matrix.inputs, matrix.precision);
         for (starts, panel) in starts.chunks(PANEL).zip(self.packed.chunks_exact_mut(length)) {
-            for first in (0..matrix.inputs).step_by(RUN) {
-                let run = first..matrix.inputs.min(first + RUN);
-                for (column, start) in starts.iter().enumerate() {
-                    for k in run.clone() {
-                        panel[(self.position)(k, column)] =
-                            (self.convert)(values[start + k * stride]);
-                    }
+            let mut tile = [[0f32; RUN]; PANEL];
+            for (first, packed) in
+                (0..matrix.inputs).step_by(RUN).zip(panel.chunks_mut(RUN * PANEL))
+            {
+                let inputs = RUN.min(matrix.inputs - first);
+                for (run, start) in tile.iter_mut().zip(starts) {
+                    read_run(&values[start + first * stride..], stride, inputs, run);
                 }
+                (self.store)(&tile, packed);
             }
         }
+    }
+}
+
+/// `inputs` values, `stride` apart, and zeros for the rest of the run.
+#[inline(always)]
+fn read_run(values: &[f32], stride: usize, inputs: usize, run: &mut [f32; RUN]) {
+    match values.first_chunk::<RUN>() {
+        Some(values) if stride == 1 && inputs == RUN => *run = *values,
+        _ => {
+            *run = [0.0; RUN];
+            for (value, from) in run[..inputs].iter_mut().zip(values.iter().step_by(stride)) {
+                *value = *from;
+            }
+        }
+    }
+}
+
+/// `packed`: `[k][PANEL]` for all of the tile's inputs, or fewer at the end of the matrix.
+#[inline(always)]
+fn store_f32(tile: &Tile, packed: &mut [f32]) {
+    for (k, row) in packed.as_chunks_mut::<PANEL>().0.iter_mut().enumerate().take(RUN) {
+        *row = std::array::from_fn(|column| tile[column][k]);
+    }
+}
+
+/// `packed`: `[k / 2][PANEL][2]`.
+#[inline(always)]
+fn store_bf16(tile: &Tile, packed: &mut [bf16]) {
+    let (pairs, _) = packed.as_chunks_mut::<2>();
+    let (rows, _) = pairs.as_chunks_mut::<PANEL>();
+    for (k, row) in rows.iter_mut().enumerate().take(RUN / 2) {
+        *row = std::array::from_fn(|column| [2 * k, 2 * k + 1].map(|k| round(tile[column][k])));
     }
 }
