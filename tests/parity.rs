@@ -45,17 +45,26 @@ fn load(folder: &Path, precision: Precision) -> Network {
     network
 }
 
-fn cases(kinds: &[&str]) -> Vec<Case> {
+/// Runs `check` on every case of these kinds and names all that fail.
+fn for_each(kinds: &[&str], check: impl Fn(&Case)) {
     let list = json(&folder().join("cases.json"));
     let chosen = list.as_array().unwrap().iter().filter(|case| kinds.contains(&text(case, "kind")));
-    chosen
-        .map(|case| {
-            let name = text(case, "case").to_owned();
-            let folder = folder().join(&name);
+    let mut count = 0;
+    let mut failed = Vec::new();
+    for case in chosen {
+        count += 1;
+        let name = text(case, "case");
+        let folder = folder().join(name);
+        let run = || {
             let expected = json(&folder.join("expected.json"));
-            Case { network: load(&folder, Precision::F32), name, expected }
-        })
-        .collect()
+            check(&Case { network: load(&folder, Precision::F32), name: name.to_owned(), expected });
+        };
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err() {
+            failed.push(name.to_owned());
+        }
+    }
+    assert!(count >= 2 * kinds.len(), "{count} cases of {kinds:?}");
+    assert!(failed.is_empty(), "of {count} cases fail: {failed:?}");
 }
 
 fn text<'v>(value: &'v Value, key: &str) -> &'v str {
@@ -120,20 +129,18 @@ impl Case {
 
 #[test]
 fn every_position_has_transformers_log_probability() {
-    let cases = cases(&["decoder", "encoder-decoder"]);
-    assert!(cases.len() >= 26);
-    for case in &cases {
+    for_each(&["decoder", "encoder-decoder"], |case| {
         for entry in list(&case.expected, "sequences") {
             let sequence = case.sequence(entry);
             let ours = case.score(&[&sequence]).remove(0);
             case.assert_close("position", &ours, &numbers(&entry["log_probs"]));
         }
-    }
+    });
 }
 
 #[test]
 fn the_whole_vocabulary_has_transformers_log_probabilities() {
-    for case in &cases(&["decoder", "encoder-decoder"]) {
+    for_each(&["decoder", "encoder-decoder"], |case| {
         for entry in list(&case.expected, "sequences") {
             let mut sequence = case.sequence(entry);
             // One more token, whichever, so that its distribution is asked for.
@@ -143,23 +150,23 @@ fn the_whole_vocabulary_has_transformers_log_probabilities() {
             let ours = case.network.distributions(&batch, &mut Scratch::new().unwrap()).unwrap();
             case.assert_close("vocabulary", &ours[0], &numbers(&entry["last"]));
         }
-    }
+    });
 }
 
 #[test]
 fn choices_have_transformers_log_likelihoods() {
-    for case in &cases(&["decoder", "encoder-decoder"]) {
+    for_each(&["decoder", "encoder-decoder"], |case| {
         let sequences = case.choices();
         let ours = case.score(&sequences.iter().collect::<Vec<_>>());
         let sums: Vec<f32> = ours.iter().map(|terms| terms.iter().sum()).collect();
         case.assert_close("choice", &sums, &numbers(&case.expected["choices"]["log_likelihoods"]));
-    }
+    });
 }
 
 /// Together in one tree, alone, and among other texts: the same bits.
 #[test]
 fn choices_in_one_tree_are_choices_alone() {
-    for case in &cases(&["decoder", "encoder-decoder"]) {
+    for_each(&["decoder", "encoder-decoder"], |case| {
         let mut sequences = case.choices();
         sequences.extend(
             list(&case.expected, "sequences")
@@ -171,12 +178,12 @@ fn choices_in_one_tree_are_choices_alone() {
         for (sequence, together) in sequences.iter().zip(together) {
             assert_eq!(case.score(&[sequence])[0], together, "{}", case.name);
         }
-    }
+    });
 }
 
 #[test]
 fn greedy_texts_are_transformers() {
-    for case in &cases(&["decoder", "encoder-decoder"]) {
+    for_each(&["decoder", "encoder-decoder"], |case| {
         let greedy = &case.expected["greedy"];
         let runs = list(greedy, "runs");
         let prompt = |run: &Value| Prompt {
@@ -192,14 +199,12 @@ fn greedy_texts_are_transformers() {
             case.network.generate(&prompts, &limits, &mut Scratch::new().unwrap()).unwrap();
         let theirs: Vec<Vec<u32>> = runs.iter().map(|run| tokens(&run["tokens"])).collect();
         assert_eq!(ours, theirs, "{}", case.name);
-    }
+    });
 }
 
 #[test]
 fn masked_tokens_have_transformers_pseudo_log_likelihood() {
-    let cases = cases(&["masked-lm"]);
-    assert!(cases.len() >= 2);
-    for case in &cases {
+    for_each(&["masked-lm"], |case| {
         assert_eq!(case.network.spec().reading, Reading::Masked);
         for entry in list(&case.expected, "sequences") {
             let range = |key: &str| entry[key].as_u64().unwrap() as usize;
@@ -209,14 +214,12 @@ fn masked_tokens_have_transformers_pseudo_log_likelihood() {
             let ours = case.score(&[&sequence]).remove(0);
             case.assert_close("masked position", &ours, &numbers(&entry["log_probs"]));
         }
-    }
+    });
 }
 
 #[test]
 fn labels_have_transformers_log_probabilities() {
-    let cases = cases(&["classification"]);
-    assert!(cases.len() >= 2);
-    for case in &cases {
+    for_each(&["classification"], |case| {
         let entries = list(&case.expected, "sequences");
         let texts: Vec<Vec<u32>> = entries.iter().map(|entry| tokens(&entry["tokens"])).collect();
         let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
@@ -224,13 +227,13 @@ fn labels_have_transformers_log_probabilities() {
         for (ours, entry) in ours.iter().zip(entries) {
             case.assert_close("label", ours, &numbers(&entry["log_probs"]));
         }
-    }
+    });
 }
 
 /// A header's states computed once give the same bits as reading it before every text.
 #[test]
 fn a_common_prefix_computed_once_changes_no_bit() {
-    for case in &cases(&["decoder"]) {
+    for_each(&["decoder"], |case| {
         let sequences = case.choices();
         let header = sequences[0].scored.start - 1;
         let whole = case.score(&sequences.iter().collect::<Vec<_>>());
@@ -244,13 +247,13 @@ fn a_common_prefix_computed_once_changes_no_bit() {
         let pass = Pass { prefix: Some(&prefix), ..Pass::default() };
         let scored = case.network.score(&batch, &pass, &mut scratch).unwrap();
         assert_eq!(scored.log_probabilities, whole.concat(), "{}", case.name);
-    }
+    });
 }
 
 /// Going on from a layer's stored input gives the same bits as starting from the tokens.
 #[test]
 fn going_on_from_stored_states_changes_no_bit() {
-    for case in &cases(&["decoder"]) {
+    for_each(&["decoder"], |case| {
         let sequences = case.choices();
         let batch = Batch::new(Reading::Causal, None, 0, &sequences.iter().collect::<Vec<_>>());
         let mut scratch = Scratch::new().unwrap();
@@ -259,5 +262,5 @@ fn going_on_from_stored_states_changes_no_bit() {
         let pass = Pass { resume: whole.kept.as_ref(), ..Pass::default() };
         let resumed = case.network.score(&batch, &pass, &mut scratch).unwrap();
         assert_eq!(resumed.log_probabilities, whole.log_probabilities, "{}", case.name);
-    }
+    });
 }

@@ -23,9 +23,10 @@ impl<'a> Fields<'a> {
         Ok(Fields { map, read: RefCell::default() })
     }
 
-    /// Another object of the file; what is read there is not remembered.
+    /// Another object of the file, remembered as a whole.
     pub fn inner(&self, field: &str, value: &'a Value) -> Result<Fields<'a>, ConfigError> {
         let map = value.as_object().ok_or_else(|| invalid(field, value, "an object"))?;
+        self.remember(field, value.clone());
         Ok(Fields { map, read: RefCell::default() })
     }
 
@@ -45,6 +46,14 @@ impl<'a> Fields<'a> {
     /// Whether the file has the field, were it `null`.
     pub fn has(&self, field: &str) -> bool {
         self.map.contains_key(field)
+    }
+
+    /// Refuses `null` where transformers' class does.
+    pub fn not_null(&self, field: &str, expected: &str) -> Result<(), ConfigError> {
+        match self.map.get(field) {
+            Some(Value::Null) => Err(invalid(field, &Value::Null, expected)),
+            _ => Ok(()),
+        }
     }
 
     fn remember<T: Into<Value> + Clone>(&self, field: &str, value: T) -> T {

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::fields::{Fields, invalid};
+use super::fields::{Fields, invalid, unsupported};
 use super::rope::{RopeDefaults, require_even, rotary};
+use super::tensors::linear;
 use super::{ConfigError, Has, Names};
 use crate::model::spec::{
-    AttentionSpec, EmbeddingSpec, GatedSpec, HeadSpec, LayerSpec, LinearSpec, MatrixSpec, MlpSpec,
-    NetworkSpec, NormKind, NormSpec, PositionsSpec, Reading, RotarySpec, StackSpec, SublayerNorm,
-    VectorSpec,
+    Activation, AttentionSpec, EmbeddingSpec, GatedSpec, HeadSpec, LayerSpec, LinearSpec, MlpSpec,
+    NetworkSpec, NormKind, NormSpec, PositionsSpec, Reading, RotarySpec, SpecialTokens, StackSpec,
+    SublayerNorm, VectorSpec,
 };
 
 /// Members of the family.
@@ -39,11 +40,7 @@ struct Shape {
 }
 
 /// Reads the config of a member.
-pub(super) fn read(
-    fields: &Fields,
-    member: Member,
-    has: Has,
-) -> Result<NetworkSpec, ConfigError> {
+pub(super) fn read(fields: &Fields, member: Member, has: Has) -> Result<NetworkSpec, ConfigError> {
     refuse(fields, member)?;
     let shape = Shape::read(fields, member)?;
     let names = Names::with_prefix(has, "model.", "embed_tokens.weight");
@@ -87,7 +84,7 @@ pub(super) fn read(
             output: LinearSpec { weight: output, bias: None },
             softcap: softcap.transpose()?.flatten(),
         },
-        tokens: fields.special_tokens()?,
+        tokens: fields.special_tokens_or(member.default_tokens())?,
         settings: fields.settings(),
     })
 }
@@ -110,12 +107,52 @@ fn refuse(fields: &Fields, member: Member) -> Result<(), ConfigError> {
     if member != Member::Llama {
         fields.only("mlp_bias", &[json!(false)])?;
     }
-    Ok(())
+    if member != Member::Gemma2 {
+        for field in ["query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping"]
+        {
+            fields.only(field, &[Value::Null])?;
+        }
+    }
+    if member == Member::Gemma {
+        fields.only("hidden_activation", &[json!("gelu_pytorch_tanh")])?;
+    }
+    member.never_null().iter().try_for_each(|field| fields.not_null(field, "a positive integer"))
 }
 
 impl Member {
     fn is_gemma(self) -> bool {
         matches!(self, Member::Gemma | Member::Gemma2)
+    }
+
+    /// Fields for which `null` is no way to ask for the default.
+    fn never_null(self) -> &'static [&'static str] {
+        match self {
+            Member::Llama => &[],
+            Member::Mistral | Member::Mixtral => &["num_key_value_heads"],
+            Member::Qwen2 | Member::Qwen3 => &["head_dim"],
+            Member::Gemma => &["num_key_value_heads", "head_dim"],
+            Member::Gemma2 => &["num_key_value_heads", "head_dim", "sliding_window"],
+        }
+    }
+
+    /// Where the file does not mention them; `null` means one for each query head.
+    fn default_kv_heads(self, heads: usize) -> usize {
+        match self {
+            Member::Llama => heads,
+            Member::Mistral | Member::Mixtral => 8,
+            Member::Qwen2 | Member::Qwen3 => 32,
+            Member::Gemma => 16,
+            Member::Gemma2 => 4,
+        }
+    }
+
+    fn default_tokens(self) -> SpecialTokens {
+        let (bos, eos, pad) = match self {
+            Member::Llama | Member::Mistral | Member::Mixtral => (Some(1), vec![2], None),
+            Member::Qwen2 | Member::Qwen3 => (None, Vec::new(), None),
+            Member::Gemma | Member::Gemma2 => (Some(2), vec![1], Some(0)),
+        };
+        SpecialTokens { bos, eos, pad, decoder_start: None }
     }
 
     fn default_theta(self) -> f64 {
@@ -129,15 +166,15 @@ impl Member {
 
 impl Shape {
     fn read(fields: &Fields, member: Member) -> Result<Self, ConfigError> {
-        let heads = fields.count("num_attention_heads")?;
+        let heads = fields.bound("num_attention_heads", fields.count("num_attention_heads")?)?;
         let hidden = fields.count("hidden_size")?;
-        let layers = fields.count("num_hidden_layers")?;
+        let layers = fields.bound("num_hidden_layers", fields.count("num_hidden_layers")?)?;
         let default_head = match member {
             Member::Qwen3 => 128,
             Member::Gemma | Member::Gemma2 => 256,
             _ => hidden / heads,
         };
-        let head_dim = fields.count_or("head_dim", default_head)?;
+        let head_dim = fields.bound("head_dim", fields.count_or("head_dim", default_head)?)?;
         require_even("head_dim", head_dim)?;
         let longest = fields.count("max_position_embeddings")?;
         let theta = member.default_theta();
@@ -146,7 +183,7 @@ impl Shape {
             hidden,
             layers,
             heads,
-            kv_heads: kv_heads(fields, heads)?,
+            kv_heads: kv_heads(fields, member, heads)?,
             head_dim,
             longest,
             epsilon: fields.number_or("rms_norm_eps", member.default_epsilon())? as f32,
@@ -166,7 +203,12 @@ impl Shape {
         NormSpec { kind: NormKind::Rms, weight, bias: None, epsilon: self.epsilon }
     }
 
-    fn layer(&self, fields: &Fields, names: &Names, layer: usize) -> Result<LayerSpec, ConfigError> {
+    fn layer(
+        &self,
+        fields: &Fields,
+        names: &Names,
+        layer: usize,
+    ) -> Result<LayerSpec, ConfigError> {
         let at = |part: &str| names.of(&format!("layers.{layer}.{part}"));
         let norm = |part: &str| self.norm(at(part), self.hidden);
         let (attention_norm, mlp_norm) = match self.member {
@@ -186,7 +228,13 @@ impl Shape {
             ),
         };
         let attention = self.attention(fields, &at, layer)?;
-        Ok(LayerSpec { attention, attention_norm, cross: None, mlp: self.mlp(fields, &at)?, mlp_norm })
+        Ok(LayerSpec {
+            attention,
+            attention_norm,
+            cross: None,
+            mlp: self.mlp(fields, &at)?,
+            mlp_norm,
+        })
     }
 
     fn attention(
@@ -197,7 +245,7 @@ impl Shape {
     ) -> Result<AttentionSpec, ConfigError> {
         let (width, kv_width) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
         let bias = self.attention_bias;
-        let linear = |part: &str, outputs, inputs, bias| linear(at(part), outputs, inputs, bias);
+        let linear = |part: &str, outputs, inputs, bias| linear(&at(part), outputs, inputs, bias);
         let head_norm = |part: &str| self.norm(at(part), self.head_dim);
         let gemma2 = self.member == Member::Gemma2;
         let scalar = match gemma2 {
@@ -232,7 +280,11 @@ impl Shape {
         let activation = match self.member {
             // `hidden_act` is what old Gemma files have; transformers goes by it in Gemma and by the other in Gemma 2.
             Member::Gemma2 => fields.activation("hidden_activation", "gelu_pytorch_tanh")?,
-            Member::Gemma => fields.activation("hidden_act", "gelu_pytorch_tanh")?,
+            // The files say gelu and mean its approximation.
+            Member::Gemma => match fields.activation("hidden_act", "gelu_pytorch_tanh")? {
+                Activation::Gelu => Activation::GeluTanh,
+                other => other,
+            },
             _ => fields.activation("hidden_act", "silu")?,
         };
         if self.member == Member::Mixtral {
@@ -240,9 +292,9 @@ impl Shape {
         }
         let bias = self.member == Member::Llama && fields.flag("mlp_bias", false)?;
         Ok(MlpSpec::Gated(GatedSpec {
-            gate: linear(at("mlp.gate_proj"), inner, self.hidden, bias),
-            up: linear(at("mlp.up_proj"), inner, self.hidden, bias),
-            down: linear(at("mlp.down_proj"), self.hidden, inner, bias),
+            gate: linear(&at("mlp.gate_proj"), inner, self.hidden, bias),
+            up: linear(&at("mlp.up_proj"), inner, self.hidden, bias),
+            down: linear(&at("mlp.down_proj"), self.hidden, inner, bias),
             activation,
         }))
     }
@@ -252,10 +304,10 @@ impl Shape {
         fields: &Fields,
         at: &impl Fn(&str) -> String,
         inner: usize,
-        activation: crate::model::spec::Activation,
+        activation: Activation,
     ) -> Result<MlpSpec, ConfigError> {
         fields.only("router_jitter_noise", &[json!(0.0)])?;
-        let count = fields.count_or("num_local_experts", 8)?;
+        let count = fields.part_count_of(&["num_local_experts", "num_experts"], 8)?;
         let top = fields.count_or("num_experts_per_tok", 2)?;
         if top > count {
             let expected = format!("at most num_local_experts = {count}");
@@ -264,29 +316,24 @@ impl Shape {
         let expert = |expert: usize| {
             let part = |part: &str| at(&format!("block_sparse_moe.experts.{expert}.{part}"));
             GatedSpec {
-                gate: linear(part("w1"), inner, self.hidden, false),
-                up: linear(part("w3"), inner, self.hidden, false),
-                down: linear(part("w2"), self.hidden, inner, false),
+                gate: linear(&part("w1"), inner, self.hidden, false),
+                up: linear(&part("w3"), inner, self.hidden, false),
+                down: linear(&part("w2"), self.hidden, inner, false),
                 activation,
             }
         };
         Ok(MlpSpec::Experts {
-            router: linear(at("block_sparse_moe.gate"), count, self.hidden, false),
+            router: linear(&at("block_sparse_moe.gate"), count, self.hidden, false),
             experts: (0..count).map(expert).collect(),
             top,
         })
     }
 }
 
-fn linear(name: String, outputs: usize, inputs: usize, bias: bool) -> LinearSpec {
-    LinearSpec {
-        weight: MatrixSpec::whole(format!("{name}.weight"), outputs, inputs),
-        bias: bias.then(|| VectorSpec::whole(format!("{name}.bias"), outputs)),
-    }
-}
-
-fn kv_heads(fields: &Fields, heads: usize) -> Result<usize, ConfigError> {
-    let kv_heads = fields.count_or("num_key_value_heads", heads)?;
+fn kv_heads(fields: &Fields, member: Member, heads: usize) -> Result<usize, ConfigError> {
+    let null = fields.has("num_key_value_heads");
+    let default = if null { heads } else { member.default_kv_heads(heads) };
+    let kv_heads = fields.count_or("num_key_value_heads", default)?;
     if heads.is_multiple_of(kv_heads) {
         return Ok(kv_heads);
     }
@@ -314,8 +361,25 @@ fn windows(
     let window = window.filter(|window| *window < longest);
     let qwen = matches!(member, Member::Qwen2 | Member::Qwen3);
     let used = !qwen || fields.flag("use_sliding_window", false)?;
+    let everywhere = matches!(member, Member::Mistral | Member::Mixtral);
+    if everywhere && window.is_some() {
+        // transformers would not look at it.
+        fields.only("use_sliding_window", &[json!(true)])?;
+    }
     let slides: Vec<bool> = match fields.list("layer_types")? {
-        Some(types) => layer_types(types, layers)?,
+        Some(types) => {
+            let slides = layer_types(types, layers)?;
+            let refused = |supported: &str| {
+                Err(unsupported("layer_types", &Value::from(types.to_vec()), supported.to_owned()))
+            };
+            if everywhere && window.is_some() && slides.contains(&false) {
+                return refused("sliding_attention for every layer");
+            }
+            if !used && slides.contains(&true) {
+                return refused("full_attention for every layer, or use_sliding_window");
+            }
+            slides
+        }
         None if qwen => {
             let first = fields.count_or("max_window_layers", 28)?;
             (0..layers).map(|layer| layer >= first).collect()
@@ -330,7 +394,7 @@ fn layer_types(types: &[Value], layers: usize) -> Result<Vec<bool>, ConfigError>
     let expected = "full_attention or sliding_attention for every layer";
     let wrong = || invalid("layer_types", &Value::from(types.to_vec()), expected);
     let slides = |kind: &Value| match kind.as_str() {
-        Some("full_attention") => Ok(false),
+        Some("full_attention" | "attention") => Ok(false),
         Some("sliding_attention") => Ok(true),
         _ => Err(wrong()),
     };

@@ -15,6 +15,8 @@ mod llama;
 mod rope;
 mod t5;
 mod tensors;
+#[cfg(test)]
+mod tests;
 
 use serde_json::{Value, json};
 

@@ -4,10 +4,12 @@ use std::f64::consts::PI;
 
 use serde_json::Value;
 
-use super::fields::{Fields, invalid, unsupported};
 use super::ConfigError;
+use super::fields::{Fields, invalid, unsupported};
 use crate::model::spec::RotarySpec;
 
+/// Context length of the pretraining.
+const ORIGINAL: &str = "original_max_position_embeddings";
 const KINDS: &str = "default, linear, dynamic, llama3 or yarn";
 
 /// What the kinds of scaling need besides their own parameters.
@@ -21,12 +23,19 @@ pub(super) struct RopeDefaults {
 /// Frequencies for every position up to `max_position_embeddings`.
 pub(super) fn rotary(fields: &Fields, defaults: &RopeDefaults) -> Result<RotarySpec, ConfigError> {
     fields.only("partial_rotary_factor", &[1.0.into()])?;
-    let field = ["rope_parameters", "rope_scaling"].into_iter().find(|f| fields.get(f).is_some());
-    let scaling = match field {
-        Some(field) => {
-            let value = fields.get(field).unwrap_or(&Value::Null);
+    let empty = |value: &Value| value.as_object().is_some_and(|map| map.is_empty());
+    // Where a file has both, transformers forgets the second.
+    let found = ["rope_scaling", "rope_parameters"]
+        .into_iter()
+        .find_map(|field| Some(field).zip(fields.get(field).filter(|value| !empty(value))));
+    let scaling = match found {
+        Some((field, value)) => {
             if value.as_object().is_some_and(|map| map.values().any(Value::is_object)) {
-                return Err(unsupported(field, value, "one set of parameters for all layers".into()));
+                return Err(unsupported(
+                    field,
+                    value,
+                    "one set of parameters for all layers".into(),
+                ));
             }
             Some((field, fields.inner(field, value)?))
         }
@@ -41,10 +50,24 @@ pub(super) fn rotary(fields: &Fields, defaults: &RopeDefaults) -> Result<RotaryS
         None => fields.number_or("rope_theta", defaults.theta)?,
     };
     let plain = frequencies(theta, defaults.head_dim);
-    match scaling {
-        Some((field, scaling)) => scaled(field, &scaling, plain, theta, defaults),
-        None => Ok(RotarySpec { inverse_frequencies: plain, factor: 1.0 }),
+    let Some((field, scaling)) = scaling else {
+        return finite("rope_theta", RotarySpec { inverse_frequencies: plain, factor: 1.0 }, theta);
+    };
+    // One at the top level counts for more (Phi-3 has it there).
+    let original = match fields.optional_number(ORIGINAL)? {
+        Some(original) => original,
+        None => scaling.number_or(ORIGINAL, defaults.longest as f64)?,
+    };
+    finite(field, scaled(field, &scaling, plain, theta, original, defaults)?, theta)
+}
+
+/// Refuses numbers so extreme that there are no angles left.
+fn finite(field: &str, rotary: RotarySpec, theta: f64) -> Result<RotarySpec, ConfigError> {
+    let all = rotary.inverse_frequencies.iter().chain([&rotary.factor]);
+    if all.copied().all(f32::is_finite) {
+        return Ok(rotary);
     }
+    Err(invalid(field, &theta.into(), "parameters that give finite angles"))
 }
 
 /// `theta^(-2i / head_dim)`, in f32 as transformers computes it.
@@ -58,24 +81,21 @@ fn scaled(
     scaling: &Fields,
     plain: Vec<f32>,
     theta: f64,
+    original: f64,
     defaults: &RopeDefaults,
 ) -> Result<RotarySpec, ConfigError> {
     scaling.only("partial_rotary_factor", &[1.0.into()])?;
     // Old files call the kind `type`.
-    let kind = scaling.text(if scaling.get("rope_type").is_some() { "rope_type" } else { "type" }, "default")?;
+    let kind = scaling
+        .text(if scaling.get("rope_type").is_some() { "rope_type" } else { "type" }, "default")?;
     let known: &[&str] = match kind {
         // Up to max_position_embeddings, dynamic scaling changes nothing.
-        "default" | "dynamic" => &["factor", "original_max_position_embeddings"],
+        "default" | "dynamic" => &["factor", ORIGINAL],
         "linear" => &["factor"],
-        "llama3" => &[
-            "factor",
-            "low_freq_factor",
-            "high_freq_factor",
-            "original_max_position_embeddings",
-        ],
+        "llama3" => &["factor", "low_freq_factor", "high_freq_factor", ORIGINAL],
         "yarn" => &[
             "factor",
-            "original_max_position_embeddings",
+            ORIGINAL,
             "attention_factor",
             "beta_fast",
             "beta_slow",
@@ -83,12 +103,16 @@ fn scaled(
             "mscale_all_dim",
             "truncate",
         ],
-        other => return Err(unsupported(&format!("{field}.rope_type"), &other.into(), KINDS.into())),
+        other => {
+            return Err(unsupported(&format!("{field}.rope_type"), &other.into(), KINDS.into()));
+        }
     };
     refuse_unknown(field, scaling, known)?;
     let required = |key: &str| {
-        let missing =
-            || ConfigError::Missing { field: format!("{field}.{key}"), expected: "a positive number" };
+        let missing = || ConfigError::Missing {
+            field: format!("{field}.{key}"),
+            expected: "a positive number",
+        };
         scaling.optional_number(key)?.ok_or_else(missing)
     };
     let (inverse_frequencies, factor) = match kind {
@@ -97,7 +121,6 @@ fn scaled(
             (plain.iter().map(|f| f / factor).collect(), 1.0)
         }
         "llama3" => {
-            let original = scaling.number_or("original_max_position_embeddings", defaults.longest as f64)?;
             let bands = Llama3 {
                 factor: required("factor")?,
                 low: required("low_freq_factor")?,
@@ -106,7 +129,13 @@ fn scaled(
             };
             (plain.iter().map(|f| bands.scale(*f)).collect(), 1.0)
         }
-        "yarn" => yarn(scaling, &plain, theta, defaults)?,
+        "yarn" => {
+            // `null` asks for the default, absence is an error.
+            if !scaling.has("factor") {
+                required("factor")?;
+            }
+            yarn(scaling, &plain, theta, original, defaults)?
+        }
         _ => (plain, 1.0),
     };
     Ok(RotarySpec { inverse_frequencies, factor })
@@ -153,15 +182,14 @@ fn yarn(
     scaling: &Fields,
     plain: &[f32],
     theta: f64,
+    original: f64,
     defaults: &RopeDefaults,
 ) -> Result<(Vec<f32>, f32), ConfigError> {
     let longest = defaults.longest as f64;
-    let original = scaling.number_or("original_max_position_embeddings", longest)?;
     let factor = scaling.optional_number("factor")?.unwrap_or(longest / original);
     let dim = defaults.head_dim as f64;
-    let correction = |rotations: f64| {
-        dim * (original / (rotations * 2.0 * PI)).ln() / (2.0 * theta.ln())
-    };
+    let correction =
+        |rotations: f64| dim * (original / (rotations * 2.0 * PI)).ln() / (2.0 * theta.ln());
     let low = correction(scaling.optional_number("beta_fast")?.unwrap_or(32.0));
     let high = correction(scaling.optional_number("beta_slow")?.unwrap_or(1.0));
     let (low, high) =
