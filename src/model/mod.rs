@@ -7,6 +7,7 @@
 
 mod batch;
 mod config;
+pub mod gguf;
 mod layers;
 mod network;
 pub mod reference;
