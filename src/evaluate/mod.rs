@@ -6,6 +6,7 @@
 //! Documents become token sequences, sequences become packs ([`ScoringSet`]), and the packs of all candidates in flight are
 //! what the threads share. What equal candidates or candidates with equal first layers have in common is computed once.
 
+mod answers;
 mod budget;
 mod candle_evaluator;
 mod fingerprint;
@@ -19,18 +20,22 @@ mod pool;
 mod questions;
 mod resident;
 mod scoring;
+mod source;
 mod states;
 mod tokenize;
 mod tokenize_error;
 mod verify;
 mod workers;
 
+pub use answers::Documents;
 pub use budget::Resources;
 pub use candle_evaluator::CandleEvaluator;
 pub use load::{LoadError, load_network, network_spec};
-pub use open::{OpenError, open_checkpoint, open_tokenizer};
+pub use memory::peak as peak_memory;
+pub use open::{OpenError, check_names, open_checkpoint, open_tokenizer};
 pub use pool::Pool;
 pub use scoring::{Room, ScoreError, ScoringSet, SetError};
+pub use source::{ReadyModel, Source, SourceError};
 pub use states::Reuse;
 pub use tokenize_error::{DocPlace, TokenizeError};
 pub use verify::{Verification, VerifyError, verify_export};

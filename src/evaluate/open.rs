@@ -151,7 +151,11 @@ fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
     a == b || (number(a).is_some() && number(a) == number(b))
 }
 
-pub(super) fn check_names(tasks: &[Task]) -> Result<(), OpenError> {
+/// Checks that every task has a name of its own.
+///
+/// # Errors
+/// [`OpenError::TaskTwice`].
+pub fn check_names(tasks: &[Task]) -> Result<(), OpenError> {
     for (i, task) in tasks.iter().enumerate() {
         if tasks[..i].iter().any(|other| other.name == task.name) {
             return Err(OpenError::TaskTwice { task: task.name.clone() });

@@ -86,6 +86,8 @@ pub(super) struct Run {
 /// Which work is saved and which is kept for later.
 #[derive(Default, Clone, Copy)]
 pub(super) struct Saved<'a> {
+    /// Told how many choices have just been scored; called from several threads.
+    pub progress: Option<&'a (dyn Fn(usize) + Sync)>,
     /// Pack by pack.
     pub resume: Option<&'a [States]>,
     /// The layer whose input is kept.
@@ -133,6 +135,9 @@ impl Course<'_> {
         let pack = &self.packs.packs[index];
         let compute = |scratch: &mut Scratch| pack.run(self.network, &pass, scratch);
         let _set_once = self.runs[index].set(self.pool.with_scratch(compute));
+        if let Some(progress) = self.saved.progress {
+            progress(pack.answers.iter().map(ExactSizeIterator::len).sum());
+        }
     }
 }
 
@@ -188,6 +193,11 @@ impl ScoringSet {
         self.tasks.iter().map(Questions::len).sum()
     }
 
+    /// Number of choices over all documents.
+    pub fn answers(&self) -> usize {
+        self.answers
+    }
+
     /// Number of tokens the model reads: shared beginnings once, or once per pack where they are short.
     pub fn tokens(&self) -> usize {
         self.headers().map(<[u32]>::len).sum::<usize>() + self.tokens_of_packs()
@@ -219,6 +229,21 @@ impl ScoringSet {
     /// See [`ScoreError`].
     pub fn score(&self, network: &Network, pool: &Pool) -> Result<Vec<TaskScore>, ScoreError> {
         self.decide(&self.run(network, pool, Saved::default())?)
+    }
+
+    /// As [`Self::log_likelihoods`]; `progress` is told how many choices, of [`Self::answers`], have just been scored,
+    /// from several threads.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn log_likelihoods_watched(
+        &self,
+        network: &Network,
+        pool: &Pool,
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Result<Vec<Vec<Vec<f32>>>, ScoreError> {
+        let saved = Saved { progress: Some(progress), ..Saved::default() };
+        Ok(self.nest(&self.run(network, pool, saved)?))
     }
 
     /// Log-likelihood in nats of each choice: task, document, choice. The same bits on any number of threads.

@@ -1,0 +1,171 @@
+//! One model to score, wherever it comes from: a checkpoint, an adapter on one, a recipe, a GGUF file.
+
+use std::path::PathBuf;
+
+use rayon::prelude::*;
+use tokenizers::Tokenizer;
+
+use super::load::{LoadError, load_network, require_tensors};
+use super::open::{OpenError, open_checkpoint, open_tokenizer};
+use super::resident::{ResidentError, Residents};
+use super::{Pool, Resources};
+use crate::checkpoint::{ArchitectureError, Checkpoint, Hub};
+use crate::merge::{MergeError, MergePlan};
+use crate::model::gguf::{Gguf, GgufError};
+use crate::model::spec::NetworkSpec;
+use crate::model::{ConfigError, Network, Precision};
+use crate::recipe::{ModelRef, Recipe};
+
+/// Where a model comes from.
+#[derive(Debug)]
+pub enum Source {
+    /// A folder or hub id, with an adapter if it names one.
+    Checkpoint(ModelRef),
+    /// Merged in memory.
+    Recipe(Box<Recipe>),
+    /// A file of llama.cpp's.
+    Gguf(PathBuf),
+}
+
+/// A model in memory, and the tokenizer that belongs to it.
+pub struct ReadyModel {
+    /// The network.
+    pub network: Network,
+    /// Of the checkpoint; of a recipe the merged model's.
+    pub tokenizer: Tokenizer,
+}
+
+/// Why a model cannot be scored.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// A checkpoint cannot be found or used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Its tensors make no network.
+    #[error("cannot build {}", folder.display())]
+    Load {
+        /// The checkpoint.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: LoadError,
+    },
+    /// The recipe cannot be carried out.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    /// The merged model has no config.
+    #[error(transparent)]
+    Architecture(#[from] ArchitectureError),
+    /// The merged model's config has something this program does not compute.
+    #[error("the merged model")]
+    Config(#[from] ConfigError),
+    /// The merged tensors make no network.
+    #[error("cannot build the merged model")]
+    Merged(#[source] LoadError),
+    /// The GGUF file cannot be used.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// The GGUF file's tensors make no network.
+    #[error("cannot build {}", file.display())]
+    LoadGguf {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: LoadError,
+    },
+    /// The GGUF file has none.
+    #[error("{}: the file has no tokenizer; put the model's tokenizer.json into the same folder", file.display())]
+    NoTokenizer {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+impl From<ResidentError> for SourceError {
+    fn from(error: ResidentError) -> Self {
+        match error {
+            ResidentError::Merge(error) => SourceError::Merge(error),
+            ResidentError::Load(error) => SourceError::Merged(error),
+            ResidentError::Write(error) => SourceError::Merged(error.into()),
+        }
+    }
+}
+
+impl Source {
+    /// Opens, checks and loads the model on the pool's threads.
+    ///
+    /// # Errors
+    /// See [`SourceError`]; weights that are not finite; less memory than the weights take.
+    pub fn load(
+        &self,
+        hub: &Hub,
+        resources: &Resources,
+        pool: &Pool,
+    ) -> Result<ReadyModel, SourceError> {
+        match self {
+            Source::Checkpoint(model) => load_checkpoint(model, hub, resources.precision, pool),
+            Source::Recipe(recipe) => merge(recipe, hub, resources.precision, pool),
+            Source::Gguf(file) => load_gguf(&Gguf::open(file)?, resources.precision, pool),
+        }
+    }
+}
+
+fn load_checkpoint(
+    model: &ModelRef,
+    hub: &Hub,
+    precision: Precision,
+    pool: &Pool,
+) -> Result<ReadyModel, SourceError> {
+    let checkpoint = open_checkpoint(model, hub)?;
+    let tokenizer = open_tokenizer(checkpoint.dir())?;
+    let network = pool.install(|| {
+        checkpoint.require_finite().map_err(OpenError::from)?;
+        load_network(&checkpoint, precision)
+            .map_err(|source| SourceError::Load { folder: checkpoint.dir().to_owned(), source })
+    })?;
+    Ok(ReadyModel { network, tokenizer })
+}
+
+fn merge(
+    recipe: &Recipe,
+    hub: &Hub,
+    precision: Precision,
+    pool: &Pool,
+) -> Result<ReadyModel, SourceError> {
+    let open = |model: &&ModelRef| -> Result<(ModelRef, Checkpoint), OpenError> {
+        let checkpoint = open_checkpoint(model, hub)?;
+        pool.install(|| checkpoint.require_finite())?;
+        Ok(((*model).clone(), checkpoint))
+    };
+    let models = recipe.models().iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let models: Vec<(ModelRef, &Checkpoint)> =
+        models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
+    let plan = pool.install(|| MergePlan::new(recipe, &models))?;
+    let has = |name: &str| plan.tensors().iter().any(|tensor| tensor.name == name);
+    let spec = NetworkSpec::from_json(&plan.config()?, &has)?;
+    let (resident, _seconds) = Residents::new(precision).merge(&plan, &spec, pool)?;
+    let tokenizer = match plan.vocabulary() {
+        Some(vocabulary) => vocabulary.tokenizer().clone(),
+        None => open_tokenizer(plan.reference().dir())?,
+    };
+    Ok(ReadyModel { network: resident.network, tokenizer })
+}
+
+fn load_gguf(file: &Gguf, precision: Precision, pool: &Pool) -> Result<ReadyModel, SourceError> {
+    let unusable = |source| SourceError::LoadGguf { file: file.path().to_owned(), source };
+    let network = Network::new(&file.spec()?, precision).map_err(|error| unusable(error.into()))?;
+    require_tensors(&network, |name| file.shape(name)).map_err(unusable)?;
+    let tensors: Vec<(&str, &[usize])> = network.tensors().collect();
+    let write = |(name, shape): &(&str, &[usize])| -> Result<(), SourceError> {
+        let mut values = vec![0.0; shape.iter().product()];
+        file.read(name, &mut values)?;
+        network.write(name, &values).map(drop).map_err(|error| unusable(error.into()))
+    };
+    // One by one: every thread holds one dequantized tensor at most.
+    let written: Vec<_> =
+        pool.install(|| tensors.par_iter().with_max_len(1).map(write).collect());
+    written.into_iter().collect::<Result<(), _>>()?;
+    let no_tokenizer = || SourceError::NoTokenizer { file: file.path().to_owned() };
+    Ok(ReadyModel { network, tokenizer: file.tokenizer()?.ok_or_else(no_tokenizer)? })
+}
