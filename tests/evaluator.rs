@@ -31,13 +31,8 @@ fn open_with(
         models.iter().map(|folder| folder.to_str().unwrap().parse().unwrap()).collect();
     let tasks = ["arithmetic", "logic"]
         .map(|task| Task::load(&repository().join("datasets").join(task)).unwrap());
-    let hub = Hub {
-        cache: PathBuf::new(),
-        endpoint: None,
-        token: None,
-        offline: true,
-        progress: false,
-    };
+    let hub =
+        Hub { cache: PathBuf::new(), endpoint: None, token: None, offline: true, progress: false };
     let resources = Resources { memory, precision: Precision::F32 };
     let pool = Arc::new(Pool::new(threads).unwrap());
     CandleEvaluator::open(&models, &hub, &tasks, [Some(60); 3], &[], resources, pool)
@@ -73,12 +68,13 @@ fn bits(evaluation: &Evaluation) -> Vec<(u32, u32)> {
 
 #[test]
 fn the_number_of_threads_and_of_candidates_at_once_changes_no_bit() {
-    let recipes = [[0.1, 0.2, 0.3, 0.4, 0.5], [0.4, 0.3, 0.2, 0.1, 0.5], [0.5; 5], [0.0; 5]].map(recipe);
+    let recipes =
+        [[0.1, 0.2, 0.3, 0.4, 0.5], [0.4, 0.3, 0.2, 0.1, 0.5], [0.5; 5], [0.0; 5]].map(recipe);
     let one = open(1);
     let alone: Vec<_> = recipes.iter().map(|it| bits(&evaluate(&one, it, Split::Search))).collect();
     let three = open(3);
-    let together = Workers::new(3)
-        .map(&recipes, |_, recipe| bits(&evaluate(&three, recipe, Split::Search)));
+    let together =
+        Workers::new(3).map(&recipes, |_, recipe| bits(&evaluate(&three, recipe, Split::Search)));
     assert_eq!(alone, together);
     assert!(alone[0] != alone[1]);
 }
@@ -163,8 +159,7 @@ fn an_expert_whose_weights_mean_something_else_is_refused_by_the_field() {
         fs::copy(entry.path(), expert.join(entry.file_name())).unwrap();
     }
     let config = expert.join("config.json");
-    let mut json: serde_json::Value =
-        serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
     let refused = |json: &serde_json::Value| {
         fs::write(&config, json.to_string()).unwrap();
         let opened = open_with(&[model("base"), expert.clone()], 1, None);
@@ -183,7 +178,10 @@ fn an_expert_whose_weights_mean_something_else_is_refused_by_the_field() {
 fn a_merge_with_other_layers_is_scored_as_what_it_is() {
     let base = model("base");
     let slice = |from: usize, to: usize| {
-        format!("  - sources:\n      - model: {}\n        layer_range: [{from}, {to}]\n", base.display())
+        format!(
+            "  - sources:\n      - model: {}\n        layer_range: [{from}, {to}]\n",
+            base.display()
+        )
     };
     let stack = |slices: &str| {
         Recipe::from_yaml(&format!("merge_method: passthrough\nslices:\n{slices}")).unwrap()

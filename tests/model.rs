@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use merge_search::evaluate::{Verification, verify_export};
 use merge_search::model::{
     Batch, Network, NetworkSpec, Pass, Precision, Reading, Scratch, Sequence, reference,
 };
@@ -140,19 +141,29 @@ fn a_prompt_longer_than_the_queries_of_the_last_layer_changes_nothing() {
 
 #[test]
 fn candle_transformers_agrees_from_the_same_folder() {
-    for checkpoint in ["grouped-tied-4x", "mistral-no-window"] {
-        for row in rows(checkpoint) {
-            let (last, context) = row.tokens.split_last().unwrap();
-            let logits = reference::last_logits(&folder(checkpoint), context).unwrap();
-            let normaliser = logits.iter().map(|logit| f64::from(*logit).exp()).sum::<f64>().ln();
-            let got = (f64::from(logits[*last as usize]) - normaliser) as f32;
-            assert_close(&[got], &row.log_probs[row.log_probs.len() - 1..], 1e-4, checkpoint);
-        }
+    let checkpoint = "grouped-tied-4x";
+    for row in rows(checkpoint) {
+        let (last, context) = row.tokens.split_last().unwrap();
+        let logits = reference::last_logits(&folder(checkpoint), context).unwrap();
+        let normaliser = logits.iter().map(|logit| f64::from(*logit).exp()).sum::<f64>().ln();
+        let got = (f64::from(logits[*last as usize]) - normaliser) as f32;
+        assert_close(&[got], &row.log_probs[row.log_probs.len() - 1..], 1e-4, checkpoint);
     }
 }
 
 #[test]
-fn the_reference_refuses_a_head_width_it_cannot_compute() {
-    let error = reference::last_logits(&folder("wide-heads-untied-5x"), &[1, 2]).unwrap_err();
-    assert!(error.to_string().contains("head_dim 12"), "{error}");
+fn the_reference_refuses_what_it_cannot_compute_and_says_why() {
+    for (checkpoint, why) in
+        [("wide-heads-untied-5x", "head_dim"), ("mistral-no-window", "mistral")]
+    {
+        let error = reference::last_logits(&folder(checkpoint), &[1, 2]).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+        let verified = verify_export(&folder(checkpoint)).unwrap();
+        assert!(
+            matches!(&verified, Verification::NotCompared { reason } if reason.contains(why)),
+            "{verified:?}"
+        );
+    }
+    let verified = verify_export(&folder("grouped-tied-4x")).unwrap();
+    assert!(matches!(verified, Verification::Agrees { difference } if difference < 1e-4));
 }

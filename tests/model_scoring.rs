@@ -236,7 +236,7 @@ fn threads_and_memory_change_no_bit() {
     let expected = large.log_likelihoods(&model, &Pool::new(1).unwrap()).unwrap();
     assert_eq!(large.log_likelihoods(&model, &Pool::new(4).unwrap()).unwrap(), expected);
     // Room for some documents, then for hardly one, and then for none.
-    for part in [3, 5, 8] {
+    for part in [2, 3, 4] {
         let memory = Bytes(2 * large.activation_bytes().0 / part);
         let set = prepare_in(task("acc", &docs), &model, memory, 2).unwrap();
         assert!(2 * set.activation_bytes().0 <= memory.0);

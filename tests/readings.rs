@@ -20,7 +20,10 @@ const MASK: u32 = 42;
 fn tokenizer(template: &[&str], mask: &str) -> Tokenizer {
     let letters = ('a'..='z').chain([' ']).enumerate().map(|(i, c)| (c.to_string(), json!(i + 1)));
     let mut vocab: serde_json::Map<String, Value> = letters.collect();
-    vocab.extend([("?", 0), ("<b>", BEGIN), ("<e>", END), (mask, MASK)].map(|(k, v)| (k.to_owned(), json!(v))));
+    vocab.extend(
+        [("?", 0), ("<b>", BEGIN), ("<e>", END), (mask, MASK)]
+            .map(|(k, v)| (k.to_owned(), json!(v))),
+    );
     let split = json!({"type": "Split", "pattern": {"Regex": "."}, "behavior": "Isolated", "invert": false});
     let part = |part: &&str| match *part {
         "$A" => json!({"Sequence": {"id": "A", "type_id": 0}}),
@@ -82,8 +85,11 @@ fn alone(network: &Network, mask: Option<u32>, sequence: &Sequence) -> f32 {
     scored.log_probabilities.iter().map(|&term| f64::from(term)).sum::<f64>() as f32
 }
 
-const DOCS: [(&str, &[&str], usize); 3] =
-    [("the cat", &["sat", "sings", "s"], 0), ("a dog ", &["ran", "barks"], 1), ("the cat", &["x", "y"], 0)];
+const DOCS: [(&str, &[&str], usize); 3] = [
+    ("the cat", &["sat", "sings", "s"], 0),
+    ("a dog ", &["ran", "barks"], 1),
+    ("the cat", &["x", "y"], 0),
+];
 
 /// lm-eval 0.4.13, `_encode_pair` and `_loglikelihood_tokens`, backend `seq2seq`: the context with the tokenizer's special
 /// tokens, the continuation (with the context's trailing blanks) without; labels are shifted right behind the start token.
@@ -110,7 +116,10 @@ fn a_decoder_without_a_first_token_is_refused() {
         Some(_) => {}
         None => {
             let error = scored(&spec, &tokenizer(&["$A", "<e>"], "<mask>"), &DOCS).unwrap_err();
-            assert!(error.contains("decoder_start_token_id") && error.contains("line 1"), "{error}");
+            assert!(
+                error.contains("decoder_start_token_id") && error.contains("line 1"),
+                "{error}"
+            );
         }
     }
 }

@@ -257,7 +257,8 @@ impl CandleEvaluator {
         let bytes = 4 * set.tokens_of_packs() * network.spec().hidden_size;
         let known = self.states.known(&inputs, split, bytes);
         let resume = known.resume.as_ref().map(|states| states.as_slice());
-        let mut run = set.run(network, &self.pool, Saved { resume, keep: known.keep, progress: None })?;
+        let mut run =
+            set.run(network, &self.pool, Saved { resume, keep: known.keep, progress: None })?;
         if let Some(input) = known.keep.and_then(|depth| inputs.get(depth)) {
             self.states.insert(*input, split, std::mem::take(&mut run.kept));
         }
