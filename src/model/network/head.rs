@@ -15,10 +15,7 @@ pub(super) enum Head {
         output: Linear,
         softcap: Option<f32>,
     },
-    Classifier {
-        pooler: Linear,
-        output: Linear,
-    },
+    Classifier { pooler: Linear, output: Linear },
 }
 
 /// Logits computed at once.
@@ -50,9 +47,7 @@ impl Head {
     /// Width of the logits.
     pub fn outputs(&self) -> usize {
         match self {
-            Head::LanguageModel { output, .. } | Head::Classifier { output, .. } => {
-                output.outputs()
-            }
+            Head::LanguageModel { output, .. } | Head::Classifier { output, .. } => output.outputs(),
         }
     }
 
@@ -71,9 +66,7 @@ impl Head {
             Ok::<_, candle_core::Error>(features)
         };
         match self {
-            Head::LanguageModel { transform: None, scale, .. } if *scale == 1.0 => {
-                Ok(hidden.clone())
-            }
+            Head::LanguageModel { transform: None, scale, .. } if *scale == 1.0 => Ok(hidden.clone()),
             Head::LanguageModel { transform: None, scale, .. } => hidden * f64::from(*scale),
             Head::LanguageModel { transform: Some((dense, activation, norm)), .. } => {
                 let features = through(dense, *activation)?;
