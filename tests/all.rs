@@ -7,6 +7,7 @@ mod command;
 mod conformance;
 mod evolve_example;
 mod fuzz;
+mod gguf;
 mod hub;
 mod layering;
 mod mask_laws;
