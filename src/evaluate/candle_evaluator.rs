@@ -226,8 +226,7 @@ impl CandleEvaluator {
 
     fn measure(&self, candidate: &Candidate, split: Split) -> Result<Evaluation, Fault> {
         let set = self.set(split);
-        let (resident, merged) =
-            self.residents.merge(candidate.plan, &candidate.spec, &self.pool)?;
+        let (resident, merged) = self.residents.merge(candidate.plan, &candidate.spec, &self.pool)?;
         let result = self.score(&resident, candidate.fingerprints, split);
         self.residents.give_back(resident);
         let (run, relative_time) = result?;
@@ -257,8 +256,7 @@ impl CandleEvaluator {
         let bytes = 4 * set.tokens_of_packs() * network.spec().hidden_size;
         let known = self.states.known(&inputs, split, bytes);
         let resume = known.resume.as_ref().map(|states| states.as_slice());
-        let mut run =
-            set.run(network, &self.pool, Saved { resume, keep: known.keep, progress: None })?;
+        let mut run = set.run(network, &self.pool, Saved { resume, keep: known.keep, progress: None })?;
         if let Some(input) = known.keep.and_then(|depth| inputs.get(depth)) {
             self.states.insert(*input, split, std::mem::take(&mut run.kept));
         }
@@ -277,10 +275,8 @@ impl CandleEvaluator {
     ) -> Result<f64, ScoreError> {
         let compare = |scratch: &mut Scratch| {
             let base = self.base_prefixes(split, scratch)?;
-            let mut ours =
-                |pack: &Pack, scratch: &mut Scratch| pack.seconds(network, prefixes, scratch);
-            let mut theirs =
-                |pack: &Pack, scratch: &mut Scratch| pack.seconds(&self.base, base, scratch);
+            let mut ours = |pack: &Pack, scratch: &mut Scratch| pack.seconds(network, prefixes, scratch);
+            let mut theirs = |pack: &Pack, scratch: &mut Scratch| pack.seconds(&self.base, base, scratch);
             in_turns(self.set(split), &mut ours, &mut theirs, scratch)
         };
         Ok(self.pool.install(|| self.pool.with_scratch(compare))?)
