@@ -5,6 +5,7 @@ mod analysis;
 mod architectures;
 mod command;
 mod conformance;
+mod eval;
 mod evolve_example;
 mod fuzz;
 mod gguf;
