@@ -66,9 +66,7 @@ impl Budget {
     pub fn room(&self) -> Result<Room, OpenError> {
         let needed = self.fixed + self.candidate;
         match self.all.checked_sub(needed) {
-            Some(memory) if memory > 0 => {
-                Ok(Room { memory: Bytes(memory), threads: self.threads })
-            }
+            Some(memory) if memory > 0 => Ok(Room { memory: Bytes(memory), threads: self.threads }),
             _ => Err(OpenError::Memory {
                 workers: self.threads,
                 needed: Bytes(needed),

@@ -226,7 +226,8 @@ impl CandleEvaluator {
 
     fn measure(&self, candidate: &Candidate, split: Split) -> Result<Evaluation, Fault> {
         let set = self.set(split);
-        let (resident, merged) = self.residents.merge(candidate.plan, &candidate.spec, &self.pool)?;
+        let (resident, merged) =
+            self.residents.merge(candidate.plan, &candidate.spec, &self.pool)?;
         let result = self.score(&resident, candidate.fingerprints, split);
         self.residents.give_back(resident);
         let (run, relative_time) = result?;
@@ -275,8 +276,10 @@ impl CandleEvaluator {
     ) -> Result<f64, ScoreError> {
         let compare = |scratch: &mut Scratch| {
             let base = self.base_prefixes(split, scratch)?;
-            let mut ours = |pack: &Pack, scratch: &mut Scratch| pack.seconds(network, prefixes, scratch);
-            let mut theirs = |pack: &Pack, scratch: &mut Scratch| pack.seconds(&self.base, base, scratch);
+            let mut ours =
+                |pack: &Pack, scratch: &mut Scratch| pack.seconds(network, prefixes, scratch);
+            let mut theirs =
+                |pack: &Pack, scratch: &mut Scratch| pack.seconds(&self.base, base, scratch);
             in_turns(self.set(split), &mut ours, &mut theirs, scratch)
         };
         Ok(self.pool.install(|| self.pool.with_scratch(compare))?)

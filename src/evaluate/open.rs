@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
-use super::load::{LoadError, network_spec};
 use super::SetError;
+use super::load::{LoadError, network_spec};
 use crate::checkpoint::{Adapter, AdapterError, Checkpoint, CheckpointError, Hub, HubError};
 use crate::model::spec::NetworkSpec;
 use crate::recipe::ModelRef;
@@ -125,7 +125,10 @@ pub(super) fn open_checkpoints(
 }
 
 /// The settings that change what the same weights compute.
-pub(super) fn require_same_config(base: &NetworkSpec, expert: &Checkpoint) -> Result<(), OpenError> {
+pub(super) fn require_same_config(
+    base: &NetworkSpec,
+    expert: &Checkpoint,
+) -> Result<(), OpenError> {
     let own = network_spec(expert)?;
     let mut fields: Vec<&String> = base.settings.keys().chain(own.settings.keys()).collect();
     fields.retain(|field| !NOT_COMPUTED.contains(&field.as_str()));

@@ -112,9 +112,8 @@ impl Resident {
             let (result, seconds) = timed(|| write(plan, tensor, prepared, pool, network));
             result.map(|()| seconds)
         };
-        let merged: Vec<_> = pool.install(|| {
-            changed.par_iter().with_max_len(1).map(merge).collect()
-        });
+        let merged: Vec<_> =
+            pool.install(|| changed.par_iter().with_max_len(1).map(merge).collect());
         let mut seconds = 0.0;
         for (tensor, merged) in changed.into_iter().zip(merged) {
             seconds += merged?;

@@ -401,7 +401,8 @@ impl Pack {
                 let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
                 let labels = network.classify(&texts, scratch)?;
                 let chosen = self.answers.iter().zip(labels);
-                let answers = chosen.flat_map(|(slots, labels)| labels.into_iter().take(slots.len()));
+                let answers =
+                    chosen.flat_map(|(slots, labels)| labels.into_iter().take(slots.len()));
                 Ok((answers.collect(), None))
             }
         }

@@ -4,8 +4,8 @@
 use tokenizers::{Encoding, Tokenizer};
 
 use super::tokenize_error::{DocPlace, TokenizeError};
-use crate::model::spec::{HeadSpec, NetworkSpec, Reading};
 use crate::model::Sequence;
+use crate::model::spec::{HeadSpec, NetworkSpec, Reading};
 use crate::task::{Doc, Task};
 use crate::units::Split;
 

@@ -74,7 +74,9 @@ pub enum TokenizeError {
     #[error("the tokenizer has neither `[MASK]` nor `<mask>`, by which a masked model is scored")]
     NoMask,
     /// More answers than the classifier can give.
-    #[error("{place}: {choices} choices, but the classifier has {labels} labels; choice i is scored by label i")]
+    #[error(
+        "{place}: {choices} choices, but the classifier has {labels} labels; choice i is scored by label i"
+    )]
     Labels {
         /// Which document.
         place: DocPlace,

@@ -76,7 +76,8 @@ mod tests {
             candidates.during(|| {
                 pool.install(|| {
                     (0..16).into_par_iter().for_each(|_| {
-                        computing.during(|| std::thread::sleep(std::time::Duration::from_micros(200)))
+                        computing
+                            .during(|| std::thread::sleep(std::time::Duration::from_micros(200)))
                     })
                 })
             })

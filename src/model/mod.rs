@@ -15,7 +15,7 @@ pub mod spec;
 
 pub use batch::{Batch, Prediction, Segments, Sequence, common_prefix};
 pub use config::ConfigError;
-pub use layers::Precision;
+pub use layers::{Matrix, Precision, product};
 pub use network::{
     Depth, Generation, Network, Pass, Prefix, Prompt, Scored, Scratch, States,
 };

@@ -71,6 +71,14 @@ impl<'a> Fields<'a> {
         Ok(self.remember(field, count))
     }
 
+    /// A number of things that may be none.
+    pub fn natural_or(&self, field: &str, default: usize) -> Result<usize, ConfigError> {
+        match self.get(field) {
+            Some(value) if value.as_u64() == Some(0) => Ok(self.remember(field, 0)),
+            _ => self.count_or(field, default),
+        }
+    }
+
     /// Which of a field's names the file uses; the first if none.
     ///
     /// # Errors

@@ -381,7 +381,7 @@ fn windows(
             slides
         }
         None if qwen => {
-            let first = fields.count_or("max_window_layers", 28)?;
+            let first = fields.natural_or("max_window_layers", 28)?;
             (0..layers).map(|layer| layer >= first).collect()
         }
         None if member == Member::Gemma2 => (0..layers).map(|layer| layer % 2 == 0).collect(),

@@ -29,8 +29,7 @@ use super::spec::{MatrixSpec, NetworkSpec, SpecialTokens};
 /// Whether the checkpoint has a tensor of that name.
 type Has<'a> = &'a dyn Fn(&str) -> bool;
 
-const FAMILIES: &str =
-    "llama, mistral, mixtral, qwen2, qwen3, gemma, gemma2, gpt2, bloom, t5, mt5, bart, bert, albert";
+const FAMILIES: &str = "llama, mistral, mixtral, qwen2, qwen3, gemma, gemma2, gpt2, bloom, t5, mt5, bart, bert, albert";
 
 impl NetworkSpec {
     /// Reads a parsed `config.json`; `has` tells which tensors the checkpoint has, since some settings are only there.
@@ -133,6 +132,7 @@ fn refuse_foreign(fields: &Fields) -> Result<(), ConfigError> {
         ("qk_norm", json!(false)),
         ("use_qk_norm", json!(false)),
         ("no_rope_layers", absent()),
+        ("rope_interleaved", json!(false)),
     ];
     neutral.into_iter().try_for_each(|(field, value)| fields.only(field, &[value]))
 }

@@ -78,7 +78,7 @@ pub(super) fn read(fields: &Fields, member: Member, has: Has) -> Result<NetworkS
 }
 
 /// The width to the power -½ unless the file says otherwise; `scale_decoder_outputs` is what transformers 5 writes where 4
-/// wrote `tie_word_embeddings`.
+/// wrote `tie_word_embeddings`. transformers 5 scales no mT5.
 fn head_scale(fields: &Fields, member: Member, width: usize) -> Result<f32, ConfigError> {
     if member == Member::Mt5 {
         return Ok(1.0);

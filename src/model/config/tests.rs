@@ -175,6 +175,7 @@ fn what_is_not_computed_is_refused_by_name() {
         ("per_layer_config", json!({"0": {}})),
         ("embedding_multiplier", json!(12)),
         ("alibi", json!(true)),
+        ("rope_interleaved", json!(true)),
     ];
     let special = [
         ("llama", "rope_scaling", json!({"rope_type": "longrope", "factor": 2})),
@@ -187,6 +188,8 @@ fn what_is_not_computed_is_refused_by_name() {
         ("llama", "num_key_value_heads", json!(5)),
         ("llama", "head_dim", json!(5)),
         ("llama", "num_hidden_layers", json!(1u64 << 40)),
+        ("llama", "hidden_size", json!(1u64 << 40)),
+        ("bert", "vocab_size", json!(1u64 << 40)),
         ("llama", "num_hidden_layers", json!(1 << 20)),
         ("mistral", "attention_bias", json!(true)),
         ("mistral", "num_key_value_heads", json!(null)),

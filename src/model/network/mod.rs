@@ -107,6 +107,9 @@ impl Network {
     /// candle's; none is expected as long as all tokens are below `vocab_size` and no text is longer than
     /// [`NetworkSpec::longest`].
     pub fn score(&self, batch: &Batch, pass: &Pass, scratch: &mut Scratch) -> Result<Scored> {
+        if batch.predictions.is_empty() {
+            return Ok(Scored { log_probabilities: Vec::new(), kept: None });
+        }
         let (hidden, kept) = self.hidden(batch, pass, scratch)?;
         let layer = pass.keep.unwrap_or_default();
         let kept = kept.map(|x| States { layer, x });
