@@ -78,6 +78,45 @@ fn k_quants_are_what_gguf_reads_in_them() {
     }
 }
 
+#[derive(Deserialize)]
+struct Encoded {
+    text: String,
+    ids: Vec<u32>,
+}
+
+/// `tests/reference/gguf/make_tokenizers.py` made files and ids.
+#[test]
+fn tokenizers_out_of_metadata_give_transformers_ids() {
+    let expected: BTreeMap<String, Vec<Encoded>> =
+        serde_json::from_slice(&fs::read(file("token_ids.json")).unwrap()).unwrap();
+    assert_eq!(expected.len(), 4);
+    for (pre, texts) in expected {
+        let tokenizer = open(&format!("tokenizer-{pre}.gguf")).tokenizer().unwrap().unwrap();
+        for Encoded { text, ids } in texts {
+            let ours = tokenizer.encode(text.as_str(), true).unwrap();
+            assert_eq!(ours.get_ids(), ids, "{pre}: {text:?}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_tokenizer_asks_for_its_file_and_takes_it() {
+    let (folder, path) =
+        changed("tokenizer-smollm.gguf", |bytes| replace(bytes, "smollm", "chatty"));
+    let gguf = Gguf::open(&path).unwrap();
+    let said = gguf.tokenizer().unwrap_err().to_string();
+    for word in ["chatty", "tokenizer.ggml.pre", "qwen2", "tokenizer.json"] {
+        assert!(said.contains(word), "{said}");
+    }
+    let quickstart = "search-spaces/quickstart/base/tokenizer.json";
+    let beside = folder.path().join("tokenizer.json");
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(quickstart), beside).unwrap();
+    assert!(gguf.tokenizer().unwrap().is_some());
+    fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
+    let said = gguf.tokenizer().unwrap_err().to_string();
+    assert!(said.contains("tokenizer.json"), "{said}");
+}
+
 /// A copy with an entry or a byte changed.
 fn changed(name: &str, change: impl FnOnce(&mut Vec<u8>)) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
