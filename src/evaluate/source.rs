@@ -163,8 +163,7 @@ fn load_gguf(file: &Gguf, precision: Precision, pool: &Pool) -> Result<ReadyMode
         network.write(name, &values).map(drop).map_err(|error| unusable(error.into()))
     };
     // One by one: every thread holds one dequantized tensor at most.
-    let written: Vec<_> =
-        pool.install(|| tensors.par_iter().with_max_len(1).map(write).collect());
+    let written: Vec<_> = pool.install(|| tensors.par_iter().with_max_len(1).map(write).collect());
     written.into_iter().collect::<Result<(), _>>()?;
     let no_tokenizer = || SourceError::NoTokenizer { file: file.path().to_owned() };
     Ok(ReadyModel { network, tokenizer: file.tokenizer()?.ok_or_else(no_tokenizer)? })
