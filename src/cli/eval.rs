@@ -88,9 +88,10 @@ fn require_writable(file: &Path) -> Result<(), Failure> {
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     match folder {
-        Some(folder) if !folder.is_dir() => {
-            Err(Failure::input(format!("--per-doc {shown}: there is no folder {}", folder.display())))
-        }
+        Some(folder) if !folder.is_dir() => Err(Failure::input(format!(
+            "--per-doc {shown}: there is no folder {}",
+            folder.display()
+        ))),
         _ => Ok(()),
     }
 }
@@ -140,8 +141,7 @@ impl<'a> Report<'a> {
         let likelihoods = set.log_likelihoods_watched(&model.network, &pool, &progress);
         bar.finish_and_clear();
         let likelihoods = likelihoods.map_err(|error| Failure::from_error(&error))?;
-        let scores =
-            documents.decide(&likelihoods).map_err(|error| Failure::from_error(&error))?;
+        let scores = documents.decide(&likelihoods).map_err(|error| Failure::from_error(&error))?;
         let seconds = start.elapsed().as_secs_f64();
         if let Some(file) = &args.per_doc {
             write_choices(file, &rows(documents, &model, &likelihoods, &scores)?)?;
@@ -159,7 +159,10 @@ impl<'a> Report<'a> {
         let width = width.max("geometric mean".len());
         let split: Split = args.split.into();
         let mut text = format!("{} on {split}, ×100 with 95 % interval\n", args.model);
-        text.push_str(&format!("{:<width$} {:>6} {:<8} {:>20}\n", "", "docs", "metric", "accuracy"));
+        text.push_str(&format!(
+            "{:<width$} {:>6} {:<8} {:>20}\n",
+            "", "docs", "metric", "accuracy"
+        ));
         for (task, score) in self.tasks.iter().zip(&self.scores) {
             let (docs, metric) = (score.items.len(), task.metric.as_str());
             let accuracy = cell(interval_of(std::slice::from_ref(score)));

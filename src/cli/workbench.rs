@@ -86,6 +86,14 @@ impl WorkerArgs {
         })
     }
 
+    /// The word for the type that weights are multiplied in.
+    pub fn precision(&self) -> &'static str {
+        match self.precision {
+            None | Some(NumberType::F32) => "f32",
+            Some(NumberType::Bf16) => "bf16",
+        }
+    }
+
     pub fn resources(&self) -> Resources {
         let precision = match self.precision {
             None | Some(NumberType::F32) => Precision::F32,
@@ -134,7 +142,7 @@ impl Workbench {
 }
 
 /// What to do about an evaluator that could not be opened.
-fn with_remedy(error: OpenError) -> Failure {
+pub fn with_remedy(error: OpenError) -> Failure {
     let remedy = match &error {
         OpenError::Memory { .. } | OpenError::Set(SetError::Memory { .. }) => {
             Some("give more --memory, use fewer --workers, or a machine with more memory")

@@ -25,6 +25,9 @@ use crate::units::{Seconds, Split};
 /// Memory for outcomes of earlier candidates.
 const REMEMBERED: usize = 64_000_000;
 
+/// Where the outcome of a candidate is, or will be; locked while it is being scored.
+type Place = Arc<Mutex<Option<Outcome>>>;
+
 /// Holds the checkpoints of one search, its documents as tokens, and the base model as the clock's reference.
 pub struct CandleEvaluator {
     pool: Arc<Pool>,
@@ -34,7 +37,7 @@ pub struct CandleEvaluator {
     /// The base model's states of what documents begin with, by split.
     base_prefixes: [OnceLock<Vec<Arc<Prefix>>>; 3],
     residents: Residents,
-    remembered: Mutex<Lru<(Fingerprint, Split), Arc<Mutex<Option<Outcome>>>>>,
+    remembered: Mutex<Lru<(Fingerprint, Split), Place>>,
     states: StatesMemory,
     candidates_at_once: usize,
 }
@@ -213,7 +216,7 @@ impl CandleEvaluator {
     }
 
     /// Where the outcome of a candidate is, or will be.
-    fn place(&self, key: (Fingerprint, Split)) -> Arc<Mutex<Option<Outcome>>> {
+    fn place(&self, key: (Fingerprint, Split)) -> Place {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = remembered.get(&key) {
             return place;

@@ -24,7 +24,7 @@ pub enum VerifyError {
     Load(#[from] LoadError),
     /// candle-transformers cannot run it.
     #[error(transparent)]
-    Reference(#[from] ReferenceError),
+    Reference(#[from] Box<ReferenceError>),
     /// Our own network cannot run it.
     #[error("cannot run {}", folder.display())]
     Run {
@@ -70,7 +70,7 @@ pub fn verify_export(folder: &Path) -> Result<Verification, VerifyError> {
         Err(error @ ReferenceError::Family { .. }) => {
             return Ok(Verification::NotCompared { reason: error.to_string() });
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(Box::new(error).into()),
     };
     let ours = last_log_probabilities(&network, &probe)
         .map_err(|source| VerifyError::Run { folder: folder.to_owned(), source })?;

@@ -100,7 +100,9 @@ pub enum GgufFault {
         supported: String,
     },
     /// A way of storing numbers that is not read.
-    #[error("tensor {tensor} has the ggml type {kind}; supported: F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K")]
+    #[error(
+        "tensor {tensor} has the ggml type {kind}; supported: F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K"
+    )]
     TensorKind {
         /// Name in the file.
         tensor: String,
@@ -108,7 +110,9 @@ pub enum GgufFault {
         kind: u32,
     },
     /// A shape whose elements cannot be counted or do not fill whole blocks.
-    #[error("tensor {tensor} has shape {shape:?}; expected 1 to 4 axes, rows of whole blocks of {block} elements")]
+    #[error(
+        "tensor {tensor} has shape {shape:?}; expected 1 to 4 axes, rows of whole blocks of {block} elements"
+    )]
     TensorShape {
         /// Name in the file.
         tensor: String,

@@ -94,7 +94,8 @@ impl Declared {
         let kind = element_kind(self.kind)
             .ok_or_else(|| GgufFault::TensorKind { tensor: tensor(), kind: self.kind })?;
         let block = kind.block_size();
-        let wrong = || GgufFault::TensorShape { tensor: tensor(), shape: self.shape.clone(), block };
+        let wrong =
+            || GgufFault::TensorShape { tensor: tensor(), shape: self.shape.clone(), block };
         let elements = (self.shape.iter())
             .try_fold(1u64, |product, axis| product.checked_mul(*axis))
             .filter(|elements| *elements > 0)

@@ -112,8 +112,7 @@ pub(super) fn is_known(settings: &Settings, tensor: &str) -> bool {
     if [EMBEDDING, NORM, HEAD].iter().any(|(_, stored)| *stored == tensor) {
         return true;
     }
-    let Some((layer, rest)) =
-        tensor.strip_prefix("blk.").and_then(|rest| rest.split_once('.'))
+    let Some((layer, rest)) = tensor.strip_prefix("blk.").and_then(|rest| rest.split_once('.'))
     else {
         return false;
     };

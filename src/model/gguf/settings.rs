@@ -266,8 +266,7 @@ impl<'a> Entries<'a> {
     }
 
     fn number(&self, name: &str) -> Result<f64, GgufFault> {
-        let missing =
-            || GgufFault::Missing { key: self.key(name), expected: "a positive number" };
+        let missing = || GgufFault::Missing { key: self.key(name), expected: "a positive number" };
         self.optional_number(name)?.ok_or_else(missing)
     }
 

@@ -103,8 +103,9 @@ pub(super) fn tokenizer(header: &Header) -> Result<Option<Tokenizer>, GgufFault>
 }
 
 fn unknown(name: &str, value: &str, valid: &str) -> GgufFault {
-    let reason =
-        format!("the tokenizer cannot be built from `tokenizer.ggml.{name}` = {value}; valid: {valid}");
+    let reason = format!(
+        "the tokenizer cannot be built from `tokenizer.ggml.{name}` = {value}; valid: {valid}"
+    );
     GgufFault::NoTokenizer { reason }
 }
 
