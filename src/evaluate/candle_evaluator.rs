@@ -10,7 +10,7 @@ use super::lru::Lru;
 use super::open::{OpenError, check_names, open_checkpoints, open_tokenizer, require_same_config};
 use super::pack::Pack;
 use super::resident::{Resident, ResidentError, Residents};
-use super::scoring::{Run, Saved};
+use super::run::{Run, Saved};
 use super::states::{Reuse, StatesMemory};
 use super::{EvaluateError, Evaluator, Pool, Resources, ScoreError, ScoringSet, memory};
 use crate::checkpoint::{Architecture, ArchitectureError, Checkpoint, CheckpointError, Hub};

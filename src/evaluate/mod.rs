@@ -19,6 +19,7 @@ mod pack;
 mod pool;
 mod questions;
 mod resident;
+mod run;
 mod scoring;
 mod source;
 mod states;

@@ -1,17 +1,16 @@
 //! Log-likelihoods of the choices: documents to packs, packs to threads.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use rayon::ScopeFifo;
 use tokenizers::Tokenizer;
 
-use super::pack::{Item, Pack, Packing, Packs, Reads};
-use super::pool::timed;
+use super::pack::{Item, Pack, Packing, Packs};
 use super::questions::Questions;
+use super::run::{Course, Run, Saved, prefix_of};
 use super::tokenize::{Encoder, mask_token};
 use super::{DocPlace, Pool, TokenizeError};
 use crate::model::spec::Reading;
-use crate::model::{Network, Pass, Prefix, Scratch, States};
+use crate::model::{Network, Prefix, Scratch};
 use crate::outcome::TaskScore;
 use crate::task::Task;
 use crate::units::{Bytes, Split};
@@ -69,76 +68,6 @@ pub struct ScoringSet {
     tasks: Vec<Questions>,
     packs: Packs,
     answers: usize,
-}
-
-/// What a run over all packs gives.
-pub(super) struct Run {
-    /// Log-likelihood in nats of every choice.
-    answers: Vec<f32>,
-    /// States of the shared beginnings.
-    pub prefixes: Vec<Arc<Prefix>>,
-    /// The states that were to be kept, pack by pack.
-    pub kept: Vec<States>,
-    /// Time on one core.
-    pub seconds: f64,
-}
-
-/// Which work is saved and which is kept for later.
-#[derive(Default, Clone, Copy)]
-pub(super) struct Saved<'a> {
-    /// Told how many choices have just been scored; called from several threads.
-    pub progress: Option<&'a (dyn Fn(usize) + Sync)>,
-    /// Pack by pack.
-    pub resume: Option<&'a [States]>,
-    /// The layer whose input is kept.
-    pub keep: Option<usize>,
-}
-
-/// One pack's results.
-struct PackRun {
-    /// As many as the pack has answers.
-    answers: Vec<f32>,
-    kept: Option<States>,
-    seconds: f64,
-}
-
-type Slot<T> = OnceLock<candle_core::Result<T>>;
-
-/// A run over all packs.
-struct Course<'a> {
-    packs: &'a Packs,
-    network: &'a Network,
-    pool: &'a Pool,
-    saved: Saved<'a>,
-    prefixes: Vec<Slot<(Arc<Prefix>, f64)>>,
-    runs: Vec<Slot<PackRun>>,
-}
-
-impl Course<'_> {
-    /// Computes a shared beginning and lets the packs behind it begin.
-    fn begin<'scope>(&'scope self, header: usize, scope: &ScopeFifo<'scope>) {
-        let tokens = &self.packs.headers[header];
-        let compute = |scratch: &mut Scratch| prefix_of(self.network, tokens, scratch);
-        let (prefix, seconds) = timed(|| self.pool.with_scratch(compute));
-        let shared = prefix.as_ref().ok().cloned();
-        let _set_once = self.prefixes[header].set(prefix.map(|prefix| (prefix, seconds)));
-        let Some(shared) = shared else { return };
-        for index in self.packs.with_header(Some(header)) {
-            let shared = Arc::clone(&shared);
-            scope.spawn_fifo(move |_| self.score(index, Some(&shared)));
-        }
-    }
-
-    fn score(&self, index: usize, prefix: Option<&Prefix>) {
-        let resume = self.saved.resume.and_then(|states| states.get(index));
-        let pass = Pass { prefix, resume, keep: self.saved.keep };
-        let pack = &self.packs.packs[index];
-        let compute = |scratch: &mut Scratch| pack.run(self.network, &pass, scratch);
-        let _set_once = self.runs[index].set(self.pool.with_scratch(compute));
-        if let Some(progress) = self.saved.progress {
-            progress(pack.answers.iter().map(ExactSizeIterator::len).sum());
-        }
-    }
 }
 
 impl ScoringSet {
@@ -274,40 +203,7 @@ impl ScoringSet {
         pool: &Pool,
         saved: Saved,
     ) -> Result<Run, ScoreError> {
-        let prefixes = slots(self.packs.headers.len());
-        let runs = slots(self.packs.packs.len());
-        let course = Course { packs: &self.packs, network, pool, saved, prefixes, runs };
-        pool.install(|| {
-            rayon::scope_fifo(|scope| {
-                let course = &course;
-                for header in 0..self.packs.headers.len() {
-                    scope.spawn_fifo(move |scope| course.begin(header, scope));
-                }
-                for index in self.packs.with_header(None) {
-                    scope.spawn_fifo(move |_| course.score(index, None));
-                }
-            });
-        });
-        self.gather(course.prefixes, course.runs)
-    }
-
-    fn gather(
-        &self,
-        prefixes: Vec<Slot<(Arc<Prefix>, f64)>>,
-        runs: Vec<Slot<PackRun>>,
-    ) -> Result<Run, ScoreError> {
-        let prefixes = filled(prefixes)?;
-        let mut seconds = prefixes.iter().map(|(_, seconds)| seconds).sum();
-        let mut answers = vec![0.0; self.answers];
-        let mut kept = Vec::new();
-        for (pack, run) in self.packs.packs.iter().zip(filled(runs)?) {
-            let places = pack.answers.iter().flat_map(Clone::clone);
-            places.zip(run.answers).for_each(|(place, answer)| answers[place] = answer);
-            kept.extend(run.kept);
-            seconds += run.seconds;
-        }
-        let prefixes = prefixes.into_iter().map(|(prefix, _)| prefix).collect();
-        Ok(Run { answers, prefixes, kept, seconds })
+        Ok(Course::new(&self.packs, network, pool, saved).run(self.answers)?)
     }
 
     /// States of the shared beginnings.
@@ -322,89 +218,5 @@ impl ScoringSet {
     /// A fixed twentieth of the packs, spread over the set and at least one, for timing two models in turns.
     pub(super) fn timing_packs(&self) -> impl Iterator<Item = &Pack> {
         self.packs.packs.iter().step_by(20)
-    }
-}
-
-fn prefix_of(
-    network: &Network,
-    tokens: &[u32],
-    scratch: &mut Scratch,
-) -> candle_core::Result<Arc<Prefix>> {
-    Ok(Arc::new(network.prefix(tokens, &Pass::default(), scratch)?.0))
-}
-
-fn slots<T>(count: usize) -> Vec<Slot<T>> {
-    (0..count).map(|_| OnceLock::new()).collect()
-}
-
-/// The contents, or the first error. A slot is empty only behind an error before it.
-fn filled<T>(slots: Vec<Slot<T>>) -> candle_core::Result<Vec<T>> {
-    let absent = || Err(candle_core::Error::Msg("not computed".to_owned()));
-    slots.into_iter().map(|slot| slot.into_inner().unwrap_or_else(absent)).collect()
-}
-
-impl Packs {
-    fn with_header(&self, header: Option<usize>) -> impl Iterator<Item = usize> {
-        let packs = self.packs.iter().enumerate();
-        packs.filter(move |(_, pack)| pack.header == header).map(|(index, _)| index)
-    }
-}
-
-impl Pack {
-    fn tokens(&self) -> usize {
-        match &self.reads {
-            Reads::Tokens(batch) => batch.len(),
-            Reads::Texts(texts) => texts.iter().map(Vec::len).sum(),
-        }
-    }
-
-    /// Runs on the calling thread.
-    fn run(
-        &self,
-        network: &Network,
-        pass: &Pass,
-        scratch: &mut Scratch,
-    ) -> candle_core::Result<PackRun> {
-        let (result, seconds) = timed(|| self.compute(network, pass, scratch));
-        let (answers, kept) = result?;
-        Ok(PackRun { answers, kept, seconds })
-    }
-
-    /// Time of this pack alone, in seconds.
-    pub fn seconds(
-        &self,
-        network: &Network,
-        prefixes: &[Arc<Prefix>],
-        scratch: &mut Scratch,
-    ) -> candle_core::Result<f64> {
-        let prefix = self.header.and_then(|header| prefixes.get(header)).map(Arc::as_ref);
-        let pass = Pass { prefix, ..Pass::default() };
-        Ok(self.run(network, &pass, scratch)?.seconds)
-    }
-
-    fn compute(
-        &self,
-        network: &Network,
-        pass: &Pass,
-        scratch: &mut Scratch,
-    ) -> candle_core::Result<(Vec<f32>, Option<States>)> {
-        match &self.reads {
-            Reads::Tokens(batch) => {
-                let scored = network.score(batch, pass, scratch)?;
-                let sum = |span: &std::ops::Range<usize>| {
-                    let terms = &scored.log_probabilities[span.clone()];
-                    terms.iter().map(|&term| f64::from(term)).sum::<f64>() as f32
-                };
-                Ok((batch.spans.iter().map(sum).collect(), scored.kept))
-            }
-            Reads::Texts(texts) => {
-                let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-                let labels = network.classify(&texts, scratch)?;
-                let chosen = self.answers.iter().zip(labels);
-                let answers =
-                    chosen.flat_map(|(slots, labels)| labels.into_iter().take(slots.len()));
-                Ok((answers.collect(), None))
-            }
-        }
     }
 }
