@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 use tokenizers::Tokenizer;
 
-use super::load::{LoadError, load_network, require_tensors};
+use super::load::{LoadError, load_network, network_spec, require_tensors};
 use super::open::{OpenError, open_checkpoint, open_tokenizer};
 use super::resident::{ResidentError, Residents};
 use super::{Pool, Resources};
@@ -13,8 +13,9 @@ use crate::checkpoint::{ArchitectureError, Checkpoint, Hub};
 use crate::merge::{MergeError, MergePlan};
 use crate::model::gguf::{Gguf, GgufError};
 use crate::model::spec::NetworkSpec;
-use crate::model::{ConfigError, Network, Precision};
+use crate::model::{ConfigError, Network};
 use crate::recipe::{ModelRef, Recipe};
+use crate::units::Bytes;
 
 /// Where a model comes from.
 #[derive(Debug)]
@@ -104,9 +105,9 @@ impl Source {
         pool: &Pool,
     ) -> Result<ReadyModel, SourceError> {
         match self {
-            Source::Checkpoint(model) => load_checkpoint(model, hub, resources.precision, pool),
-            Source::Recipe(recipe) => merge(recipe, hub, resources.precision, pool),
-            Source::Gguf(file) => load_gguf(&Gguf::open(file)?, resources.precision, pool),
+            Source::Checkpoint(model) => load_checkpoint(model, hub, resources, pool),
+            Source::Recipe(recipe) => merge(recipe, hub, resources, pool),
+            Source::Gguf(file) => load_gguf(&Gguf::open(file)?, resources, pool),
         }
     }
 }
@@ -114,15 +115,17 @@ impl Source {
 fn load_checkpoint(
     model: &ModelRef,
     hub: &Hub,
-    precision: Precision,
+    resources: &Resources,
     pool: &Pool,
 ) -> Result<ReadyModel, SourceError> {
     let checkpoint = open_checkpoint(model, hub)?;
     let tokenizer = open_tokenizer(checkpoint.dir())?;
+    let unusable = |source| SourceError::Load { folder: checkpoint.dir().to_owned(), source };
+    let spec = network_spec(&checkpoint).map_err(unusable)?;
+    drop(network_of_zeros(&spec, resources, pool, unusable)?);
     let network = pool.install(|| {
         checkpoint.require_finite().map_err(OpenError::from)?;
-        load_network(&checkpoint, precision)
-            .map_err(|source| SourceError::Load { folder: checkpoint.dir().to_owned(), source })
+        load_network(&checkpoint, resources.precision).map_err(unusable)
     })?;
     Ok(ReadyModel { network, tokenizer })
 }
@@ -130,7 +133,7 @@ fn load_checkpoint(
 fn merge(
     recipe: &Recipe,
     hub: &Hub,
-    precision: Precision,
+    resources: &Resources,
     pool: &Pool,
 ) -> Result<ReadyModel, SourceError> {
     let open = |model: &&ModelRef| -> Result<(ModelRef, Checkpoint), OpenError> {
@@ -144,7 +147,8 @@ fn merge(
     let plan = pool.install(|| MergePlan::new(recipe, &models))?;
     let has = |name: &str| plan.tensors().iter().any(|tensor| tensor.name == name);
     let spec = NetworkSpec::from_json(&plan.config()?, &has)?;
-    let (resident, _seconds) = Residents::new(precision).merge(&plan, &spec, pool)?;
+    drop(network_of_zeros(&spec, resources, pool, SourceError::Merged)?);
+    let (resident, _seconds) = Residents::new(resources.precision).merge(&plan, &spec, pool)?;
     let tokenizer = match plan.vocabulary() {
         Some(vocabulary) => vocabulary.tokenizer().clone(),
         None => open_tokenizer(plan.reference().dir())?,
@@ -152,9 +156,27 @@ fn merge(
     Ok(ReadyModel { network: resident.network, tokenizer })
 }
 
-fn load_gguf(file: &Gguf, precision: Precision, pool: &Pool) -> Result<ReadyModel, SourceError> {
+/// A network that there is memory for. As long as nothing is written to it, the system gives it none.
+fn network_of_zeros(
+    spec: &NetworkSpec,
+    resources: &Resources,
+    pool: &Pool,
+    unusable: impl Fn(LoadError) -> SourceError,
+) -> Result<Network, SourceError> {
+    let network =
+        Network::new(spec, resources.precision).map_err(|error| unusable(error.into()))?;
+    let (workers, needed) = (pool.threads(), Bytes(network.bytes() as u64));
+    match resources.memory() {
+        available if available < needed => {
+            Err(OpenError::Memory { workers, needed, available }.into())
+        }
+        _ => Ok(network),
+    }
+}
+
+fn load_gguf(file: &Gguf, resources: &Resources, pool: &Pool) -> Result<ReadyModel, SourceError> {
     let unusable = |source| SourceError::LoadGguf { file: file.path().to_owned(), source };
-    let network = Network::new(&file.spec()?, precision).map_err(|error| unusable(error.into()))?;
+    let network = network_of_zeros(&file.spec()?, resources, pool, unusable)?;
     require_tensors(&network, |name| file.shape(name)).map_err(unusable)?;
     let tensors: Vec<(&str, &[usize])> = network.tensors().collect();
     let write = |(name, shape): &(&str, &[usize])| -> Result<(), SourceError> {
