@@ -17,8 +17,8 @@ pub fn tokens_per_block(group: usize) -> usize {
     (ROWS / group).max(1)
 }
 
-/// Most bytes that one call of [`Attention`] allocates, where no token sees more than `longest` keys: the keys and values
-/// of one sequence, rearranged, and one block of queries, scores and sums.
+/// Most bytes that one call of [`Attention`] allocates, where no sequence has more than `longest` tokens (nor a source more
+/// queries): the keys and values of one sequence, rearranged, and one block of queries, scores and sums.
 pub fn temporaries(shape: &HeadShape, longest: usize) -> usize {
     let group = shape.heads / shape.kv_heads.max(1);
     let rows = group * tokens_per_block(group.max(1));

@@ -114,8 +114,7 @@ pub enum Sight<'a> {
 /// `[query rows, heads · head_dim]`. Runs on the calling thread.
 ///
 /// # Errors
-/// Shapes, positions or ranges that do not fit each other; nothing is written then. A `Caches` sight may leave its caches
-/// longer.
+/// Shapes, positions or ranges that do not fit each other; nothing is written then, and no cache changed.
 pub struct Attention<'a> {
     /// Heads and scores.
     pub shape: &'a HeadShape,
