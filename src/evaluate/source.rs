@@ -41,7 +41,7 @@ pub struct ReadyModel {
 pub enum SourceError {
     /// A checkpoint cannot be found or used.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(Box<OpenError>),
     /// Its tensors make no network.
     #[error("cannot build {}", folder.display())]
     Load {
@@ -49,23 +49,23 @@ pub enum SourceError {
         folder: PathBuf,
         /// Why.
         #[source]
-        source: LoadError,
+        source: Box<LoadError>,
     },
     /// The recipe cannot be carried out.
     #[error(transparent)]
-    Merge(#[from] MergeError),
+    Merge(Box<MergeError>),
     /// The merged model has no config.
     #[error(transparent)]
     Architecture(#[from] ArchitectureError),
     /// The merged model's config has something this program does not compute.
     #[error("the merged model")]
-    Config(#[from] ConfigError),
+    Config(Box<ConfigError>),
     /// The merged tensors make no network.
     #[error("cannot build the merged model")]
-    Merged(#[source] LoadError),
+    Merged(#[source] Box<LoadError>),
     /// The GGUF file cannot be used.
     #[error(transparent)]
-    Gguf(#[from] GgufError),
+    Gguf(Box<GgufError>),
     /// The GGUF file's tensors make no network.
     #[error("cannot build {}", file.display())]
     LoadGguf {
@@ -73,7 +73,7 @@ pub enum SourceError {
         file: PathBuf,
         /// Why.
         #[source]
-        source: LoadError,
+        source: Box<LoadError>,
     },
     /// The GGUF file has none.
     #[error("{}: the file has no tokenizer; put the model's tokenizer.json into the same folder", file.display())]
@@ -83,12 +83,40 @@ pub enum SourceError {
     },
 }
 
+impl From<OpenError> for SourceError {
+    fn from(error: OpenError) -> Self {
+        SourceError::Open(Box::new(error))
+    }
+}
+
+impl From<MergeError> for SourceError {
+    fn from(error: MergeError) -> Self {
+        SourceError::Merge(Box::new(error))
+    }
+}
+
+impl From<ConfigError> for SourceError {
+    fn from(error: ConfigError) -> Self {
+        SourceError::Config(Box::new(error))
+    }
+}
+
+impl From<GgufError> for SourceError {
+    fn from(error: GgufError) -> Self {
+        SourceError::Gguf(Box::new(error))
+    }
+}
+
+fn merged(error: LoadError) -> SourceError {
+    SourceError::Merged(Box::new(error))
+}
+
 impl From<ResidentError> for SourceError {
     fn from(error: ResidentError) -> Self {
         match error {
-            ResidentError::Merge(error) => SourceError::Merge(error),
-            ResidentError::Load(error) => SourceError::Merged(error),
-            ResidentError::Write(error) => SourceError::Merged(error.into()),
+            ResidentError::Merge(error) => error.into(),
+            ResidentError::Load(error) => merged(error),
+            ResidentError::Write(error) => merged(error.into()),
         }
     }
 }
@@ -120,7 +148,10 @@ fn load_checkpoint(
 ) -> Result<ReadyModel, SourceError> {
     let checkpoint = open_checkpoint(model, hub)?;
     let tokenizer = open_tokenizer(checkpoint.dir())?;
-    let unusable = |source| SourceError::Load { folder: checkpoint.dir().to_owned(), source };
+    let unusable = |source| SourceError::Load {
+        folder: checkpoint.dir().to_owned(),
+        source: Box::new(source),
+    };
     let spec = network_spec(&checkpoint).map_err(unusable)?;
     drop(network_of_zeros(&spec, resources, pool, unusable)?);
     let network = pool.install(|| {
@@ -147,7 +178,7 @@ fn merge(
     let plan = pool.install(|| MergePlan::new(recipe, &models))?;
     let has = |name: &str| plan.tensors().iter().any(|tensor| tensor.name == name);
     let spec = NetworkSpec::from_json(&plan.config()?, &has)?;
-    drop(network_of_zeros(&spec, resources, pool, SourceError::Merged)?);
+    drop(network_of_zeros(&spec, resources, pool, merged)?);
     let (resident, _seconds) = Residents::new(resources.precision).merge(&plan, &spec, pool)?;
     let tokenizer = match plan.vocabulary() {
         Some(vocabulary) => vocabulary.tokenizer().clone(),
@@ -175,7 +206,8 @@ fn network_of_zeros(
 }
 
 fn load_gguf(file: &Gguf, resources: &Resources, pool: &Pool) -> Result<ReadyModel, SourceError> {
-    let unusable = |source| SourceError::LoadGguf { file: file.path().to_owned(), source };
+    let unusable =
+        |source| SourceError::LoadGguf { file: file.path().to_owned(), source: Box::new(source) };
     let network = network_of_zeros(&file.spec()?, resources, pool, unusable)?;
     require_tensors(&network, |name| file.shape(name)).map_err(unusable)?;
     let tensors: Vec<(&str, &[usize])> = network.tensors().collect();
