@@ -183,7 +183,7 @@ fn bad_input_is_refused_with_its_name() {
     assert_says(&refused(Path::new("no/such.yaml"), &["logic"], &[]), &["no/such.yaml"]);
     assert_says(&refused(Path::new("no/such.gguf"), &["logic"], &[]), &["no/such.gguf"]);
     let small = refused(&base, &["logic"], &["--memory", "1k"]);
-    assert_says(&small, &["--memory", "logic"]);
+    assert_says(&small, &["--memory", "1.0 kB"]);
     let tiny = repository().join("tests/reference/gguf/qwen3.gguf");
     assert_says(&refused(&tiny, &["logic"], &[]), &["qwen3.gguf", "tokenizer.json"]);
 }

@@ -168,7 +168,7 @@ fn lengths_are_checked_before_anything_is_allocated() {
     // The number of tensors: what follows the last one is read as another.
     refusal("qwen3.gguf", |bytes| bytes[8..16].fill(0xff));
     let error = Gguf::open(Path::new("no/such.gguf")).unwrap_err();
-    assert!(matches!(error.fault, GgufFault::Read(_)), "{error}");
+    assert!(matches!(*error.fault, GgufFault::Read(_)), "{error}");
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_file_cut_short_anywhere_is_refused() {
 #[test]
 fn tensors_are_asked_for_by_their_own_length() {
     let error = open("qwen3.gguf").read("model.norm.weight", &mut [0.0; 31]).unwrap_err();
-    assert!(matches!(error.fault, GgufFault::Length { elements: 32, asked: 31, .. }), "{error}");
+    assert!(matches!(*error.fault, GgufFault::Length { elements: 32, asked: 31, .. }), "{error}");
     let error = open("qwen3.gguf").read("model.norm.bias", &mut []).unwrap_err();
     assert!(error.to_string().contains("model.norm.bias"), "{error}");
 }

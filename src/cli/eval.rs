@@ -224,7 +224,7 @@ fn cell(mean: GeometricMean) -> String {
 
 fn unusable(error: SourceError) -> Failure {
     match error {
-        SourceError::Open(error) => error.into(),
+        SourceError::Open(error) => with_remedy(*error),
         error => Failure::from_error(&error),
     }
 }

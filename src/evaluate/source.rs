@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 use tokenizers::Tokenizer;
 
-use super::load::{LoadError, load_network, require_tensors};
+use super::load::{LoadError, load_network, network_spec, require_tensors};
 use super::open::{OpenError, open_checkpoint, open_tokenizer};
 use super::resident::{ResidentError, Residents};
 use super::{Pool, Resources};
@@ -13,8 +13,9 @@ use crate::checkpoint::{ArchitectureError, Checkpoint, Hub};
 use crate::merge::{MergeError, MergePlan};
 use crate::model::gguf::{Gguf, GgufError};
 use crate::model::spec::NetworkSpec;
-use crate::model::{ConfigError, Network, Precision};
+use crate::model::{ConfigError, Network};
 use crate::recipe::{ModelRef, Recipe};
+use crate::units::Bytes;
 
 /// Where a model comes from.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ pub struct ReadyModel {
 pub enum SourceError {
     /// A checkpoint cannot be found or used.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(Box<OpenError>),
     /// Its tensors make no network.
     #[error("cannot build {}", folder.display())]
     Load {
@@ -48,23 +49,23 @@ pub enum SourceError {
         folder: PathBuf,
         /// Why.
         #[source]
-        source: LoadError,
+        source: Box<LoadError>,
     },
     /// The recipe cannot be carried out.
     #[error(transparent)]
-    Merge(#[from] MergeError),
+    Merge(Box<MergeError>),
     /// The merged model has no config.
     #[error(transparent)]
     Architecture(#[from] ArchitectureError),
     /// The merged model's config has something this program does not compute.
     #[error("the merged model")]
-    Config(#[from] ConfigError),
+    Config(Box<ConfigError>),
     /// The merged tensors make no network.
     #[error("cannot build the merged model")]
-    Merged(#[source] LoadError),
+    Merged(#[source] Box<LoadError>),
     /// The GGUF file cannot be used.
     #[error(transparent)]
-    Gguf(#[from] GgufError),
+    Gguf(Box<GgufError>),
     /// The GGUF file's tensors make no network.
     #[error("cannot build {}", file.display())]
     LoadGguf {
@@ -72,7 +73,7 @@ pub enum SourceError {
         file: PathBuf,
         /// Why.
         #[source]
-        source: LoadError,
+        source: Box<LoadError>,
     },
     /// The GGUF file has none.
     #[error("{}: the file has no tokenizer; put the model's tokenizer.json into the same folder", file.display())]
@@ -82,12 +83,40 @@ pub enum SourceError {
     },
 }
 
+impl From<OpenError> for SourceError {
+    fn from(error: OpenError) -> Self {
+        SourceError::Open(Box::new(error))
+    }
+}
+
+impl From<MergeError> for SourceError {
+    fn from(error: MergeError) -> Self {
+        SourceError::Merge(Box::new(error))
+    }
+}
+
+impl From<ConfigError> for SourceError {
+    fn from(error: ConfigError) -> Self {
+        SourceError::Config(Box::new(error))
+    }
+}
+
+impl From<GgufError> for SourceError {
+    fn from(error: GgufError) -> Self {
+        SourceError::Gguf(Box::new(error))
+    }
+}
+
+fn merged(error: LoadError) -> SourceError {
+    SourceError::Merged(Box::new(error))
+}
+
 impl From<ResidentError> for SourceError {
     fn from(error: ResidentError) -> Self {
         match error {
-            ResidentError::Merge(error) => SourceError::Merge(error),
-            ResidentError::Load(error) => SourceError::Merged(error),
-            ResidentError::Write(error) => SourceError::Merged(error.into()),
+            ResidentError::Merge(error) => error.into(),
+            ResidentError::Load(error) => merged(error),
+            ResidentError::Write(error) => merged(error.into()),
         }
     }
 }
@@ -104,9 +133,9 @@ impl Source {
         pool: &Pool,
     ) -> Result<ReadyModel, SourceError> {
         match self {
-            Source::Checkpoint(model) => load_checkpoint(model, hub, resources.precision, pool),
-            Source::Recipe(recipe) => merge(recipe, hub, resources.precision, pool),
-            Source::Gguf(file) => load_gguf(&Gguf::open(file)?, resources.precision, pool),
+            Source::Checkpoint(model) => load_checkpoint(model, hub, resources, pool),
+            Source::Recipe(recipe) => merge(recipe, hub, resources, pool),
+            Source::Gguf(file) => load_gguf(&Gguf::open(file)?, resources, pool),
         }
     }
 }
@@ -114,15 +143,20 @@ impl Source {
 fn load_checkpoint(
     model: &ModelRef,
     hub: &Hub,
-    precision: Precision,
+    resources: &Resources,
     pool: &Pool,
 ) -> Result<ReadyModel, SourceError> {
     let checkpoint = open_checkpoint(model, hub)?;
     let tokenizer = open_tokenizer(checkpoint.dir())?;
+    let unusable = |source| SourceError::Load {
+        folder: checkpoint.dir().to_owned(),
+        source: Box::new(source),
+    };
+    let spec = network_spec(&checkpoint).map_err(unusable)?;
+    drop(network_of_zeros(&spec, resources, pool, unusable)?);
     let network = pool.install(|| {
         checkpoint.require_finite().map_err(OpenError::from)?;
-        load_network(&checkpoint, precision)
-            .map_err(|source| SourceError::Load { folder: checkpoint.dir().to_owned(), source })
+        load_network(&checkpoint, resources.precision).map_err(unusable)
     })?;
     Ok(ReadyModel { network, tokenizer })
 }
@@ -130,7 +164,7 @@ fn load_checkpoint(
 fn merge(
     recipe: &Recipe,
     hub: &Hub,
-    precision: Precision,
+    resources: &Resources,
     pool: &Pool,
 ) -> Result<ReadyModel, SourceError> {
     let open = |model: &&ModelRef| -> Result<(ModelRef, Checkpoint), OpenError> {
@@ -144,7 +178,8 @@ fn merge(
     let plan = pool.install(|| MergePlan::new(recipe, &models))?;
     let has = |name: &str| plan.tensors().iter().any(|tensor| tensor.name == name);
     let spec = NetworkSpec::from_json(&plan.config()?, &has)?;
-    let (resident, _seconds) = Residents::new(precision).merge(&plan, &spec, pool)?;
+    drop(network_of_zeros(&spec, resources, pool, merged)?);
+    let (resident, _seconds) = Residents::new(resources.precision).merge(&plan, &spec, pool)?;
     let tokenizer = match plan.vocabulary() {
         Some(vocabulary) => vocabulary.tokenizer().clone(),
         None => open_tokenizer(plan.reference().dir())?,
@@ -152,9 +187,28 @@ fn merge(
     Ok(ReadyModel { network: resident.network, tokenizer })
 }
 
-fn load_gguf(file: &Gguf, precision: Precision, pool: &Pool) -> Result<ReadyModel, SourceError> {
-    let unusable = |source| SourceError::LoadGguf { file: file.path().to_owned(), source };
-    let network = Network::new(&file.spec()?, precision).map_err(|error| unusable(error.into()))?;
+/// A network that there is memory for. As long as nothing is written to it, the system gives it none.
+fn network_of_zeros(
+    spec: &NetworkSpec,
+    resources: &Resources,
+    pool: &Pool,
+    unusable: impl Fn(LoadError) -> SourceError,
+) -> Result<Network, SourceError> {
+    let network =
+        Network::new(spec, resources.precision).map_err(|error| unusable(error.into()))?;
+    let (workers, needed) = (pool.threads(), Bytes(network.bytes() as u64));
+    match resources.memory() {
+        available if available < needed => {
+            Err(OpenError::Memory { workers, needed, available }.into())
+        }
+        _ => Ok(network),
+    }
+}
+
+fn load_gguf(file: &Gguf, resources: &Resources, pool: &Pool) -> Result<ReadyModel, SourceError> {
+    let unusable =
+        |source| SourceError::LoadGguf { file: file.path().to_owned(), source: Box::new(source) };
+    let network = network_of_zeros(&file.spec()?, resources, pool, unusable)?;
     require_tensors(&network, |name| file.shape(name)).map_err(unusable)?;
     let tensors: Vec<(&str, &[usize])> = network.tensors().collect();
     let write = |(name, shape): &(&str, &[usize])| -> Result<(), SourceError> {

@@ -14,7 +14,7 @@ pub struct GgufError {
     pub path: PathBuf,
     /// What is wrong with it.
     #[source]
-    pub fault: GgufFault,
+    pub fault: Box<GgufFault>,
 }
 
 /// What is wrong with a GGUF file.
@@ -85,7 +85,7 @@ pub enum GgufFault {
         /// Name of the entry.
         key: String,
         /// What the file says.
-        value: Value,
+        value: Box<Value>,
         /// What it should hold.
         expected: String,
     },
@@ -95,7 +95,7 @@ pub enum GgufFault {
         /// Name of the entry.
         key: String,
         /// What the file says.
-        value: Value,
+        value: Box<Value>,
         /// What would be accepted.
         supported: String,
     },
@@ -161,7 +161,7 @@ pub enum GgufFault {
     },
     /// The metadata make a config that this program does not compute.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(Box<ConfigError>),
     /// A tokenizer that the metadata do not describe well enough.
     #[error("{reason}; put the model's tokenizer.json into the same folder")]
     NoTokenizer {

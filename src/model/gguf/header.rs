@@ -73,7 +73,7 @@ fn alignment(metadata: &BTreeMap<String, Value>) -> Result<u64, GgufFault> {
         Some(alignment) if alignment.is_power_of_two() && alignment <= 1 << 20 => Ok(alignment),
         _ => Err(GgufFault::Invalid {
             key: KEY.to_owned(),
-            value: value.clone(),
+            value: Box::new(value.clone()),
             expected: "a power of two up to 2^20".to_owned(),
         }),
     }

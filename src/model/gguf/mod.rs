@@ -51,7 +51,7 @@ impl Gguf {
     /// # Errors
     /// It cannot be read, is damaged, or holds a model or a setting that is not supported.
     pub fn open(path: &Path) -> Result<Self, GgufError> {
-        let error = |fault| GgufError { path: path.to_owned(), fault };
+        let error = |fault| GgufError { path: path.to_owned(), fault: Box::new(fault) };
         // SAFETY: the contract of `Gguf`: the file is not changed while it is open.
         let map = File::open(path).and_then(|file| unsafe { Mmap::map(&file) });
         let map = map.map_err(|source| error(GgufFault::Read(source)))?;
@@ -75,7 +75,7 @@ impl Gguf {
     /// Settings that are not computed here; rotary factors that do not fit the heads.
     pub fn spec(&self) -> Result<NetworkSpec, GgufError> {
         let mut spec = NetworkSpec::from_json(self.config(), &|name| self.has(name))
-            .map_err(|source| self.error(source.into()))?;
+            .map_err(|source| self.error(GgufFault::Config(Box::new(source))))?;
         if let Some(factors) = self.rope_factors()? {
             for layer in spec.decoder.iter_mut().flat_map(|decoder| &mut decoder.layers) {
                 if let PositionsSpec::Rotary(rotary) = &mut layer.attention.positions {
@@ -138,7 +138,7 @@ impl Gguf {
     pub fn tokenizer(&self) -> Result<Option<Tokenizer>, GgufError> {
         let beside = self.path.with_file_name("tokenizer.json");
         if beside.is_file() {
-            let fault = GgufFault::Tokenizer;
+            let fault = |source| Box::new(GgufFault::Tokenizer(source));
             let error = |source| GgufError { path: beside.clone(), fault: fault(source) };
             return Tokenizer::from_file(&beside).map(Some).map_err(error);
         }
@@ -146,7 +146,7 @@ impl Gguf {
     }
 
     fn error(&self, fault: GgufFault) -> GgufError {
-        GgufError { path: self.path.clone(), fault }
+        GgufError { path: self.path.clone(), fault: Box::new(fault) }
     }
 
     fn find(&self, name: &str) -> Option<(Source, &Stored)> {

@@ -119,7 +119,7 @@ fn family(entries: &Entries) -> Result<Family, GgufFault> {
         other => {
             return Err(GgufFault::Unsupported {
                 key: "general.architecture".to_owned(),
-                value: other.into(),
+                value: Box::new(other.into()),
                 supported: ARCHITECTURES.to_owned(),
             });
         }
@@ -204,7 +204,7 @@ fn rope(entries: &Entries) -> Result<Value, GgufFault> {
         })),
         Some(_) => Err(GgufFault::Unsupported {
             key: entries.key(key),
-            value: kind.unwrap_or_default(),
+            value: Box::new(kind.unwrap_or_default()),
             supported: "none, linear or yarn".to_owned(),
         }),
     }
@@ -275,7 +275,7 @@ impl<'a> Entries<'a> {
         match self.optional_count(name)? {
             Some(found) if found != expected => Err(GgufFault::Unsupported {
                 key: self.key(name),
-                value: found.into(),
+                value: Box::new(found.into()),
                 supported: expected.to_string(),
             }),
             _ => Ok(()),
@@ -290,7 +290,7 @@ impl<'a> Entries<'a> {
         match of_architecture.into_iter().find(|(key, _)| !read.contains(*key)) {
             Some((key, value)) => Err(GgufFault::Unsupported {
                 key: key.clone(),
-                value: value.clone(),
+                value: Box::new(value.clone()),
                 supported: "files without it".to_owned(),
             }),
             None => Ok(()),
@@ -300,5 +300,5 @@ impl<'a> Entries<'a> {
 
 fn invalid(key: &str, value: &Value, expected: &str) -> GgufFault {
     let (key, expected) = (key.to_owned(), expected.to_owned());
-    GgufFault::Invalid { key, value: value.clone(), expected }
+    GgufFault::Invalid { key, value: Box::new(value.clone()), expected }
 }

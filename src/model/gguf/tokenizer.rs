@@ -116,7 +116,7 @@ fn texts<'a>(header: &'a Header, key: &str) -> Result<Vec<&'a str>, GgufFault> {
     let text = |(index, value): (usize, &'a Value)| {
         value.as_str().ok_or_else(|| GgufFault::Invalid {
             key: format!("{key}[{index}]"),
-            value: value.clone(),
+            value: Box::new(value.clone()),
             expected: "a string".to_owned(),
         })
     };
@@ -155,7 +155,7 @@ fn added_tokens(header: &Header, tokens: &[&str]) -> Result<Vec<Value>, GgufFaul
             _ => {
                 return Err(GgufFault::Invalid {
                     key: format!("{KEY}[{id}]"),
-                    value: kind.clone(),
+                    value: Box::new(kind.clone()),
                     expected: "1 to 6".to_owned(),
                 });
             }
@@ -179,7 +179,7 @@ fn post_processor(header: &Header, pre: Pre, tokens: &[&str]) -> Result<Value, G
     let token = id.as_u64().and_then(|id| tokens.get(usize::try_from(id).ok()?));
     let token = token.ok_or_else(|| GgufFault::Invalid {
         key: key.to_owned(),
-        value: id.clone(),
+        value: Box::new(id.clone()),
         expected: format!("below the {} tokens", tokens.len()),
     })?;
     let special = |kind| json!({"SpecialToken": {"id": token, "type_id": kind}});
