@@ -45,7 +45,11 @@ fn main() {
             scoring.push(score(model, task, (name, precision), &rates, &options));
         }
     }
-    let peers = if options.peer { options.pairs.iter().map(|p| peer(p, &options)).collect() } else { vec![] };
+    let peers = if options.peer {
+        options.pairs.iter().map(|p| peer(p, &options)).collect()
+    } else {
+        vec![]
+    };
     let report = json!({ "machine": machine(), "rates": rates, "scoring": scoring, "peer": peers });
     match options.json {
         true => println!("{report:#}"),
@@ -80,7 +84,10 @@ fn options() -> Options {
 fn machine() -> Value {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
-    let flags: Vec<&str> = ["avx512f", "avx512_bf16", "amx_bf16"].into_iter().filter(|flag| info.contains(flag)).collect();
+    let flags: Vec<&str> = ["avx512f", "avx512_bf16", "amx_bf16"]
+        .into_iter()
+        .filter(|flag| info.contains(flag))
+        .collect();
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     json!({
         "cpu": name.trim_start_matches([' ', '\t', ':']),
@@ -129,7 +136,9 @@ fn rates(rounds: usize) -> Value {
     rates.insert("gemm_f32".into(), json!(flops / best(rounds, run) / 1e9));
     match torch_rates() {
         Some(Value::Object(torch)) => rates.extend(torch),
-        _ => eprintln!("skipped: torch's rates (set MERGE_SEARCH_PYTHON to a Python that has torch)"),
+        _ => {
+            eprintln!("skipped: torch's rates (set MERGE_SEARCH_PYTHON to a Python that has torch)")
+        }
     }
     Value::Object(rates)
 }
@@ -186,7 +195,9 @@ print(json.dumps({'torch_f32': rate(torch.float32), 'torch_bf16': rate(torch.bfl
 
 /// The greatest rate of a precision, whoever reached it.
 fn best_rate(rates: &Value, precision: &str) -> f64 {
-    let of = |(name, rate): (&String, &Value)| name.ends_with(precision).then(|| rate.as_f64()).flatten();
+    let of = |(name, rate): (&String, &Value)| {
+        name.ends_with(precision).then(|| rate.as_f64()).flatten()
+    };
     rates.as_object().into_iter().flatten().filter_map(of).fold(0.0, f64::max)
 }
 
@@ -235,7 +246,9 @@ impl Products {
         let decoder = spec.decoder.as_ref().expect("a decoder");
         let mut products = Vec::new();
         let mut add = |linears: &[&LinearSpec], rows: usize| {
-            let matrix = |linear: &&LinearSpec| packed(linear.weight.outputs, linear.weight.inputs, precision);
+            let matrix = |linear: &&LinearSpec| {
+                packed(linear.weight.outputs, linear.weight.inputs, precision)
+            };
             products.push((linears.iter().map(matrix).collect(), rows));
         };
         for (number, layer) in decoder.layers.iter().enumerate() {
@@ -274,7 +287,11 @@ impl Products {
     /// All of them, [`ROWS`] rows at a time.
     fn run(&self) {
         let widest = |width: fn(&Matrix) -> usize| {
-            self.0.iter().map(|(parts, _)| parts.iter().map(width).sum::<usize>()).max().unwrap_or(0)
+            self.0
+                .iter()
+                .map(|(parts, _)| parts.iter().map(width).sum::<usize>())
+                .max()
+                .unwrap_or(0)
         };
         let x = random(ROWS, widest(Matrix::inputs));
         let out = Tensor::zeros(ROWS * widest(Matrix::outputs), DType::F32, &Device::Cpu).unwrap();
@@ -318,7 +335,9 @@ fn show(report: &Value) {
     for row in report["scoring"].as_array().into_iter().flatten() {
         println!(
             "{} {} {}: {:.1} docs/s, {:.1} GFLOP/s, {:.0} % of the best rate, {:.0} % of the time in matrices",
-            row["model"], row["task"], row["precision"],
+            row["model"],
+            row["task"],
+            row["precision"],
             row["docs_per_second"].as_f64().unwrap_or_default(),
             row["gflops"].as_f64().unwrap_or_default(),
             row["share"].as_f64().unwrap_or_default() * 100.0,

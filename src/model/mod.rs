@@ -16,7 +16,5 @@ pub mod spec;
 pub use batch::{Batch, Prediction, Segments, Sequence, common_prefix};
 pub use config::ConfigError;
 pub use layers::{Matrix, Precision, product};
-pub use network::{
-    Depth, Generation, Network, Pass, Prefix, Prompt, Scored, Scratch, States,
-};
+pub use network::{Depth, Generation, Network, Pass, Prefix, Prompt, Scored, Scratch, States};
 pub use spec::{NetworkSpec, Reading};

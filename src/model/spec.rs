@@ -239,7 +239,7 @@ pub enum HeadSpec {
     /// Logits over the vocabulary.
     LanguageModel {
         /// Dense layer, activation and norm before the logits (BERT, ALBERT).
-        transform: Option<(LinearSpec, Activation, NormSpec)>,
+        transform: Option<Box<(LinearSpec, Activation, NormSpec)>>,
         /// Multiplies the hidden state (T5).
         scale: f32,
         output: LinearSpec,

@@ -119,7 +119,7 @@ impl Encoder<'_> {
         let dense = linear(heading.dense, self.embedding_width, self.width, true);
         let norm = self.norm(heading.norm, self.embedding_width);
         Ok(HeadSpec::LanguageModel {
-            transform: Some((dense, self.activation, norm)),
+            transform: Some(Box::new((dense, self.activation, norm))),
             scale: 1.0,
             output: LinearSpec { weight, bias: Some(VectorSpec::whole(bias, self.vocab_size)) },
             softcap: None,

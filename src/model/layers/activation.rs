@@ -156,12 +156,20 @@ mod tests {
     /// Values of erf, tanh and both GELUs from tables (Abramowitz and Stegun 1964, tables 7.1 and 4.15) and by hand.
     #[test]
     fn functions_agree_with_printed_tables() {
-        let erf_table = [(0.0, 0.0), (0.1, 0.112_462_92), (0.5, 0.520_499_9), (1.0, 0.842_700_8), (2.0, 0.995_322_3)];
+        let erf_table = [
+            (0.0, 0.0),
+            (0.1, 0.112_462_92),
+            (0.5, 0.520_499_9),
+            (1.0, 0.842_700_8),
+            (2.0, 0.995_322_3),
+        ];
         for (x, value) in erf_table {
             assert!((erf(x) - value).abs() < 3e-7, "erf({x})");
             assert!((erf(-x) + value).abs() < 3e-7, "erf(-{x})");
         }
-        for (x, value) in [(0.0, 0.0), (0.5, 0.462_117_16), (1.0, 0.761_594_2), (-2.0, -0.964_027_6)] {
+        for (x, value) in
+            [(0.0, 0.0), (0.5, 0.462_117_16), (1.0, 0.761_594_2), (-2.0, -0.964_027_6)]
+        {
             assert!((tanh(x) - value).abs() < 2e-7, "tanh({x})");
         }
         assert!((gelu(1.0) - 0.841_344_8).abs() < 3e-7);

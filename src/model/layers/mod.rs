@@ -23,8 +23,8 @@ pub use attention::{
 };
 pub use linear::Linear;
 pub use log_likelihood::log_likelihoods;
-use matrix::{PANEL, panel_product};
 pub use matrix::{Matrix, Precision, product};
+use matrix::{PANEL, panel_product};
 pub use norm::Norm;
 pub use rotary::Rotary;
 pub use scratch::Buffer;
@@ -87,7 +87,8 @@ impl<'a> RowsMut<'a> {
 /// Lets a function read a float32 vector.
 fn with_values<R>(vector: &Tensor, read: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
     let (storage, layout) = vector.storage_and_layout();
-    let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
+    let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets())
+    else {
         candle_core::bail!("expected a contiguous vector on the CPU, got {layout:?}");
     };
     read(&storage.as_slice::<f32>()?[start..end])

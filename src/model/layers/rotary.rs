@@ -13,6 +13,7 @@ pub struct Rotary {
 
 impl Rotary {
     /// Angles `position · theta^(-2i / head_dim)`, computed in f32 as transformers does.
+    #[cfg(test)]
     pub fn new(theta: f64, head_dim: usize, positions: usize) -> Self {
         let frequencies: Vec<f32> = (0..head_dim / 2)
             .map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / head_dim as f32))

@@ -15,7 +15,10 @@ pub(super) enum Head {
         output: Linear,
         softcap: Option<f32>,
     },
-    Classifier { pooler: Linear, output: Linear },
+    Classifier {
+        pooler: Linear,
+        output: Linear,
+    },
 }
 
 /// Logits computed at once.
@@ -27,7 +30,7 @@ impl Head {
     pub fn new(spec: &HeadSpec, builder: &mut Builder) -> Result<Self> {
         Ok(match spec {
             HeadSpec::LanguageModel { transform, scale, output, softcap } => Head::LanguageModel {
-                transform: match transform {
+                transform: match transform.as_deref() {
                     Some((dense, activation, norm)) => {
                         Some((builder.linear(dense)?, *activation, builder.norm(norm)?))
                     }
@@ -47,7 +50,9 @@ impl Head {
     /// Width of the logits.
     pub fn outputs(&self) -> usize {
         match self {
-            Head::LanguageModel { output, .. } | Head::Classifier { output, .. } => output.outputs(),
+            Head::LanguageModel { output, .. } | Head::Classifier { output, .. } => {
+                output.outputs()
+            }
         }
     }
 
@@ -66,7 +71,9 @@ impl Head {
             Ok::<_, candle_core::Error>(features)
         };
         match self {
-            Head::LanguageModel { transform: None, scale, .. } if *scale == 1.0 => Ok(hidden.clone()),
+            Head::LanguageModel { transform: None, scale, .. } if *scale == 1.0 => {
+                Ok(hidden.clone())
+            }
             Head::LanguageModel { transform: None, scale, .. } => hidden * f64::from(*scale),
             Head::LanguageModel { transform: Some((dense, activation, norm)), .. } => {
                 let features = through(dense, *activation)?;

@@ -22,7 +22,8 @@ impl Network {
             _ => 0,
         };
         // The head's input and its copies; logits and their row sums.
-        let head = 3 * rows * self.spec.hidden_size + rows.min(self.head.step()) * self.head.outputs();
+        let head =
+            3 * rows * self.spec.hidden_size + rows.min(self.head.step()) * self.head.outputs();
         own + sources + head * F32
     }
 }
@@ -30,7 +31,8 @@ impl Network {
 /// Of one run through a stack.
 fn bytes(stack: &Stack, tokens: usize, rows: usize, longest: usize) -> usize {
     let width = stack.embedding.tokens.inputs();
-    let most = |of: &dyn Fn(&super::layer::Layer) -> usize| stack.layers.iter().map(of).max().unwrap_or(0);
+    let most =
+        |of: &dyn Fn(&super::layer::Layer) -> usize| stack.layers.iter().map(of).max().unwrap_or(0);
     let joined = most(&|layer| layer.attention.widths().0 + layer.attention.widths().1);
     let queries = most(&|layer| layer.attention.widths().0);
     let inner = most(&|layer| layer.mlp.widths().0 + layer.mlp.widths().1);

@@ -106,9 +106,9 @@ impl Mlp {
         match self {
             Mlp::Plain { up, .. } => (up.outputs(), 0),
             Mlp::Gated(gated) => (gated.gate_up.outputs(), gated.gate_up.outputs() / 2),
-            Mlp::Experts { experts, .. } => experts.first().map_or((0, 0), |expert| {
-                (expert.gate_up.outputs(), expert.gate_up.outputs() / 2)
-            }),
+            Mlp::Experts { experts, .. } => experts
+                .first()
+                .map_or((0, 0), |expert| (expert.gate_up.outputs(), expert.gate_up.outputs() / 2)),
         }
     }
 }

@@ -53,11 +53,13 @@ impl Place {
                 let at = |output| placement.first_element(output, inputs);
                 matrix.write_from(values, at, placement.stride(*total))
             }
-            Place::Vector { vector, placement, plus } => vector.inplace_op1(&Overwrite(|out: &mut [f32]| {
-                for (index, out) in out.iter_mut().enumerate() {
-                    *out = values[placement.first_element(index, 1)] + plus;
-                }
-            })),
+            Place::Vector { vector, placement, plus } => {
+                vector.inplace_op1(&Overwrite(|out: &mut [f32]| {
+                    for (index, out) in out.iter_mut().enumerate() {
+                        *out = values[placement.first_element(index, 1)] + plus;
+                    }
+                }))
+            }
         }
     }
 }
@@ -138,7 +140,8 @@ impl Builder {
 
     /// Matrices over the same input; either all have a bias or none.
     pub fn joined(&mut self, specs: &[&LinearSpec]) -> Result<Linear> {
-        let parts = specs.iter().map(|spec| self.matrix(&spec.weight)).collect::<Result<Vec<_>>>()?;
+        let parts =
+            specs.iter().map(|spec| self.matrix(&spec.weight)).collect::<Result<Vec<_>>>()?;
         if specs.iter().all(|spec| spec.bias.is_none()) {
             return Ok(Linear { parts, bias: None });
         }

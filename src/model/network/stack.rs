@@ -39,15 +39,16 @@ impl Stack {
         let embedding = Embedding::new(&spec.embedding, builder)?;
         let first = spec.layers.first().map(|layer| &layer.attention);
         let relative = match first.map(|attention| (&attention.positions, attention.heads)) {
-            Some((PositionsSpec::Relative { table, buckets, max_distance, bidirectional }, heads)) => {
-                Some(Relative {
-                    table: builder.exact_matrix(table)?,
-                    heads,
-                    buckets: *buckets,
-                    max_distance: *max_distance,
-                    bidirectional: *bidirectional,
-                })
-            }
+            Some((
+                PositionsSpec::Relative { table, buckets, max_distance, bidirectional },
+                heads,
+            )) => Some(Relative {
+                table: builder.exact_matrix(table)?,
+                heads,
+                buckets: *buckets,
+                max_distance: *max_distance,
+                bidirectional: *bidirectional,
+            }),
             _ => None,
         };
         let rotary = match first.map(|attention| &attention.positions) {
@@ -81,9 +82,10 @@ impl Stack {
 
     /// For texts of up to `longest` tokens.
     pub fn tables(&self, longest: usize) -> Result<Tables> {
-        let rotary = self.rotary.as_ref().map(|spec| {
-            Rotary::from_frequencies(&spec.inverse_frequencies, spec.factor, longest)
-        });
+        let rotary = self
+            .rotary
+            .as_ref()
+            .map(|spec| Rotary::from_frequencies(&spec.inverse_frequencies, spec.factor, longest));
         let relative = self.relative.as_ref().map(|relative| relative.bias(longest)).transpose()?;
         Ok(Tables { rotary, relative })
     }
