@@ -31,7 +31,7 @@ use super::{Rotary, Rows, contiguous_mut};
 
 pub use block::temporaries;
 pub use cache::Cache;
-pub use relative_bias::RelativeBias;
+pub use relative_bias::{RelativeBias, bucket};
 
 /// Heads and what happens to a score before the softmax, the same for all tokens of a layer.
 #[derive(Debug, Clone, PartialEq)]
