@@ -46,7 +46,8 @@ fn load(folder: &Path, dtype: DType) -> (Network, DeviceNetwork) {
     let device = DeviceNetwork::new(&spec, &Device::Cpu, dtype).unwrap();
     assert!(network.tensors().eq(device.tensors()));
     for (name, shape) in network.tensors() {
-        let stored = checkpoint.shape(name).unwrap_or_else(|| panic!("{}: no {name}", folder.display()));
+        let stored =
+            checkpoint.shape(name).unwrap_or_else(|| panic!("{}: no {name}", folder.display()));
         assert_eq!(stored.shape, shape, "{}: {name}", folder.display());
         let mut values = vec![0.0; shape.iter().product()];
         checkpoint.elements(name).unwrap().read(0, &mut values);
@@ -206,6 +207,44 @@ fn choices_have_transformers_log_likelihoods() {
     });
 }
 
+/// Many blocks of attention: `count` texts of up to 24 tokens, every second one the longer twin of the one before.
+fn crowd(case: &Case, count: usize) -> Vec<Sequence> {
+    let mut state = 1u64;
+    let mut text = |length: usize| -> Vec<u32> {
+        let next = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            ((state >> 33) % case.network.spec().vocab_size as u64) as u32
+        };
+        std::iter::repeat_with(next).take(length).collect()
+    };
+    let read = |mut tokens: Vec<u32>, source: Vec<u32>| {
+        tokens.truncate(case.network.spec().longest.unwrap_or(tokens.len()));
+        Sequence { source, scored: tokens.len() - 4..tokens.len(), tokens }
+    };
+    let mut sequences = Vec::new();
+    while sequences.len() < count {
+        let reads_source = case.network.spec().reading == Reading::Seq2Seq;
+        let source = text(if reads_source { 9 } else { 0 });
+        let (short, more) = (text(16), text(8));
+        sequences.push(read(short.clone(), source.clone()));
+        sequences.push(read([short, more].concat(), source));
+    }
+    sequences
+}
+
+#[test]
+fn executors_agree_on_batches_of_many_blocks() {
+    for_each(&["decoder", "encoder-decoder", "masked-lm"], |case| {
+        let sequences = crowd(case, 60);
+        let sequences: Vec<&Sequence> = sequences.iter().collect();
+        assert!(case.batch(&sequences).tokens.len() > 600);
+        for (ours, theirs) in case.score_on_device(&sequences).iter().zip(case.score(&sequences)) {
+            let theirs: Vec<f64> = theirs.iter().map(|score| f64::from(*score)).collect();
+            case.assert_device_close("crowd", ours, &theirs);
+        }
+    });
+}
+
 /// Half precision, every family. bfloat16 takes the same way, but candle cannot multiply it on the CPU.
 #[test]
 fn half_precision_stays_near_transformers_float32() {
@@ -267,8 +306,7 @@ fn greedy_texts_are_transformers() {
             max_new_tokens: greedy["max_new_tokens"].as_u64().unwrap() as usize,
             stop: vec![greedy["eos_token_id"].as_u64().unwrap() as u32],
         };
-        let ours =
-            case.network.generate(&prompts, &limits, &mut Scratch::new().unwrap()).unwrap();
+        let ours = case.network.generate(&prompts, &limits, &mut Scratch::new().unwrap()).unwrap();
         let theirs: Vec<Vec<u32>> = runs.iter().map(|run| tokens(&run["tokens"])).collect();
         assert_eq!(ours, theirs, "{}", case.name);
     });

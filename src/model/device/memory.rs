@@ -21,7 +21,7 @@ impl DeviceNetwork {
     /// Bytes that scoring `batch` holds at most, beside the weights; what the allocator keeps in reserve comes on top.
     ///
     /// They grow with the batch's tokens, not with their square, so a caller can pack until a share of the device's memory
-    /// is reached; a single text of `n` tokens takes at least `heads · 512 · n` scores.
+    /// is reached. Masks alone are `tokens · (512 + longest text)` floats, once for each window that layers have.
     pub fn activation_bytes(&self, batch: &Batch) -> usize {
         let every = |count: usize| (0..count).collect::<Vec<_>>();
         let tokens = batch.tokens.len();
@@ -69,7 +69,7 @@ impl DeviceNetwork {
         // Stream, norm, result and their sum in the network's precision; the norm's steps in float32.
         let stream = tokens * hidden * (4 * size + 4 * F32);
         // Queries, keys, values before and after their rotation, sums and their blocks; or gate, up, and their product.
-        let sublayer = tokens * (8 * width * size).max(inner * (4 * size + 2 * F32));
+        let sublayer = tokens * (8 * width * size).max(inner * (4 * size + F32));
         let biased = stack.layers.first().map(|layer| &layer.attention.positions);
         let biases = match biased {
             Some(PositionsSpec::Relative { .. }) => 2 * heads,

@@ -39,18 +39,15 @@ fn standardised(x: &Tensor, epsilon: f32) -> Result<Tensor> {
     centred.broadcast_div(&(variance + f64::from(epsilon))?.sqrt()?)
 }
 
-/// See [`Activation`]; computed in float32, since candle's kernels round half precisions after every step and SiLU's lacks
-/// bfloat16.
+/// See [`Activation`]. The GELUs are computed in float32: candle's kernels round half precisions after every step.
 pub(super) fn activate(activation: Activation, x: &Tensor) -> Result<Tensor> {
-    let wide = x.to_dtype(DType::F32)?;
-    let activated = match activation {
-        Activation::Silu => wide.silu(),
-        Activation::Gelu => wide.gelu_erf(),
-        Activation::GeluTanh => wide.gelu(),
-        Activation::Relu => wide.relu(),
-        Activation::Tanh => wide.tanh(),
-    };
-    activated?.to_dtype(x.dtype())
+    match activation {
+        Activation::Silu => x.silu(),
+        Activation::Gelu => x.to_dtype(DType::F32)?.gelu_erf()?.to_dtype(x.dtype()),
+        Activation::GeluTanh => x.to_dtype(DType::F32)?.gelu()?.to_dtype(x.dtype()),
+        Activation::Relu => x.relu(),
+        Activation::Tanh => x.tanh(),
+    }
 }
 
 /// `cap · tanh(x / cap)`.

@@ -10,8 +10,10 @@ use candle_core::{Result, bail};
 
 /// Most queries of a block.
 const QUERIES: usize = 512;
-/// A block takes no further query once it would have more keys than this.
+/// A block has at most so many keys more than its first query sees.
 const KEYS: usize = 2048;
+/// Most scores per head of a block of several queries.
+const PAIRS: usize = 1 << 20;
 
 /// For each token, the keys in sight.
 pub(super) enum Sight {
@@ -78,6 +80,7 @@ impl Sight {
         let mut plans: Vec<Plan> = Vec::new();
         // The last block that has the key.
         let mut member = vec![usize::MAX; keys];
+        let mut sees_first = 0;
         for (row, &token) in rows.iter().enumerate() {
             // What one of these sees behind a key that the block has, the block has too.
             let fresh = |member: &[usize], block: usize| -> Vec<usize> {
@@ -86,11 +89,14 @@ impl Sight {
             };
             let count = plans.len();
             let mut new = fresh(&member, count.wrapping_sub(1));
-            let full =
-                |plan: &Plan| plan.queries.len() == QUERIES || plan.keys.len() + new.len() > KEYS;
+            let full = |plan: &Plan| {
+                let (queries, keys) = (plan.queries.len() + 1, plan.keys.len() + new.len());
+                queries > QUERIES || keys > sees_first + KEYS || queries * keys > PAIRS
+            };
             if plans.last().is_none_or(full) {
                 plans.push(Plan { queries: row..row, keys: Vec::new() });
                 new = fresh(&member, count);
+                sees_first = new.len();
             }
             let block = plans.len() - 1;
             for &key in &new {
@@ -162,20 +168,25 @@ mod tests {
     }
 
     /// Law: whatever the cut, every row is in one block, in order, with all keys that it sees.
-    #[test]
-    fn long_batches_are_cut_without_losing_a_key() {
-        let depths: Vec<usize> = (0..30).flat_map(|_| 0..130).collect();
-        let (tree, rows): (_, Vec<usize>) =
-            (Sight::tree(&depths).unwrap(), (0..depths.len()).collect());
+    fn covers(depths: &[usize], fewest_rows: usize) {
+        let tree = Sight::tree(depths).unwrap();
+        let rows: Vec<usize> = (0..depths.len()).collect();
         let plans = tree.plans(&rows, depths.len());
-        assert!(plans.len() > 1);
+        assert!(plans.len() > 1 && plans.len() <= rows.len() / fewest_rows + 1);
         let covered: Vec<usize> = plans.iter().flat_map(|plan| plan.queries.clone()).collect();
         assert_eq!(covered, rows);
         for plan in &plans {
-            assert!(plan.keys.len() <= KEYS && plan.queries.len() <= QUERIES);
+            assert!(plan.queries.len() <= QUERIES);
+            assert!(plan.queries.len() * plan.keys.len() <= PAIRS);
             for row in plan.queries.clone() {
                 assert!(tree.seen_by(row, None).all(|key| plan.keys.binary_search(&key).is_ok()));
             }
         }
+    }
+
+    #[test]
+    fn large_batches_are_cut_without_losing_a_key() {
+        covers(&(0..30).flat_map(|_| 0..130).collect::<Vec<_>>(), 500);
+        covers(&(0..5000).collect::<Vec<_>>(), 150);
     }
 }
