@@ -33,14 +33,14 @@ impl Outcome {
 pub struct Evaluation {
     /// One entry per task, in the order of the search space.
     pub tasks: Vec<TaskScore>,
-    /// Time for merging in memory.
+    /// Time for merging in memory, on one core.
     pub merge_seconds: Seconds,
-    /// Time for scoring all documents, on one worker.
+    /// Time for scoring all documents, on one core; less than usual where an earlier candidate had the same first layers.
     pub score_seconds: Seconds,
     /// Scoring time divided by the number of documents.
     pub seconds_per_item: Seconds,
     /// Time of a fixed block of documents divided by the base model's time for the same block, measured back to back
-    /// on the same worker (1 = as fast as the base model).
+    /// on the same core (1 = as fast as the base model).
     pub relative_time: f64,
     /// Highest resident memory of the process so far.
     pub peak_bytes: Bytes,

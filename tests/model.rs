@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use merge_search::model::{Llama, LlamaConfig, Scratch, Sequence, TokenForest, reference};
+use merge_search::evaluate::{Verification, verify_export};
+use merge_search::model::{
+    Batch, Network, NetworkSpec, Pass, Precision, Reading, Scratch, Sequence, reference,
+};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
@@ -24,47 +27,49 @@ fn rows(checkpoint: &str) -> Vec<Row> {
     serde_json::from_slice(&text).unwrap()
 }
 
-pub fn config(checkpoint: &str) -> LlamaConfig {
-    let text = std::fs::read(folder(checkpoint).join("config.json")).unwrap();
-    LlamaConfig::from_json(&serde_json::from_slice(&text).unwrap()).unwrap()
-}
-
-pub fn load(checkpoint: &str) -> Llama {
+pub fn load(checkpoint: &str) -> Network {
     load_with(checkpoint, |_, value| value)
 }
 
 /// The checkpoint with every value replaced by `change(tensor name, value)`.
-pub fn load_with(checkpoint: &str, change: impl Fn(&str, f32) -> f32) -> Llama {
+pub fn load_with(checkpoint: &str, change: impl Fn(&str, f32) -> f32) -> Network {
     let bytes = std::fs::read(folder(checkpoint).join("model.safetensors")).unwrap();
     let mut tensors: BTreeMap<String, _> = BTreeMap::new();
     for (name, view) in SafeTensors::deserialize(&bytes).unwrap().tensors() {
         let values: Vec<f32> = floats(view.data()).into_iter().map(|x| change(&name, x)).collect();
         tensors.insert(name, (view.shape().to_vec(), values));
     }
-    let model = Llama::new(&config(checkpoint), |name, shape, out| {
+    let config = std::fs::read(folder(checkpoint).join("config.json")).unwrap();
+    let config = serde_json::from_slice(&config).unwrap();
+    let spec = NetworkSpec::from_json(&config, &|name| tensors.contains_key(name)).unwrap();
+    let network = Network::new(&spec, Precision::F32).unwrap();
+    for (name, shape) in network.tensors() {
         let (stored, values) = tensors.remove(name).unwrap();
         assert_eq!(stored, shape, "{name}");
-        out.copy_from_slice(&values);
-        Ok(())
-    });
-    let model = model.unwrap();
+        assert!(network.write(name, &values).unwrap());
+    }
     assert!(tensors.is_empty(), "not used: {:?}", tensors.keys());
-    model
+    network
+}
+
+/// All of them from `scored_from` on are predicted.
+pub fn sequence(tokens: Vec<u32>, scored_from: usize) -> Sequence {
+    Sequence { source: Vec::new(), scored: scored_from..tokens.len(), tokens }
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
 }
 
-fn score(model: &Llama, sequences: &[&Sequence]) -> Vec<Vec<f32>> {
-    let forest = TokenForest::new(sequences);
-    let scores = model.log_probabilities(&forest, &mut Scratch::new().unwrap()).unwrap();
-    forest.spans.iter().map(|span| scores[span.clone()].to_vec()).collect()
+pub fn score(network: &Network, sequences: &[&Sequence]) -> Vec<Vec<f32>> {
+    let batch = Batch::new(Reading::Causal, None, 0, sequences);
+    let scored = network.score(&batch, &Pass::default(), &mut Scratch::new().unwrap()).unwrap();
+    batch.spans.iter().map(|span| scored.log_probabilities[span.clone()].to_vec()).collect()
 }
 
 /// Every sequence whole: all tokens but the first are predicted.
 fn whole(rows: &[Row]) -> Vec<Sequence> {
-    rows.iter().map(|row| Sequence { tokens: row.tokens.clone(), scored_from: 1 }).collect()
+    rows.iter().map(|row| sequence(row.tokens.clone(), 1)).collect()
 }
 
 fn assert_close(got: &[f32], expected: &[f32], tolerance: f32, what: &str) {
@@ -112,12 +117,10 @@ fn choices_of_a_tree_score_as_if_alone_and_share_the_prompt() {
     for checkpoint in CHECKPOINTS {
         let (model, rows) = (load(checkpoint), rows(checkpoint));
         // The first three sequences are one prompt of nine tokens with answers of one, two and four.
-        let choices: Vec<Sequence> = rows[..3]
-            .iter()
-            .map(|row| Sequence { tokens: row.tokens.clone(), scored_from: 9 })
-            .collect();
-        let forest = TokenForest::new(&choices.iter().collect::<Vec<_>>());
-        assert!(forest.tokens.len() <= 9 + 1 + 3);
+        let choices: Vec<Sequence> =
+            rows[..3].iter().map(|row| sequence(row.tokens.clone(), 9)).collect();
+        let batch = Batch::new(Reading::Causal, None, 0, &choices.iter().collect::<Vec<_>>());
+        assert!(batch.len() <= 9 + 1 + 3);
         for (got, row) in score(&model, &choices.iter().collect::<Vec<_>>()).iter().zip(&rows) {
             assert_close(got, &row.log_probs[8..], 1e-4, checkpoint);
         }
@@ -130,7 +133,7 @@ fn a_prompt_longer_than_the_queries_of_the_last_layer_changes_nothing() {
         let (model, rows) = (load(checkpoint), rows(checkpoint));
         for row in &rows {
             let last = row.tokens.len() - 1;
-            let got = score(&model, &[&Sequence { tokens: row.tokens.clone(), scored_from: last }]);
+            let got = score(&model, &[&sequence(row.tokens.clone(), last)]);
             assert_close(&got[0], &row.log_probs[last - 1..], 1e-4, checkpoint);
         }
     }
@@ -138,19 +141,29 @@ fn a_prompt_longer_than_the_queries_of_the_last_layer_changes_nothing() {
 
 #[test]
 fn candle_transformers_agrees_from_the_same_folder() {
-    for checkpoint in ["grouped-tied-4x", "mistral-no-window"] {
-        for row in rows(checkpoint) {
-            let (last, context) = row.tokens.split_last().unwrap();
-            let logits = reference::last_logits(&folder(checkpoint), context).unwrap();
-            let normaliser = logits.iter().map(|logit| f64::from(*logit).exp()).sum::<f64>().ln();
-            let got = (f64::from(logits[*last as usize]) - normaliser) as f32;
-            assert_close(&[got], &row.log_probs[row.log_probs.len() - 1..], 1e-4, checkpoint);
-        }
+    let checkpoint = "grouped-tied-4x";
+    for row in rows(checkpoint) {
+        let (last, context) = row.tokens.split_last().unwrap();
+        let logits = reference::last_logits(&folder(checkpoint), context).unwrap();
+        let normaliser = logits.iter().map(|logit| f64::from(*logit).exp()).sum::<f64>().ln();
+        let got = (f64::from(logits[*last as usize]) - normaliser) as f32;
+        assert_close(&[got], &row.log_probs[row.log_probs.len() - 1..], 1e-4, checkpoint);
     }
 }
 
 #[test]
-fn the_reference_refuses_a_head_width_it_cannot_compute() {
-    let error = reference::last_logits(&folder("wide-heads-untied-5x"), &[1, 2]).unwrap_err();
-    assert!(error.to_string().contains("head_dim 12"), "{error}");
+fn the_reference_refuses_what_it_cannot_compute_and_says_why() {
+    for (checkpoint, why) in
+        [("wide-heads-untied-5x", "head_dim"), ("mistral-no-window", "mistral")]
+    {
+        let error = reference::last_logits(&folder(checkpoint), &[1, 2]).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+        let verified = verify_export(&folder(checkpoint)).unwrap();
+        assert!(
+            matches!(&verified, Verification::NotCompared { reason } if reason.contains(why)),
+            "{verified:?}"
+        );
+    }
+    let verified = verify_export(&folder("grouped-tied-4x")).unwrap();
+    assert!(matches!(verified, Verification::Agrees { difference } if difference < 1e-4));
 }

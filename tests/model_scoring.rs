@@ -2,16 +2,15 @@
 //! (which `model.rs` holds against transformers).
 
 use std::fs;
-use std::path::Path;
 
-use merge_search::evaluate::{ScoreError, ScoringSet};
-use merge_search::model::{Llama, LlamaConfig, Scratch, Sequence, TokenForest};
+use merge_search::evaluate::{Pool, Room, ScoreError, ScoringSet};
+use merge_search::model::Network;
 use merge_search::task::Task;
-use merge_search::units::Split;
+use merge_search::units::{Bytes, Split};
 use serde_json::json;
 use tokenizers::Tokenizer;
 
-use crate::model::{config, load, load_with};
+use crate::model::{load, load_with, score, sequence};
 
 const CHECKPOINT: &str = "grouped-tied-4x";
 
@@ -28,11 +27,11 @@ fn tokenizer() -> Tokenizer {
     Tokenizer::from_bytes(file.to_string().as_bytes()).unwrap()
 }
 
-fn ids(text: &str) -> Vec<u32> {
+pub fn ids(text: &str) -> Vec<u32> {
     text.bytes().map(|byte| if byte == b' ' { 27 } else { u32::from(byte - b'a') + 1 }).collect()
 }
 
-fn task(metric: &str, docs: &[(&str, &[&str], usize)]) -> Task {
+pub fn task(metric: &str, docs: &[(&str, &[&str], usize)]) -> Task {
     let folder = tempfile::tempdir().unwrap();
     let rows = docs
         .iter()
@@ -53,14 +52,27 @@ fn task(metric: &str, docs: &[(&str, &[&str], usize)]) -> Task {
 }
 
 fn prepare(task: Task) -> Result<ScoringSet, String> {
-    ScoringSet::new(&[task], Split::Search, None, &tokenizer(), &config(CHECKPOINT))
+    prepare_in(task, &load(CHECKPOINT), Bytes(100_000_000), 1)
+}
+
+fn prepare_in(
+    task: Task,
+    network: &Network,
+    memory: Bytes,
+    threads: usize,
+) -> Result<ScoringSet, String> {
+    let room = Room { memory, threads };
+    ScoringSet::new(&[task], Split::Search, None, &tokenizer(), network, room)
         .map_err(|error| error.to_string())
 }
 
+fn pool() -> Pool {
+    Pool::new(2).unwrap()
+}
+
 /// Sum of the log-probabilities of the tokens from `scored_from` on.
-fn alone(model: &Llama, tokens: Vec<u32>, scored_from: usize) -> f32 {
-    let forest = TokenForest::new(&[&Sequence { tokens, scored_from }]);
-    model.log_probabilities(&forest, &mut Scratch::new().unwrap()).unwrap().iter().sum()
+fn alone(model: &Network, tokens: Vec<u32>, scored_from: usize) -> f32 {
+    score(model, &[&sequence(tokens, scored_from)])[0].iter().sum()
 }
 
 #[test]
@@ -71,7 +83,7 @@ fn each_choice_is_scored_after_the_prompt_and_the_delimiter() {
         ("a dog ", &["ran", "barks"], 1),
         ("the cat", &["ran off", "sat down"], 1),
     ];
-    let got = prepare(task("acc", &docs)).unwrap().log_likelihoods(&model).unwrap();
+    let got = prepare(task("acc", &docs)).unwrap().log_likelihoods(&model, &pool()).unwrap();
     for ((text, choices, _), got) in docs.iter().zip(&got[0]) {
         for (choice, got) in choices.iter().zip(got) {
             let expected = alone(&model, ids(&format!("{text} {choice}")), text.trim_end().len());
@@ -92,10 +104,14 @@ fn the_order_of_documents_changes_nothing() {
     let choices: [&[&str]; 2] = [&["one", "two", "onerous"], &["three", "thrice"]];
     let docs: Vec<(&str, &[&str], usize)> =
         texts.iter().enumerate().map(|(i, text)| (text.as_str(), choices[i % 2], i % 2)).collect();
-    let there = prepare(task("acc", &docs)).unwrap().log_likelihoods(&model).unwrap().remove(0);
+    let there =
+        prepare(task("acc", &docs)).unwrap().log_likelihoods(&model, &pool()).unwrap().remove(0);
     let reversed: Vec<_> = docs.iter().rev().copied().collect();
-    let mut back =
-        prepare(task("acc", &reversed)).unwrap().log_likelihoods(&model).unwrap().remove(0);
+    let mut back = prepare(task("acc", &reversed))
+        .unwrap()
+        .log_likelihoods(&model, &pool())
+        .unwrap()
+        .remove(0);
     back.reverse();
     assert_eq!(there, back);
 }
@@ -107,12 +123,12 @@ fn the_greatest_score_is_chosen_and_the_margin_is_to_the_best_other() {
         [("the cat", &["sat", "sings", "s"], 0), ("the cat", &["s", "sat"], 0)];
     for (metric, lengths) in [("acc", [1.0; 3]), ("acc_norm", [3.0, 5.0, 1.0])] {
         let set = prepare(task(metric, &docs)).unwrap();
-        let scores: Vec<f32> = set.log_likelihoods(&model).unwrap()[0][0]
+        let scores: Vec<f32> = set.log_likelihoods(&model, &pool()).unwrap()[0][0]
             .iter()
             .zip(lengths)
             .map(|(score, n)| score / n)
             .collect();
-        let item = set.score(&model).unwrap()[0].items[0];
+        let item = set.score(&model, &pool()).unwrap()[0].items[0];
         let greatest = scores.iter().copied().fold(f32::MIN, f32::max);
         assert_eq!(scores[item.chosen as usize], greatest, "{metric}");
         assert_eq!(item.correct, item.chosen == 0, "{metric}");
@@ -126,10 +142,10 @@ fn of_equal_scores_the_first_is_chosen() {
     let model = load_with(CHECKPOINT, |_, _| 0.0);
     let set = prepare(task("acc", &[("a", &["b", "c"], 1), ("a", &["b", "c"], 0)])).unwrap();
     let uniform = -2.0 * 48f32.ln();
-    for score in set.log_likelihoods(&model).unwrap().concat().concat() {
+    for score in set.log_likelihoods(&model, &pool()).unwrap().concat().concat() {
         assert!((score - uniform).abs() < 1e-5, "{score}, expected {uniform}");
     }
-    let items = &set.score(&model).unwrap()[0].items;
+    let items = &set.score(&model, &pool()).unwrap()[0].items;
     assert_eq!(
         items.iter().map(|item| (item.chosen, item.correct, item.margin)).collect::<Vec<_>>(),
         [(0, false, 0.0), (0, true, 0.0)]
@@ -146,7 +162,7 @@ fn numbers_that_are_not_finite_are_an_error_that_names_the_document() {
         ("model.norm.weight", f32::INFINITY),
     ] {
         let model = load_with(CHECKPOINT, |tensor, x| if tensor == name { poison } else { x });
-        let error = set.score(&model).unwrap_err();
+        let error = set.score(&model, &pool()).unwrap_err();
         assert!(
             matches!(&error, ScoreError::NonFinite { task, doc: 0 } if task == "letters"),
             "{name}: {error}"
@@ -172,8 +188,10 @@ fn what_the_model_cannot_read_is_named() {
 #[test]
 fn an_empty_prompt_is_scored_after_the_beginning_of_sequence_token() {
     let model = load(CHECKPOINT);
-    let got =
-        prepare(task("acc", &[("", &["b", "cd"], 0)])).unwrap().log_likelihoods(&model).unwrap();
+    let got = prepare(task("acc", &[("", &["b", "cd"], 0)]))
+        .unwrap()
+        .log_likelihoods(&model, &pool())
+        .unwrap();
     for (choice, got) in ["b", "cd"].iter().zip(&got[0][0]) {
         let tokens = [vec![1], ids(&format!(" {choice}"))].concat();
         let expected = alone(&model, tokens, 1);
@@ -181,40 +199,51 @@ fn an_empty_prompt_is_scored_after_the_beginning_of_sequence_token() {
     }
 }
 
+/// 120 questions after one header of 40 tokens: about 1400 tokens beside the header, in packs of 512.
+fn long_header() -> Vec<(String, [&'static str; 2])> {
+    let header = "one two three four five six seven eight ".to_owned();
+    assert_eq!(header.len(), 40);
+    let letter = |i: usize| char::from(b'a' + i as u8);
+    (0..120)
+        .map(|i| (format!("{header}{}{} is what", letter(i % 26), letter(i / 26)), ["so", "not"]))
+        .collect()
+}
+
 #[test]
-fn settings_that_change_the_numbers_are_refused() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/reference/transformers/wide-heads-untied-5x/config.json");
-    let good: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    assert_eq!(LlamaConfig::from_json(&good).unwrap().rope_theta, 500_000.0);
-    let llama3 = json!({"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0});
-    for (field, value) in [
-        ("model_type", json!("gemma")),
-        ("hidden_act", json!("gelu")),
-        ("attention_bias", json!(true)),
-        ("mlp_bias", json!(true)),
-        ("pretraining_tp", json!(2)),
-        ("rope_parameters", llama3),
-        ("rope_scaling", json!({"type": "linear", "factor": 2.0})),
-        ("sliding_window", json!(16)),
-        ("partial_rotary_factor", json!(0.5)),
-        ("quantization_config", json!({"bits": 4})),
-        ("layer_types", json!(["full_attention", "sliding_attention"])),
-        ("num_key_value_heads", json!(3)),
-        ("head_dim", json!(7)),
-        ("rms_norm_eps", json!(-1)),
-        ("hidden_size", json!("32")),
-        ("vocab_size", json!(null)),
-    ] {
-        let mut changed = good.clone();
-        changed[field] = value;
-        let error = LlamaConfig::from_json(&changed).unwrap_err().to_string();
-        assert!(error.contains(&format!("`{field}`")), "{field}: {error}");
+fn a_header_of_many_documents_is_computed_once_and_changes_no_bit() {
+    let model = load(CHECKPOINT);
+    let texts = long_header();
+    let docs: Vec<(&str, &[&str], usize)> =
+        texts.iter().map(|(text, choices)| (text.as_str(), &choices[..], 0)).collect();
+    let set = prepare(task("acc", &docs)).unwrap();
+    assert_eq!(set.headers().map(<[u32]>::len).collect::<Vec<_>>(), [40]);
+    assert!(set.header_bytes() > Bytes(0));
+    let together = set.log_likelihoods(&model, &pool()).unwrap().remove(0);
+    for (doc, expected) in docs.iter().zip(&together) {
+        let alone = prepare(task("acc", &[*doc])).unwrap();
+        assert_eq!(alone.headers().count(), 0);
+        assert_eq!(alone.log_likelihoods(&model, &pool()).unwrap()[0][0], *expected, "{}", doc.0);
     }
-    let mut mistral = good.clone();
-    mistral["model_type"] = json!("mistral");
-    LlamaConfig::from_json(&mistral).unwrap();
-    mistral["max_position_embeddings"] = json!(8192);
-    let error = LlamaConfig::from_json(&mistral).unwrap_err().to_string();
-    assert!(error.contains("4096"), "a Mistral without the key has a window: {error}");
+}
+
+#[test]
+fn threads_and_memory_change_no_bit() {
+    let model = load(CHECKPOINT);
+    let texts = long_header();
+    let docs: Vec<(&str, &[&str], usize)> =
+        texts.iter().map(|(text, choices)| (text.as_str(), &choices[..], 0)).collect();
+    let large = prepare(task("acc", &docs)).unwrap();
+    let expected = large.log_likelihoods(&model, &Pool::new(1).unwrap()).unwrap();
+    assert_eq!(large.log_likelihoods(&model, &Pool::new(4).unwrap()).unwrap(), expected);
+    // Room for some documents, then for hardly one, and then for none.
+    for part in [2, 3, 4] {
+        let memory = Bytes(2 * large.activation_bytes().0 / part);
+        let set = prepare_in(task("acc", &docs), &model, memory, 2).unwrap();
+        assert!(2 * set.activation_bytes().0 <= memory.0);
+        assert_eq!(set.log_likelihoods(&model, &pool()).unwrap(), expected, "a {part}th");
+    }
+    let error = prepare_in(task("acc", &docs), &model, Bytes(2000), 2).unwrap_err();
+    for word in ["letters", "line ", "2 threads", "2.0 kB"] {
+        assert!(error.contains(word), "{word}: {error}");
+    }
 }

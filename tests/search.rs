@@ -176,7 +176,7 @@ fn try_run(
         decoder: &decoder,
         layers: 4,
         evaluator: landscape,
-        workers: &Workers::new(workers).unwrap(),
+        workers: &Workers::new(workers),
         optimizer: optimizer::build(
             OptimizerKind::CatCma,
             decoder.dimensions(),
@@ -313,7 +313,7 @@ fn a_record_of_another_search_is_refused() {
         decoder: &decoder,
         layers: 4,
         evaluator: &Landscape::new(),
-        workers: &Workers::new(1).unwrap(),
+        workers: &Workers::new(1),
         optimizer: other_seed,
         budget: Budget::Trials(12),
         seed: Seed(2),

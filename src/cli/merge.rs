@@ -35,7 +35,8 @@ pub struct Args {
     quiet: bool,
 }
 
-fn bytes(text: &str) -> Result<Bytes, String> {
+/// A number of bytes as `--shard-size` takes it.
+pub fn bytes(text: &str) -> Result<Bytes, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match text[digits.len()..].trim_end_matches('B') {
         "" => 1,

@@ -1,6 +1,7 @@
 //! The command line: one file per command. What is printed, asked of the environment or turned into an exit code is here.
 
 mod analyze;
+mod eval;
 mod export;
 mod failure;
 mod merge;
@@ -35,6 +36,7 @@ enum Command {
     Analyze(analyze::Args),
     Export(export::Args),
     Merge(merge::Args),
+    Eval(eval::Args),
 }
 
 /// Runs the command that was typed.
@@ -46,6 +48,7 @@ pub fn main() -> ExitCode {
         Some(Command::Analyze(args)) => analyze::run(args),
         Some(Command::Export(args)) => export::run(args),
         Some(Command::Merge(args)) => merge::run(args),
+        Some(Command::Eval(args)) => eval::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

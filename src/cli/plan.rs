@@ -37,7 +37,7 @@ const CANDIDATES_PER_GENE: f64 = 10.0;
 /// Prints the plan.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let workers = args.workers.count();
-    let bench = Workbench::open(&SpaceSource::open(args.space.as_deref())?, workers)?;
+    let bench = Workbench::open(&SpaceSource::open(args.space.as_deref())?, &args.workers)?;
     tell_notes(bench.decoder.space());
     let dimensions = bench.decoder.dimensions();
     let choice = &bench.decoder.space().optimizer;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args as ClapArgs;
 use merge_search::checkpoint::Checkpoint;
-use merge_search::evaluate::Workers;
 use merge_search::optimizer::{self, Optimizer, OptimizerError, OptimizerKind, Settings};
 use merge_search::record::{
     CheckpointEntry, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest, RunWriter,
@@ -18,7 +17,7 @@ use merge_search::space::OptimizerChoice;
 use merge_search::units::{Seed, Split};
 
 use super::progress::Watcher;
-use super::workbench::{SpaceSource, Workbench, WorkerArgs, tell_notes};
+use super::workbench::{NumberType, SpaceSource, Workbench, WorkerArgs, tell_notes};
 use super::{Failure, report, tell};
 
 /// What the search command takes.
@@ -82,13 +81,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let _set_once = RUN.set(folder.clone());
     warn_of_tokenizers(&prepared.bench);
     let watcher = Watcher::new(prepared.budget, args.quiet || args.json);
-    let pool = Workers::new(args.workers.count())
-        .map_err(|error| Failure::input(format!("cannot start workers: {error}")))?;
     let ending = search::run(Setup {
         decoder: &prepared.bench.decoder,
         layers: prepared.bench.layers,
         evaluator: &prepared.bench.evaluator,
-        workers: &pool,
+        workers: &prepared.bench.workers,
         optimizer: prepared.optimizer,
         budget: prepared.budget,
         seed: prepared.seed,
@@ -118,7 +115,7 @@ fn begin(args: &Args) -> Result<Prepared, Failure> {
     let folder = run_folder(args)?;
     let source = SpaceSource::open(args.space.as_deref())?;
     let workers = args.workers.count();
-    let bench = Workbench::open(&source, workers)?;
+    let bench = Workbench::open(&source, &args.workers)?;
     tell_notes(bench.decoder.space());
     let choice = &bench.decoder.space().optimizer;
     let kind = optimizer_kind(args.optimizer.as_deref(), choice)?;
@@ -134,7 +131,7 @@ fn begin(args: &Args) -> Result<Prepared, Failure> {
         None => Budget::WallClock(args.budget.unwrap_or(DEFAULT_BUDGET)),
     };
     let settings = Settings { population: Some(optimizer.population_size()), ..settings };
-    let manifest = manifest(&source, &bench, kind, &settings, budget, seed)?;
+    let manifest = manifest(&source, &bench, kind, &settings, budget, seed, &args.workers)?;
     let folder = folder.unwrap_or_else(|| unused_folder(args, &bench.decoder.space().name));
     let writer = RunWriter::create(&folder, manifest)?;
     Ok(Prepared { bench, optimizer, budget, seed, writer })
@@ -157,7 +154,8 @@ fn resume(args: &Args, run: &Path) -> Result<Prepared, Failure> {
     let writer = RunWriter::resume(run)?;
     let manifest = writer.folder().manifest().clone();
     let source = SpaceSource::recorded(&manifest.space.path, &manifest.space.text)?;
-    let bench = Workbench::open(&source, args.workers.count())?;
+    let machine = WorkerArgs { precision: precision_of(args, &manifest)?, ..args.workers.clone() };
+    let bench = Workbench::open(&source, &machine)?;
     check_unchanged(&manifest, &bench)?;
     let recorded = &manifest.optimizer;
     let kind: OptimizerKind = recorded.kind.parse().map_err(|error| Failure::from_error(&error))?;
@@ -262,6 +260,7 @@ fn manifest(
     settings: &Settings,
     budget: Budget,
     seed: Seed,
+    machine: &WorkerArgs,
 ) -> Result<RunManifest, Failure> {
     Ok(RunManifest {
         schema_version: SCHEMA_VERSION,
@@ -285,8 +284,32 @@ fn manifest(
         },
         tasks: task_entries(bench),
         checkpoints: checkpoint_entries(bench)?,
-        device: "cpu".to_owned(),
+        device: device(machine.precision).to_owned(),
     })
+}
+
+/// What the manifest calls the machine that scores.
+fn device(precision: Option<NumberType>) -> &'static str {
+    match precision {
+        None | Some(NumberType::F32) => "cpu",
+        Some(NumberType::Bf16) => "cpu-bf16",
+    }
+}
+
+/// The precision that a run began with: scores of another must not be mixed into it.
+fn precision_of(args: &Args, manifest: &RunManifest) -> Result<Option<NumberType>, Failure> {
+    let known = [NumberType::F32, NumberType::Bf16].map(Some);
+    let began = known.into_iter().find(|precision| device(*precision) == manifest.device);
+    let began = began.ok_or_else(|| {
+        Failure::input(format!("the run was begun on the device `{}`", manifest.device))
+    })?;
+    match args.workers.precision {
+        Some(asked) if Some(asked) != began => {
+            Err(Failure::input("--precision: the run was begun with the other one")
+                .remedy("leave it away to go on, or begin a new run"))
+        }
+        _ => Ok(began),
+    }
 }
 
 fn task_entries(bench: &Workbench) -> Vec<TaskEntry> {

@@ -1,15 +1,17 @@
 //! Opens what a search space names: checkpoints, tasks, evaluator.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args as ClapArgs;
 use merge_search::checkpoint::Hub;
-use merge_search::evaluate::CandleEvaluator;
+use merge_search::evaluate::{CandleEvaluator, OpenError, Pool, Resources, SetError, Workers};
 use merge_search::genome::{Decoder, GroupFilters};
+use merge_search::model::Precision;
 use merge_search::recipe::ModelRef;
 use merge_search::space::SearchSpace;
 use merge_search::task::Task;
-use merge_search::units::TensorGroup;
+use merge_search::units::{Bytes, TensorGroup};
 
 use super::{Failure, quickstart, tell};
 
@@ -48,12 +50,25 @@ impl SpaceSource {
     }
 }
 
-/// How many candidates at once.
+/// What the machine gives.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct WorkerArgs {
-    /// Candidates scored side by side, each on one core [default: all cores]
+    /// Threads that merge and score; up to as many candidates are under way at once [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
+    /// Memory to use at most, besides the mapped checkpoints: in bytes or with k, M or G [default: what is free]
+    #[arg(long, value_name = "SIZE", value_parser = super::merge::bytes)]
+    pub memory: Option<Bytes>,
+    /// Type that weights are multiplied in; bf16 is less exact, and faster on CPUs that have it [default: f32]
+    #[arg(long, value_name = "TYPE")]
+    pub precision: Option<NumberType>,
+}
+
+/// Words for [`Precision`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum NumberType {
+    F32,
+    Bf16,
 }
 
 impl WorkerArgs {
@@ -61,12 +76,38 @@ impl WorkerArgs {
         let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
         self.workers.map_or_else(cores, usize::from)
     }
+
+    /// Starts the threads.
+    pub fn pool(&self) -> Result<Arc<Pool>, Failure> {
+        let pool = Pool::new(self.count());
+        pool.map(Arc::new).map_err(|error| {
+            Failure::input(format!("cannot start {} threads: {error}", self.count()))
+                .remedy("use fewer --workers")
+        })
+    }
+
+    /// The word for the type that weights are multiplied in.
+    pub fn precision(&self) -> &'static str {
+        match self.precision {
+            None | Some(NumberType::F32) => "f32",
+            Some(NumberType::Bf16) => "bf16",
+        }
+    }
+
+    pub fn resources(&self) -> Resources {
+        let precision = match self.precision {
+            None | Some(NumberType::F32) => Precision::F32,
+            Some(NumberType::Bf16) => Precision::Bf16,
+        };
+        Resources { memory: self.memory, precision }
+    }
 }
 
 /// Everything that scoring a candidate of a space takes.
 pub struct Workbench {
     pub decoder: Decoder,
     pub evaluator: CandleEvaluator,
+    pub workers: Workers,
     pub tasks: Vec<Task>,
     pub layers: usize,
     /// Base first.
@@ -75,7 +116,7 @@ pub struct Workbench {
 
 impl Workbench {
     /// Opens and checks everything the space names.
-    pub fn open(source: &SpaceSource, workers: usize) -> Result<Self, Failure> {
+    pub fn open(source: &SpaceSource, machine: &WorkerArgs) -> Result<Self, Failure> {
         let space = SearchSpace::parse(&source.text, &source.file)?;
         let tasks = space
             .tasks
@@ -87,14 +128,31 @@ impl Workbench {
             .collect();
         let names = (0..models.len()).map(|model| space.model_name(model)).collect();
         let docs = [space.docs.search, space.docs.selection, space.docs.holdout];
-        let evaluator = CandleEvaluator::open(&models, &hub(), &tasks, docs)?;
-        evaluator.require_memory(workers, &space.methods).map_err(|error| {
-            Failure::from(error).remedy("use fewer --workers, or a machine with more memory")
-        })?;
+        let (methods, pool) = (&space.methods, machine.pool()?);
+        let resources = machine.resources();
+        let evaluator =
+            CandleEvaluator::open(&models, &hub(), &tasks, docs, methods, resources, pool)
+                .map_err(with_remedy)?;
+        let workers = Workers::new(machine.count()).at_most(evaluator.candidates_at_once());
         let layers = evaluator.layers();
         let decoder = Decoder::new(space, layers, group_filters(&evaluator))
             .map_err(|error| Failure::from_error(&error))?;
-        Ok(Self { decoder, evaluator, tasks, layers, names })
+        Ok(Self { decoder, evaluator, workers, tasks, layers, names })
+    }
+}
+
+/// What to do about an evaluator that could not be opened.
+pub fn with_remedy(error: OpenError) -> Failure {
+    let remedy = match &error {
+        OpenError::Memory { .. } | OpenError::Set(SetError::Memory { .. }) => {
+            Some("give more --memory, use fewer --workers, or a machine with more memory")
+        }
+        _ => None,
+    };
+    let failure = Failure::from(error);
+    match remedy {
+        Some(remedy) => failure.remedy(remedy),
+        None => failure,
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use crate::units::Bytes;
 
 /// Highest resident memory of this process so far; 0 where the system does not say.
-pub(super) fn peak() -> Bytes {
+pub fn peak() -> Bytes {
     field("/proc/self/status", "VmHWM:").unwrap_or_default()
 }
 

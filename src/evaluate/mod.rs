@@ -1,22 +1,45 @@
 //! From a recipe to an outcome: merge in memory, load, score.
 //!
 //! [`Evaluator`] is the seam between the search, which knows recipes and outcomes, and everything that knows tensors.
-//! The local pool of [`Workers`] stands on this side of it.
+//! [`Workers`] drive candidates side by side; all that computes runs on the threads of one [`Pool`].
+//!
+//! Documents become token sequences, sequences become packs ([`ScoringSet`]), and the packs of all candidates in flight are
+//! what the threads share. What equal candidates or candidates with equal first layers have in common is computed once.
 
+mod answers;
+mod budget;
 mod candle_evaluator;
+mod fingerprint;
+mod headers;
+mod load;
+mod lru;
 mod memory;
+mod open;
 mod pack;
+mod pool;
+mod questions;
 mod resident;
+mod run;
 mod scoring;
+mod source;
+mod states;
 mod tokenize;
+mod tokenize_error;
 mod verify;
 mod workers;
 
-pub use candle_evaluator::{CandleEvaluator, OpenError, open_checkpoint};
-pub use pack::Pack;
-pub use scoring::{ScoreError, ScoringSet};
-pub use tokenize::TokenizeError;
-pub use verify::{VerifyError, verify_export};
+pub use answers::Documents;
+pub use budget::Resources;
+pub use candle_evaluator::CandleEvaluator;
+pub use load::{LoadError, load_network, network_spec};
+pub use memory::peak as peak_memory;
+pub use open::{OpenError, check_names, open_checkpoint, open_tokenizer};
+pub use pool::Pool;
+pub use scoring::{Room, ScoreError, ScoringSet, SetError};
+pub use source::{ReadyModel, Source, SourceError};
+pub use states::Reuse;
+pub use tokenize_error::{DocPlace, TokenizeError};
+pub use verify::{Verification, VerifyError, verify_export};
 pub use workers::Workers;
 
 use crate::checkpoint::CheckpointError;

@@ -1,45 +1,231 @@
-//! Sequences to batches: sorted so that neighbours share their beginnings, then cut into packs of about equal work.
+//! Sequences to batches: sorted so that neighbours share their beginnings, then cut into packs of about equal work that
+//! fit into memory.
 
-use crate::model::{Sequence, TokenForest};
+use std::ops::Range;
 
-/// Tokens of one pack, so that the activations of a small model stay in a core's cache.
+use super::headers::{Header, headers};
+use crate::model::spec::Reading;
+use crate::model::{Batch, Network, Sequence};
+
+/// Tokens of one pack unless memory allows only fewer: activations of a small model stay in a core's cache, and the packs
+/// of a few hundred documents can be shared among threads.
 const TOKENS_PER_PACK: usize = 512;
+/// A header's states may take up to this part of a thread's memory, beside the activations.
+const HEADER_SHARE: usize = 4;
 
-/// One batch, and which answer each of its sequences is.
+/// A sequence, and which answers its numbers are.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub sequence: Sequence,
+    /// One slot for a sequence with predictions, one per choice for a text to classify.
+    pub answers: Range<usize>,
+}
+
+/// What a network is given at once.
 #[derive(Debug)]
-pub struct Pack {
-    /// What the model reads.
-    pub forest: TokenForest,
-    /// For each sequence of the forest, its place in the list that was packed.
-    pub places: Vec<usize>,
+pub(super) enum Reads {
+    /// Sequences with predictions.
+    Tokens(Batch),
+    /// Texts to classify.
+    Texts(Vec<Vec<u32>>),
 }
 
-/// Packs all sequences. The result depends on their contents only up to the order of equal ones.
-pub fn pack(sequences: &[Sequence]) -> Vec<Pack> {
-    let mut order: Vec<usize> = (0..sequences.len()).collect();
-    order.sort_by(|&a, &b| sequences[a].tokens.cmp(&sequences[b].tokens).then(a.cmp(&b)));
-    let mut packs = Vec::new();
-    let mut rest = order.as_slice();
-    while !rest.is_empty() {
-        let (now, later) = rest.split_at(sequences_that_fit(sequences, rest));
-        let forest = TokenForest::new(&now.iter().map(|&i| &sequences[i]).collect::<Vec<_>>());
-        packs.push(Pack { forest, places: now.to_vec() });
-        rest = later;
-    }
-    packs
+/// One batch, and where its results go.
+#[derive(Debug)]
+pub(super) struct Pack {
+    pub reads: Reads,
+    /// For each sequence or text its answers.
+    pub answers: Vec<Range<usize>>,
+    /// Index of the beginning that is computed apart.
+    pub header: Option<usize>,
 }
 
-/// At least one, however long it is.
-fn sequences_that_fit(sequences: &[Sequence], order: &[usize]) -> usize {
-    let mut tokens = 0;
-    let mut previous: &[u32] = &[];
-    for (count, &index) in order.iter().enumerate() {
-        let current = &sequences[index].tokens;
-        tokens += current.len() - crate::model::common_prefix(previous, current);
-        if tokens > TOKENS_PER_PACK && count > 0 {
-            return count;
+/// All packs of a set.
+#[derive(Debug, Default)]
+pub(super) struct Packs {
+    pub packs: Vec<Pack>,
+    /// Beginnings that packs share.
+    pub headers: Vec<Vec<u32>>,
+    /// Memory that the headers' keys and values take.
+    pub states: usize,
+    /// Memory that the activations of the largest pack take.
+    pub largest: usize,
+}
+
+/// A sequence alone takes more memory than there is.
+#[derive(Debug)]
+pub(super) struct TooLarge {
+    /// Index of the item.
+    pub item: usize,
+    pub bytes: usize,
+}
+
+/// What packing goes by.
+pub(super) struct Packing<'a> {
+    pub network: &'a Network,
+    pub mask_token: Option<u32>,
+    /// For one thread's activations and the states of all headers.
+    pub bytes: usize,
+}
+
+impl Packing<'_> {
+    /// Packs all items. The result depends on their contents only up to the order of equal ones.
+    pub fn pack(&self, items: &[Item]) -> Result<Packs, TooLarge> {
+        let mut order: Vec<usize> = (0..items.len()).collect();
+        let key = |index: usize| (&items[index].sequence.source, &items[index].sequence.tokens);
+        order.sort_by(|&a, &b| key(a).cmp(&key(b)).then(a.cmp(&b)));
+        let headers = self.headers(items, &order);
+        match self.pack_with(items, &order, &headers) {
+            // The headers' states may be what leaves too little room.
+            Err(_) if !headers.is_empty() => self.pack_with(items, &order, &[]),
+            result => result,
         }
-        previous = current;
     }
-    order.len()
+
+    fn pack_with(
+        &self,
+        items: &[Item],
+        order: &[usize],
+        headers: &[Header],
+    ) -> Result<Packs, TooLarge> {
+        let states = headers.iter().map(|header| states_bytes(self.network, header.length)).sum();
+        let mut packs = Packs { states, ..Packs::default() };
+        let mut next = 0;
+        for header in headers {
+            self.cut(items, &order[next..header.members.start], None, &mut packs)?;
+            let members = &order[header.members.clone()];
+            let first = members.first().map(|&first| &items[first].sequence.tokens);
+            packs.headers.extend(first.map(|tokens| tokens[..header.length].to_vec()));
+            self.cut(items, members, Some(header.length), &mut packs)?;
+            next = header.members.end;
+        }
+        self.cut(items, &order[next..], None, &mut packs)?;
+        Ok(packs)
+    }
+
+    /// Of a decoder alone; a second stack's states are not kept.
+    fn headers(&self, items: &[Item], order: &[usize]) -> Vec<Header> {
+        if self.network.spec().reading != Reading::Causal {
+            return Vec::new();
+        }
+        let sequences: Vec<&Sequence> = order.iter().map(|&i| &items[i].sequence).collect();
+        let mut room = self.bytes / HEADER_SHARE;
+        let mut headers = headers(&sequences, TOKENS_PER_PACK);
+        headers.retain(|header| {
+            let tokens = &sequences[header.members.start].tokens[..header.length];
+            let own = self.network.activation_bytes(&Batch::chain(tokens));
+            let states = states_bytes(self.network, header.length);
+            let fits = states <= room && own <= self.bytes - self.bytes / HEADER_SHARE;
+            room -= if fits { states } else { 0 };
+            fits
+        });
+        headers
+    }
+
+    /// Packs neighbours; `prefix` leading tokens belong to the header that was added last.
+    fn cut(
+        &self,
+        items: &[Item],
+        order: &[usize],
+        prefix: Option<usize>,
+        packs: &mut Packs,
+    ) -> Result<(), TooLarge> {
+        let mut rest = order;
+        while !rest.is_empty() {
+            let fitting = self.sequences_that_fit(items, rest, prefix.unwrap_or(0));
+            let (now, later) = rest.split_at(fitting);
+            self.push(items, now, prefix, packs)?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// At least one, however long it is.
+    fn sequences_that_fit(&self, items: &[Item], order: &[usize], prefix: usize) -> usize {
+        let reading = self.network.spec().reading;
+        let mut tokens = 0;
+        let mut previous = None;
+        for (count, &index) in order.iter().enumerate() {
+            let current = &items[index].sequence;
+            tokens += tokens_after(reading, previous, current, prefix);
+            if tokens > TOKENS_PER_PACK && count > 0 {
+                return count;
+            }
+            previous = Some(current);
+        }
+        order.len()
+    }
+
+    /// One pack, or where it does not fit into memory, its halves.
+    fn push(
+        &self,
+        items: &[Item],
+        members: &[usize],
+        prefix: Option<usize>,
+        packs: &mut Packs,
+    ) -> Result<(), TooLarge> {
+        let (batch, reads) = self.batch(items, members, prefix.unwrap_or(0));
+        let bytes = self.network.activation_bytes(&batch);
+        if bytes > self.bytes.saturating_sub(packs.states) {
+            let (first, second) = members.split_at(members.len() / 2);
+            if let ([], [item]) = (first, second) {
+                return Err(TooLarge { item: *item, bytes });
+            }
+            self.push(items, first, prefix, packs)?;
+            return self.push(items, second, prefix, packs);
+        }
+        let reads = reads.unwrap_or(Reads::Tokens(batch));
+        let answers = members.iter().map(|&i| items[i].answers.clone()).collect();
+        let header = prefix.and(packs.headers.len().checked_sub(1));
+        packs.packs.push(Pack { reads, answers, header });
+        packs.largest = packs.largest.max(bytes);
+        Ok(())
+    }
+
+    /// What the network reads, and what it is given where that is not the batch.
+    fn batch(&self, items: &[Item], members: &[usize], prefix: usize) -> (Batch, Option<Reads>) {
+        let sequences: Vec<&Sequence> = members.iter().map(|&i| &items[i].sequence).collect();
+        let reading = self.network.spec().reading;
+        if reading != Reading::Classify {
+            return (Batch::new(reading, self.mask_token, prefix, &sequences), None);
+        }
+        let texts: Vec<&[u32]> = sequences.iter().map(|sequence| &sequence.tokens[..]).collect();
+        let owned = texts.iter().map(|text| text.to_vec()).collect();
+        (Batch::texts(&texts), Some(Reads::Texts(owned)))
+    }
+}
+
+/// Tokens that `current` adds to a pack that ends in `previous`.
+fn tokens_after(
+    reading: Reading,
+    previous: Option<&Sequence>,
+    current: &Sequence,
+    prefix: usize,
+) -> usize {
+    let inputs = current.inputs().len();
+    match reading {
+        Reading::Classify => current.tokens.len(),
+        Reading::Masked => current.tokens.len() * current.scored.len(),
+        Reading::Causal => {
+            let shared = previous.map_or(0, |previous| {
+                crate::model::common_prefix(previous.inputs(), current.inputs())
+            });
+            inputs - shared.max(prefix).min(inputs)
+        }
+        Reading::Seq2Seq => match previous {
+            Some(previous) if previous.source == current.source => {
+                inputs - crate::model::common_prefix(previous.inputs(), current.inputs())
+            }
+            _ => current.source.len() + inputs,
+        },
+    }
+}
+
+/// Memory of the keys and values of `length` tokens in all layers, in f32.
+pub(super) fn states_bytes(network: &Network, length: usize) -> usize {
+    let layers = network.spec().decoder.iter().flat_map(|stack| &stack.layers);
+    let of_token = |attention: &crate::model::spec::AttentionSpec| {
+        2 * 4 * attention.kv_heads * attention.head_dim
+    };
+    length * layers.map(|layer| of_token(&layer.attention)).sum::<usize>()
 }

@@ -3,20 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::merge::{MergeError, MergePlan, PlannedTensor, Prepared};
-use crate::model::{Llama, LlamaConfig, LoadError};
+use rayon::prelude::*;
 
-/// Models that no worker is using.
-#[derive(Default)]
+use super::load::{LoadError, require_tensors};
+use super::pool::{Pool, timed};
+use crate::merge::{MergeError, MergePlan, PlannedTensor, Prepared};
+use crate::model::spec::NetworkSpec;
+use crate::model::{Network, Precision};
+
+/// Models that no candidate is using.
 pub(super) struct Residents {
     idle: Mutex<Vec<Resident>>,
     prepared: Prepared,
+    precision: Precision,
 }
 
 /// A model, and what each of its tensors was made by.
 pub(super) struct Resident {
     tensors: BTreeMap<String, PlannedTensor>,
-    pub(super) model: Llama,
+    pub(super) network: Network,
 }
 
 /// Why a plan gave no model.
@@ -31,35 +36,41 @@ pub(super) enum ResidentError {
 }
 
 impl Residents {
+    /// None yet.
+    pub(super) fn new(precision: Precision) -> Self {
+        Residents { idle: Mutex::default(), prepared: Prepared::new(), precision }
+    }
+
     /// The model of a plan: the idle one that has most of its tensors already, with the others written anew; or a new
-    /// one. Whoever has done with it gives it back.
+    /// one. Whoever has done with it gives it back. Also the time it took, in seconds on one core.
     pub(super) fn merge(
         &self,
         plan: &MergePlan,
-        config: &LlamaConfig,
-    ) -> Result<Resident, ResidentError> {
-        match self.take(plan, config) {
-            Some(mut resident) => {
-                resident.update(plan, &self.prepared)?;
-                Ok(resident)
-            }
-            None => Resident::new(plan, config, &self.prepared),
-        }
+        spec: &NetworkSpec,
+        pool: &Pool,
+    ) -> Result<(Resident, f64), ResidentError> {
+        let (resident, begun) = timed(|| match self.take(plan, spec) {
+            Some(resident) => Ok(resident),
+            None => Resident::new(plan, spec, self.precision),
+        });
+        let mut resident = resident?;
+        let merged = resident.update(plan, &self.prepared, pool)?;
+        Ok((resident, begun + merged))
     }
 
     pub(super) fn give_back(&self, resident: Resident) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(resident);
     }
 
-    fn take(&self, plan: &MergePlan, config: &LlamaConfig) -> Option<Resident> {
+    fn take(&self, plan: &MergePlan, spec: &NetworkSpec) -> Option<Resident> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |(_, resident): &(usize, &Resident)| resident.fits(plan, config);
+        let fits = |(_, resident): &(usize, &Resident)| resident.fits(plan, spec);
         let alike = |(_, resident): &(usize, &Resident)| resident.elements_in_common(plan);
         let nearest = idle.iter().enumerate().filter(fits).max_by_key(alike);
         match nearest.map(|(nearest, _)| nearest) {
             Some(nearest) => Some(idle.swap_remove(nearest)),
             None => {
-                // Makes room for the new one: there is memory for one model per worker.
+                // Makes room for the new one: there is memory for one model per candidate in flight.
                 drop(idle.pop());
                 None
             }
@@ -68,55 +79,55 @@ impl Residents {
 }
 
 impl Resident {
+    /// Of the plan's shape; nothing is merged yet.
     fn new(
         plan: &MergePlan,
-        config: &LlamaConfig,
-        prepared: &Prepared,
+        spec: &NetworkSpec,
+        precision: Precision,
     ) -> Result<Resident, ResidentError> {
-        let tensors: BTreeMap<String, PlannedTensor> =
-            plan.tensors().iter().map(|tensor| (tensor.name.clone(), tensor.clone())).collect();
-        // The model knows of its tensors no more than that one could not be made.
-        let mut fault = None;
-        let model = Llama::new(config, |name, shape, out| {
-            let missing = || LoadError::Missing { name: name.to_owned() };
-            let tensor = tensors.get(name).ok_or_else(missing)?;
-            require_shape(name, shape, &tensor.shape)?;
-            plan.merge_into(tensor, Some(prepared), out).map_err(|error| {
-                fault = Some(error);
-                LoadError::Fill { name: name.to_owned() }
-            })
-        });
-        match (model, fault) {
-            (_, Some(fault)) => Err(fault.into()),
-            (model, None) => Ok(Resident { tensors, model: model? }),
-        }
+        let network = Network::new(spec, precision).map_err(LoadError::from)?;
+        let shapes: BTreeMap<&str, &[usize]> = plan
+            .tensors()
+            .iter()
+            .map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice()))
+            .collect();
+        require_tensors(&network, |name| shapes.get(name).copied())?;
+        Ok(Resident { tensors: BTreeMap::new(), network })
     }
 
-    /// Merges what differs. After an error the model is neither the old nor the new one, so it must not be used.
-    fn update(&mut self, plan: &MergePlan, prepared: &Prepared) -> Result<(), ResidentError> {
-        for tensor in plan.tensors() {
-            if self.tensors.get(&tensor.name) == Some(tensor) {
-                continue;
-            }
-            let fault = Mutex::new(None);
-            self.model.rewrite(&tensor.name, |out| {
-                let result = plan.merge_into(tensor, Some(prepared), out);
-                *fault.lock().unwrap_or_else(PoisonError::into_inner) = result.err();
-            })?;
-            if let Some(fault) = fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
-                return Err(fault.into());
-            }
+    /// Merges what differs, tensors side by side, and gives the seconds it took on one core. After an error the model is
+    /// neither the old nor the new one, so it must not be used.
+    fn update(
+        &mut self,
+        plan: &MergePlan,
+        prepared: &Prepared,
+        pool: &Pool,
+    ) -> Result<f64, ResidentError> {
+        let differs = |tensor: &&PlannedTensor| self.tensors.get(&tensor.name) != Some(tensor);
+        let mut changed: Vec<&PlannedTensor> = plan.tensors().iter().filter(differs).collect();
+        // The largest first, so that no thread is left with it at the end.
+        changed.sort_by_key(|tensor| std::cmp::Reverse(tensor.elements()));
+        let network = &self.network;
+        let merge = |tensor: &&PlannedTensor| {
+            let (result, seconds) = timed(|| write(plan, tensor, prepared, pool, network));
+            result.map(|()| seconds)
+        };
+        let merged: Vec<_> =
+            pool.install(|| changed.par_iter().with_max_len(1).map(merge).collect());
+        let mut seconds = 0.0;
+        for (tensor, merged) in changed.into_iter().zip(merged) {
+            seconds += merged?;
             self.tensors.insert(tensor.name.clone(), tensor.clone());
         }
-        Ok(())
+        Ok(seconds)
     }
 
     /// Whether it has the plan's tensors, all of them and in their shapes.
-    fn fits(&self, plan: &MergePlan, config: &LlamaConfig) -> bool {
+    fn fits(&self, plan: &MergePlan, spec: &NetworkSpec) -> bool {
         let has = |tensor: &PlannedTensor| {
             self.tensors.get(&tensor.name).is_some_and(|own| own.shape == tensor.shape)
         };
-        self.model.config() == config
+        self.network.spec() == spec
             && self.tensors.len() == plan.tensors().len()
             && plan.tensors().iter().all(has)
     }
@@ -127,14 +138,20 @@ impl Resident {
     }
 }
 
-pub(super) fn require_shape(
-    name: &str,
-    expected: &[usize],
-    got: &[usize],
-) -> Result<(), LoadError> {
-    if expected == got {
+/// Merges one tensor and packs it; one that the network has no use for is left out.
+fn write(
+    plan: &MergePlan,
+    tensor: &PlannedTensor,
+    prepared: &Prepared,
+    pool: &Pool,
+    network: &Network,
+) -> Result<(), ResidentError> {
+    if network.depth(&tensor.name).is_none() {
         return Ok(());
     }
-    let (name, expected, got) = (name.to_owned(), expected.to_vec(), got.to_vec());
-    Err(LoadError::Shape { name, expected, got })
+    pool.with_buffer(tensor.elements(), |values| {
+        plan.merge_into(tensor, Some(prepared), values)?;
+        network.write(&tensor.name, values)?;
+        Ok(())
+    })
 }

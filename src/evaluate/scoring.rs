@@ -1,13 +1,19 @@
-//! Log-likelihoods of the choices, and what they say about each document.
+//! Log-likelihoods of the choices: documents to packs, packs to threads.
+
+use std::sync::Arc;
 
 use tokenizers::Tokenizer;
 
-use super::pack::{Pack, pack};
-use super::tokenize::{Encoder, TokenizeError};
-use crate::model::{Llama, LlamaConfig, Scratch, Sequence};
-use crate::outcome::{ItemScore, TaskScore};
-use crate::task::{Doc, Metric, Task};
-use crate::units::Split;
+use super::pack::{Item, Pack, Packing, Packs};
+use super::questions::Questions;
+use super::run::{Course, Run, Saved, prefix_of};
+use super::tokenize::{Encoder, mask_token};
+use super::{DocPlace, Pool, TokenizeError};
+use crate::model::spec::Reading;
+use crate::model::{Network, Prefix, Scratch};
+use crate::outcome::TaskScore;
+use crate::task::Task;
+use crate::units::{Bytes, Split};
 
 /// Why a model could not be scored.
 #[derive(Debug, thiserror::Error)]
@@ -25,138 +31,192 @@ pub enum ScoreError {
     Candle(#[from] candle_core::Error),
 }
 
+/// Why documents could not be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum SetError {
+    /// A document does not fit the model.
+    #[error(transparent)]
+    Tokenize(#[from] TokenizeError),
+    /// A document does not fit into memory.
+    #[error(
+        "{place}: scoring this document takes {needed} of memory on each of {threads} threads, and there are {available} for all"
+    )]
+    Memory {
+        /// Which document.
+        place: DocPlace,
+        /// For its activations.
+        needed: Bytes,
+        /// Number of threads.
+        threads: usize,
+        /// For all threads.
+        available: Bytes,
+    },
+}
+
+/// Memory for the activations of all threads, and for the states of shared beginnings.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// For all threads together.
+    pub memory: Bytes,
+    /// How many there are.
+    pub threads: usize,
+}
+
 /// Tokenized, packed documents: everything about scoring that does not depend on the weights.
 #[derive(Debug)]
 pub struct ScoringSet {
     tasks: Vec<Questions>,
-    packs: Vec<Pack>,
-}
-
-/// One task's documents without their text.
-#[derive(Debug)]
-struct Questions {
-    task: String,
-    metric: Metric,
-    docs: Vec<Question>,
-}
-
-#[derive(Debug)]
-struct Question {
-    target: usize,
-    /// Length of each choice in characters, at least 1.
-    characters: Vec<usize>,
+    packs: Packs,
+    answers: usize,
 }
 
 impl ScoringSet {
-    /// Prepares the first `limit` documents (all, if `None`) of each task's `split` for models of this shape.
+    /// Prepares the first `limit` documents (all, if `None`) of each task's `split` for `network` and models of its kind.
+    ///
+    /// # Errors
+    /// A document that the model cannot read or that does not fit into `room`.
     pub fn new(
         tasks: &[Task],
         split: Split,
         limit: Option<usize>,
         tokenizer: &Tokenizer,
-        config: &LlamaConfig,
-    ) -> Result<Self, TokenizeError> {
-        let mut sequences: Vec<Sequence> = Vec::new();
-        let mut questions = Vec::with_capacity(tasks.len());
+        network: &Network,
+        room: Room,
+    ) -> Result<Self, SetError> {
+        let mask_token = mask_token(tokenizer);
+        if network.spec().reading == Reading::Masked && mask_token.is_none() {
+            return Err(TokenizeError::NoMask.into());
+        }
+        let (mut items, mut places, mut questions) = (Vec::new(), Vec::new(), Vec::new());
+        let mut answers = 0;
         for task in tasks {
             let docs = task.docs(split);
             let docs = &docs[..limit.unwrap_or(docs.len()).min(docs.len())];
-            let encoder = Encoder { task, split, tokenizer, config };
+            let encoder = Encoder { task, split, tokenizer, spec: network.spec() };
             for doc in docs {
-                sequences.extend(encoder.encode(doc)?);
+                for sequence in encoder.encode(doc)? {
+                    let slots = match network.spec().reading {
+                        Reading::Classify => doc.choices.len(),
+                        Reading::Causal | Reading::Seq2Seq | Reading::Masked => 1,
+                    };
+                    items.push(Item { sequence, answers: answers..answers + slots });
+                    places.push((task, doc.line));
+                    answers += slots;
+                }
             }
-            let docs = docs.iter().map(Question::new).collect();
-            questions.push(Questions { task: task.name.clone(), metric: task.metric, docs });
+            questions.push(Questions::new(task, docs));
         }
-        Ok(ScoringSet { tasks: questions, packs: pack(&sequences) })
+        let share = (room.memory.0 / room.threads.max(1) as u64) as usize;
+        let packing = Packing { network, mask_token, bytes: share };
+        let packs = packing.pack(&items).map_err(|too_large| {
+            let (task, line) = places[too_large.item];
+            let place = DocPlace { task: task.name.clone(), split, line };
+            let (needed, threads) = (Bytes(too_large.bytes as u64), room.threads);
+            SetError::Memory { place, needed, threads, available: room.memory }
+        })?;
+        Ok(ScoringSet { tasks: questions, packs, answers })
     }
 
     /// Number of documents over all tasks.
     pub fn docs(&self) -> usize {
-        self.tasks.iter().map(|task| task.docs.len()).sum()
+        self.tasks.iter().map(Questions::len).sum()
     }
 
-    /// Number of tokens the model reads, shared beginnings counted once per pack.
+    /// Number of choices over all documents.
+    pub fn answers(&self) -> usize {
+        self.answers
+    }
+
+    /// Number of tokens the model reads: shared beginnings once, or once per pack where they are short.
     pub fn tokens(&self) -> usize {
-        self.packs.iter().map(|pack| pack.forest.tokens.len()).sum()
+        self.headers().map(<[u32]>::len).sum::<usize>() + self.tokens_of_packs()
     }
 
-    /// Tokens of the largest pack: what the memory for activations grows with.
-    pub fn largest_pack(&self) -> usize {
-        self.packs.iter().map(|pack| pack.forest.tokens.len()).max().unwrap_or(0)
+    /// Without the beginnings that are computed apart.
+    pub(super) fn tokens_of_packs(&self) -> usize {
+        self.packs.packs.iter().map(Pack::tokens).sum()
     }
 
-    /// The chosen answer of every document, task by task. Runs on the calling thread.
-    pub fn score(&self, model: &Llama) -> Result<Vec<TaskScore>, ScoreError> {
-        let likelihoods = self.log_likelihoods(model)?;
-        self.tasks.iter().zip(&likelihoods).map(|(task, docs)| task.score(docs)).collect()
+    /// The beginnings that are computed once per model.
+    pub fn headers(&self) -> impl Iterator<Item = &[u32]> {
+        self.packs.headers.iter().map(Vec::as_slice)
     }
 
-    /// Log-likelihood in nats of each choice: task, document, choice.
-    pub fn log_likelihoods(&self, model: &Llama) -> Result<Vec<Vec<Vec<f32>>>, ScoreError> {
-        let mut flat = vec![0f32; self.packs.iter().map(|pack| pack.places.len()).sum()];
-        let mut scratch = Scratch::new()?;
-        for pack in &self.packs {
-            let scores = model.log_probabilities(&pack.forest, &mut scratch)?;
-            for (&place, span) in pack.places.iter().zip(&pack.forest.spans) {
-                flat[place] =
-                    scores[span.clone()].iter().map(|&score| f64::from(score)).sum::<f64>() as f32;
-            }
-        }
-        let mut flat = flat.into_iter();
-        Ok(self.tasks.iter().map(|task| task.nest(&mut flat)).collect())
+    /// Memory of the activations of the largest pack: what each thread needs.
+    pub fn activation_bytes(&self) -> Bytes {
+        Bytes(self.packs.largest as u64)
     }
 
-    /// A fixed twentieth of the packs, spread over the set and at least one, for timing two models back to back:
-    /// call [`Llama::log_probabilities`] on each pack's forest.
-    pub fn timing_packs(&self) -> Vec<&Pack> {
-        self.packs.iter().step_by(20).collect()
-    }
-}
-
-impl Questions {
-    fn nest(&self, flat: &mut impl Iterator<Item = f32>) -> Vec<Vec<f32>> {
-        self.docs.iter().map(|doc| flat.take(doc.characters.len()).collect()).collect()
+    /// Memory of the states of shared beginnings: what each model that is being scored needs.
+    pub fn header_bytes(&self) -> Bytes {
+        Bytes(self.packs.states as u64)
     }
 
-    fn score(&self, likelihoods: &[Vec<f32>]) -> Result<TaskScore, ScoreError> {
-        let items = self.docs.iter().zip(likelihoods).enumerate().map(|(index, (doc, choices))| {
-            let non_finite = || ScoreError::NonFinite { task: self.task.clone(), doc: index };
-            doc.score(self.metric, choices).ok_or_else(non_finite)
-        });
-        Ok(TaskScore { task: self.task.clone(), items: items.collect::<Result<_, _>>()? })
-    }
-}
-
-impl Question {
-    fn new(doc: &Doc) -> Self {
-        let characters = doc.choices.iter().map(|choice| choice.chars().count().max(1)).collect();
-        Question { target: doc.target, characters }
+    /// The chosen answer of every document, task by task.
+    ///
+    /// # Errors
+    /// See [`ScoreError`].
+    pub fn score(&self, network: &Network, pool: &Pool) -> Result<Vec<TaskScore>, ScoreError> {
+        self.decide(&self.run(network, pool, Saved::default())?)
     }
 
-    /// The margin is in the metric's own unit: nats, or nats per character. `None` if a number is not finite.
-    fn score(&self, metric: Metric, likelihoods: &[f32]) -> Option<ItemScore> {
-        let scores: Vec<f32> = match metric {
-            Metric::Acc => likelihoods.to_vec(),
-            Metric::AccNorm => {
-                likelihoods.iter().zip(&self.characters).map(|(ll, &n)| ll / n as f32).collect()
-            }
-        };
-        if scores.iter().any(|score| !score.is_finite()) {
-            return None;
-        }
-        let chosen = first_greatest(&scores);
-        let others = scores
-            .iter()
-            .enumerate()
-            .filter(|(choice, _)| *choice != self.target)
-            .map(|(_, score)| *score);
-        let margin = scores[self.target] - others.fold(f32::NEG_INFINITY, f32::max);
-        Some(ItemScore { correct: chosen == self.target, chosen: chosen as u32, margin })
+    /// As [`Self::log_likelihoods`]; `progress` is told how many choices, of [`Self::answers`], have just been scored,
+    /// from several threads.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn log_likelihoods_watched(
+        &self,
+        network: &Network,
+        pool: &Pool,
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Result<Vec<Vec<Vec<f32>>>, ScoreError> {
+        let saved = Saved { progress: Some(progress), ..Saved::default() };
+        Ok(self.nest(&self.run(network, pool, saved)?))
     }
-}
 
-/// Index of the greatest score; of equal ones the first, as numpy's argmax.
-fn first_greatest(scores: &[f32]) -> usize {
-    (1..scores.len()).fold(0, |best, next| if scores[next] > scores[best] { next } else { best })
+    /// Log-likelihood in nats of each choice: task, document, choice. The same bits on any number of threads.
+    ///
+    /// # Errors
+    /// candle's; none is expected.
+    pub fn log_likelihoods(
+        &self,
+        network: &Network,
+        pool: &Pool,
+    ) -> Result<Vec<Vec<Vec<f32>>>, ScoreError> {
+        Ok(self.nest(&self.run(network, pool, Saved::default())?))
+    }
+
+    pub(super) fn decide(&self, run: &Run) -> Result<Vec<TaskScore>, ScoreError> {
+        self.tasks.iter().zip(&self.nest(run)).map(|(task, docs)| task.score(docs)).collect()
+    }
+
+    fn nest(&self, run: &Run) -> Vec<Vec<Vec<f32>>> {
+        let mut flat = run.answers.iter().copied();
+        self.tasks.iter().map(|task| task.nest(&mut flat)).collect()
+    }
+
+    /// Scores every pack on the pool's threads; those with a shared beginning after it.
+    pub(super) fn run(
+        &self,
+        network: &Network,
+        pool: &Pool,
+        saved: Saved,
+    ) -> Result<Run, ScoreError> {
+        Ok(Course::new(&self.packs, network, pool, saved).run(self.answers)?)
+    }
+
+    /// States of the shared beginnings.
+    pub(super) fn prefixes(
+        &self,
+        network: &Network,
+        scratch: &mut Scratch,
+    ) -> candle_core::Result<Vec<Arc<Prefix>>> {
+        self.headers().map(|tokens| prefix_of(network, tokens, scratch)).collect()
+    }
+
+    /// A fixed twentieth of the packs, spread over the set and at least one, for timing two models in turns.
+    pub(super) fn timing_packs(&self) -> impl Iterator<Item = &Pack> {
+        self.packs.packs.iter().step_by(20)
+    }
 }

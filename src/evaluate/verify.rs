@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::load::{LoadError, load_network};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::model::reference::{ReferenceError, last_logits};
-use crate::model::{ConfigError, LlamaConfig, Scratch, Sequence, TokenForest};
+use crate::model::spec::Reading;
+use crate::model::{Batch, Network, Precision, Scratch, Sequence};
 
 /// Largest difference of a log-probability, in nats, that rounding explains.
 const TOLERANCE: f64 = 1e-3;
@@ -17,15 +19,19 @@ pub enum VerifyError {
     /// The folder cannot be read back.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// Its config cannot be read back.
+    /// The network cannot be built from it.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Load(#[from] LoadError),
     /// candle-transformers cannot run it.
     #[error(transparent)]
-    Reference(#[from] ReferenceError),
-    /// Our own model cannot run it.
-    #[error("cannot run {}: {reason}", folder.display())]
-    Run { folder: PathBuf, reason: String },
+    Reference(#[from] Box<ReferenceError>),
+    /// Our own network cannot run it.
+    #[error("cannot run {}", folder.display())]
+    Run {
+        folder: PathBuf,
+        #[source]
+        source: candle_core::Error,
+    },
     /// The two implementations disagree.
     #[error(
         "{}: candle-transformers' Llama gives log-probabilities that differ by {difference}, expected at most {TOLERANCE}",
@@ -34,40 +40,57 @@ pub enum VerifyError {
     Differs { folder: PathBuf, difference: f64 },
 }
 
-/// Runs the checkpoint in `folder` with our scorer and with candle-transformers' own Llama, on a fixed probe of tokens,
-/// and returns the largest difference of a log-probability over the whole vocabulary, in nats.
+/// What a check showed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verification {
+    /// The largest difference of a log-probability over the whole vocabulary, in nats; rounding explains it.
+    Agrees { difference: f64 },
+    /// There is no second implementation of this family here; why, in a few words.
+    NotCompared { reason: String },
+}
+
+/// Reads the checkpoint in `folder` back, and runs it with our network and with candle-transformers' own Llama on a fixed
+/// probe of tokens.
 ///
 /// # Errors
 /// The folder cannot be read back or run, or the two differ by more than rounding.
-pub fn verify_export(folder: &Path) -> Result<f64, VerifyError> {
+pub fn verify_export(folder: &Path) -> Result<Verification, VerifyError> {
     let checkpoint = Checkpoint::open(folder)?;
-    let config = LlamaConfig::from_json(checkpoint.config())?;
-    let vocabulary = config.vocab_size as u32;
+    let network = load_network(&checkpoint, Precision::F32)?;
+    let vocabulary = network.spec().vocab_size as u64;
     // Spread over the vocabulary by the golden ratio, so that no two tokens are neighbours.
-    let probe: Vec<u32> = (1..=PROBE_TOKENS as u64)
-        .map(|i| (i * 2_654_435_769 % u64::from(vocabulary)) as u32)
-        .collect();
-    let failed = |reason: String| VerifyError::Run { folder: folder.to_owned(), reason };
-    let model = super::candle_evaluator::load_checkpoint(&checkpoint, &config).map_err(failed)?;
-    let sequences: Vec<Sequence> = (0..vocabulary)
-        .map(|token| {
-            let tokens: Vec<u32> = probe.iter().copied().chain([token]).collect();
-            Sequence { scored_from: tokens.len() - 1, tokens }
-        })
-        .collect();
-    let forest = TokenForest::new(&sequences.iter().collect::<Vec<_>>());
-    let ours = Scratch::new()
-        .and_then(|mut scratch| model.log_probabilities(&forest, &mut scratch))
-        .map_err(|error| failed(error.to_string()))?;
-    let theirs = log_softmax(&last_logits(folder, &probe)?);
+    let probe: Vec<u32> =
+        (1..=PROBE_TOKENS as u64).map(|i| (i * 2_654_435_769 % vocabulary) as u32).collect();
+    if network.spec().reading != Reading::Causal {
+        let family = &network.spec().family;
+        return Ok(Verification::NotCompared { reason: format!("`{family}` is no Llama") });
+    }
+    let theirs = match last_logits(folder, &probe) {
+        Ok(logits) => log_softmax(&logits),
+        Err(error @ ReferenceError::Family { .. }) => {
+            return Ok(Verification::NotCompared { reason: error.to_string() });
+        }
+        Err(error) => return Err(Box::new(error).into()),
+    };
+    let ours = last_log_probabilities(&network, &probe)
+        .map_err(|source| VerifyError::Run { folder: folder.to_owned(), source })?;
     let difference =
         ours.iter().zip(&theirs).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
     // `max` drops NaN: it must not pass.
     let finite = ours.iter().all(|value| value.is_finite());
     if difference <= TOLERANCE && finite && theirs.iter().all(|value| value.is_finite()) {
-        return Ok(difference);
+        return Ok(Verification::Agrees { difference });
     }
     Err(VerifyError::Differs { folder: folder.to_owned(), difference })
+}
+
+/// `[vocab_size]`, for what follows the probe.
+fn last_log_probabilities(network: &Network, probe: &[u32]) -> candle_core::Result<Vec<f32>> {
+    let tokens: Vec<u32> = probe.iter().copied().chain([0]).collect();
+    let sequence = Sequence { source: Vec::new(), scored: probe.len()..tokens.len(), tokens };
+    let batch = Batch::new(Reading::Causal, None, 0, &[&sequence]);
+    let mut rows = network.distributions(&batch, &mut Scratch::new()?)?;
+    Ok(rows.pop().unwrap_or_default())
 }
 
 fn log_softmax(logits: &[f32]) -> Vec<f64> {

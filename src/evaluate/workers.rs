@@ -1,37 +1,32 @@
-//! The local pool: candidates side by side, each on one thread.
+//! Who drives candidates side by side, so that the pool's threads always find work.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A fixed number of workers. Each is a rayon pool of one thread, so that whatever rayon parallelism a library uses
-/// inside a candidate stays on that worker: no oversubscription, no stealing of other candidates' work in the middle
-/// of a measured time.
+/// Drivers of candidates. They compute nothing themselves: each hands its candidate's work to a [`super::Pool`] and waits.
+#[derive(Debug, Clone, Copy)]
 pub struct Workers {
-    pools: Vec<rayon::ThreadPool>,
+    threads: usize,
+    candidates: usize,
 }
 
 impl Workers {
-    /// Starts `count` workers (at least one).
-    ///
-    /// # Errors
-    /// When the system gives no thread.
-    pub fn new(count: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let pool = |worker| {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(1)
-                .thread_name(move |_| format!("worker-{worker}"))
-                .build()
-        };
-        let pools = (0..count.max(1)).map(pool).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { pools })
+    /// One driver for each of `threads` threads (at least one).
+    pub fn new(threads: usize) -> Self {
+        Workers { threads: threads.max(1), candidates: threads.max(1) }
     }
 
-    /// How many candidates are scored at once.
+    /// No more than so many candidates at once (at least one), as memory may demand.
+    pub fn at_most(self, candidates: usize) -> Self {
+        Workers { candidates: self.candidates.min(candidates).max(1), ..self }
+    }
+
+    /// The number of threads that compute.
     pub fn count(&self) -> usize {
-        self.pools.len()
+        self.threads
     }
 
-    /// Runs `job` on every item. Items are started in order, whenever a worker is free; results come in item order.
+    /// Runs `job` on every item. Items are started in order, whenever a driver is free; results come in item order.
     pub fn map<T: Sync, R: Send>(
         &self,
         items: &[T],
@@ -48,8 +43,8 @@ impl Workers {
             }
         };
         std::thread::scope(|scope| {
-            for pool in &self.pools {
-                scope.spawn(|| pool.install(work));
+            for _ in 0..self.candidates.min(items.len()) {
+                scope.spawn(work);
             }
         });
         let mut done = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -61,16 +56,49 @@ impl Workers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluate::Pool;
 
     #[test]
-    fn results_come_in_item_order_and_inner_rayon_stays_on_the_worker() {
-        let workers = Workers::new(3).unwrap();
+    fn results_come_in_item_order() {
         let items: Vec<usize> = (0..50).collect();
-        let seen = workers.map(&items, |index, item| {
-            assert_eq!(rayon::current_num_threads(), 1);
-            (index, item * item)
-        });
+        let seen = Workers::new(3).map(&items, |index, item| (index, item * item));
         let expected: Vec<_> = items.iter().map(|item| (*item, item * item)).collect();
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn no_more_threads_compute_than_the_pool_has_and_no_more_candidates_run_than_allowed() {
+        use rayon::prelude::*;
+        let pool = Pool::new(2).unwrap();
+        let workers = Workers::new(8).at_most(5);
+        let (candidates, computing) = (Gauge::default(), Gauge::default());
+        workers.map(&[(); 40], |_, ()| {
+            candidates.during(|| {
+                pool.install(|| {
+                    (0..16).into_par_iter().for_each(|_| {
+                        computing
+                            .during(|| std::thread::sleep(std::time::Duration::from_micros(200)))
+                    })
+                })
+            })
+        });
+        assert_eq!((candidates.highest(), computing.highest()), (5, 2));
+    }
+
+    /// How many are inside at once, and the most that were.
+    #[derive(Default)]
+    struct Gauge(AtomicUsize, AtomicUsize);
+
+    impl Gauge {
+        fn during(&self, job: impl FnOnce()) {
+            let inside = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+            self.1.fetch_max(inside, Ordering::SeqCst);
+            job();
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+
+        fn highest(&self) -> usize {
+            self.1.load(Ordering::SeqCst)
+        }
     }
 }

@@ -28,6 +28,7 @@ mod multislerp;
 mod nearswap;
 mod nuslerp;
 mod operation;
+mod output_config;
 mod plan;
 mod planner;
 mod prepared;

@@ -9,6 +9,7 @@
 mod batch;
 mod config;
 pub mod device;
+pub mod gguf;
 mod layers;
 mod network;
 pub mod reference;
@@ -18,7 +19,7 @@ pub mod spec;
 pub use batch::{Batch, Prediction, Segments, Sequence, common_prefix};
 pub use config::ConfigError;
 pub use device::DeviceNetwork;
-pub use layers::Precision;
+pub use layers::{Matrix, Precision, product};
 pub use network::{
     Depth, Generation, Network, Pass, Prefix, Prompt, Scored, Scratch, States,
 };

@@ -38,10 +38,15 @@ pub fn geometric_mean_of(accuracies: impl IntoIterator<Item = f64>) -> f64 {
 /// and its variance at `(x + 2)/(n + 4)` (Agresti & Coull, The American Statistician 52, 1998, 119). The interval is
 /// clipped to `[0, 1]` and always holds the point estimate.
 pub fn interval(evaluation: &Evaluation) -> GeometricMean {
-    let value = geometric_mean(evaluation);
-    let tasks = evaluation.tasks.len().max(1) as f64;
-    let centre = evaluation.tasks.iter().map(log_accuracy).sum::<f64>() / tasks;
-    let variance = evaluation.tasks.iter().map(log_variance).sum::<f64>() / (tasks * tasks);
+    interval_of(&evaluation.tasks)
+}
+
+/// As [`interval`], of any tasks; of one task, its accuracy.
+pub fn interval_of(scores: &[TaskScore]) -> GeometricMean {
+    let value = geometric_mean_of(scores.iter().map(|task| task.accuracy().0));
+    let tasks = scores.len().max(1) as f64;
+    let centre = scores.iter().map(log_accuracy).sum::<f64>() / tasks;
+    let variance = scores.iter().map(log_variance).sum::<f64>() / (tasks * tasks);
     let half_width = Z * variance.sqrt();
     GeometricMean {
         value,

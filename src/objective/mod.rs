@@ -8,7 +8,7 @@ mod hypervolume;
 mod paired;
 mod pareto;
 
-pub use geometric_mean::{geometric_mean, geometric_mean_of, interval};
+pub use geometric_mean::{geometric_mean, geometric_mean_of, interval, interval_of};
 pub use hypervolume::hypervolume;
 pub use paired::{PairedDifference, PairingError, paired_difference};
 pub use pareto::{Point, pareto_front, pooled_times};

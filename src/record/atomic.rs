@@ -23,6 +23,8 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), RecordError> {
         .map_err(io_error("write", &temporary))?;
     fs::rename(&temporary, path).map_err(io_error("replace", path))?;
     match path.parent() {
+        // A bare file name.
+        Some(folder) if folder.as_os_str().is_empty() => sync_folder(Path::new(".")),
         Some(folder) => sync_folder(folder),
         None => Ok(()),
     }

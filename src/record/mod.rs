@@ -23,6 +23,7 @@ mod folder;
 mod items;
 mod manifest;
 mod part;
+mod per_doc;
 mod rows;
 mod seal;
 mod table;
@@ -36,6 +37,7 @@ pub use manifest::{
     CheckpointEntry, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest, SpaceFile,
     TaskEntry,
 };
+pub use per_doc::{ChoiceRow, write_choices};
 pub use trial::{Trial, TrialKind};
 pub use writer::{FrontRow, RunWriter};
 

@@ -4,8 +4,6 @@ mod card;
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
-
 use crate::checkpoint::{Beside, OutputConfig, OutputTensor, WriteError, write_checkpoint};
 use crate::merge::{
     MergeError, MergePlan, PlannedTensor, VocabularyError, chat_template, write_chat_template,
@@ -68,7 +66,7 @@ pub fn write_merged(
         source,
         source_layers: plan.source_layers(),
         dtype,
-        settings: &settings(plan),
+        settings: &plan.settings(),
         shard_size: output.shard_size,
         progress: output.progress,
         copy_tokenizer: plan.vocabulary().is_none(),
@@ -76,22 +74,6 @@ pub fn write_merged(
     };
     let prepare = |i: usize| plan.in_parts(&plan.tensors()[i]);
     Ok(write_checkpoint(output.dir, &tensors, prepare, &config)?)
-}
-
-/// What the merge changes in `config.json`: the size of the vocabulary, and whether the head is the embedding.
-fn settings(plan: &MergePlan) -> Map<String, Value> {
-    let mut settings = Map::new();
-    if let Some(vocabulary) = plan.vocabulary() {
-        settings.insert("vocab_size".to_owned(), vocabulary.size().into());
-    }
-    let is_tied = plan.architecture().is_tied();
-    let architecture = plan.architecture();
-    let has_own_head =
-        plan.tensors().iter().any(|tensor| architecture.copy_of(&tensor.name).is_some());
-    if is_tied && has_own_head {
-        settings.insert("tie_word_embeddings".to_owned(), false.into());
-    }
-    settings
 }
 
 fn write_beside(

@@ -19,6 +19,16 @@ pub enum Metric {
     AccNorm,
 }
 
+impl Metric {
+    /// As in `task.toml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Metric::Acc => "acc",
+            Metric::AccNorm => "acc_norm",
+        }
+    }
+}
+
 /// How a document is put to the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

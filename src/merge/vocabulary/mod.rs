@@ -17,7 +17,7 @@ mod write;
 
 use std::collections::HashMap;
 
-use tokenizers::AddedToken;
+use tokenizers::{AddedToken, Tokenizer};
 
 use crate::checkpoint::Checkpoint;
 use crate::recipe::{ModelRef, TokenEntry, TokenizerChoice, VocabularySource};
@@ -92,6 +92,11 @@ impl Vocabulary {
     /// Rows of the output's embedding and head, and `vocab_size` of its config.
     pub fn size(&self) -> usize {
         self.size
+    }
+
+    /// The output's tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.output.tokenizer
     }
 
     /// The output's tokens, by id; rows from here to [`Vocabulary::size`] are padding.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use candle_core::{Result, Tensor};
 
-use super::matrix::{Matrix, product};
+use super::{Matrix, product};
 
 /// `x Wᵀ + b` for matrices over the same input, with their outputs side by side.
 #[derive(Clone)]

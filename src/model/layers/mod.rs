@@ -24,7 +24,7 @@ pub use attention::{
 pub use linear::Linear;
 pub use log_likelihood::log_likelihoods;
 use matrix::{PANEL, panel_product};
-pub use matrix::{Matrix, Precision};
+pub use matrix::{Matrix, Precision, product};
 pub use norm::Norm;
 pub use rotary::{Rotary, cosines_sines};
 pub use scratch::Buffer;

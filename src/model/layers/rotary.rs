@@ -61,12 +61,26 @@ impl Rotary {
 
     #[inline(always)]
     fn rotate_pairs(&self, position: usize, head: &[f32], scale: f32, out: &mut [f32]) {
+        const BLOCK: usize = 8;
         let half = head.len() / 2;
         let cos = &self.cos[position * half..][..half];
         let sin = &self.sin[position * half..][..half];
         let (low, high) = head.split_at(half);
         let (out_low, out_high) = out[..head.len()].split_at_mut(half);
-        for i in 0..half {
+        let whole = half / BLOCK * BLOCK;
+        // Through arrays, for the compiler cannot know that `out` does not overlap the rest.
+        for start in (0..whole).step_by(BLOCK) {
+            let mut turned = [[0f32; BLOCK]; 2];
+            for i in 0..BLOCK {
+                let (x, y) = (low[start + i], high[start + i]);
+                let (cos, sin) = (cos[start + i], sin[start + i]);
+                turned[0][i] = (x * cos - y * sin) * scale;
+                turned[1][i] = (y * cos + x * sin) * scale;
+            }
+            out_low[start..start + BLOCK].copy_from_slice(&turned[0]);
+            out_high[start..start + BLOCK].copy_from_slice(&turned[1]);
+        }
+        for i in whole..half {
             out_low[i] = (low[i] * cos[i] - high[i] * sin[i]) * scale;
             out_high[i] = (high[i] * cos[i] + low[i] * sin[i]) * scale;
         }

@@ -114,6 +114,27 @@ def hub_t5(tensors):
     return tensors | copies | {"decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight": stray}
 
 
+def hub_bloom(tensors):
+    """bigscience/bloom-560m: no `transformer.` before the names."""
+    return {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+
+
+def hub_bart(tensors):
+    """facebook/bart-base: the embedding under each of its names."""
+    names = ["model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight", "lm_head.weight"]
+    return tensors | {name: tensors["model.shared.weight"].clone() for name in names}
+
+
+def hub_bert(tensors):
+    """google-bert/bert-base-uncased: names of 2018, and the pooler and next-sentence head of the pre-training."""
+    old = {re.sub(r"LayerNorm\.weight$", "LayerNorm.gamma", re.sub(r"LayerNorm\.bias$", "LayerNorm.beta", name)): tensor
+           for name, tensor in tensors.items()}
+    width = SMALL["hidden_size"]
+    heads = {"bert.pooler.dense": width, "cls.seq_relationship": 2}
+    return old | {f"{name}.{part}": torch.ones(*shape, dtype=torch.bfloat16) for name, rows in heads.items()
+                  for part, shape in [("weight", (rows, width)), ("bias", (rows,))]}
+
+
 def own_head(name, std, seed=77):
     """A head of its own beside the embedding, whatever the flag says."""
     def stored(tensors):
@@ -204,10 +225,11 @@ CASES = {
         dict(LLAMA, use_sliding_window=True, sliding_window=5, max_window_layers=1,
              layer_types=["sliding_attention", "full_attention"]),
         {"layer_types": dict(layer_types=None)}),
-    "qwen3": Case("norms of query and key heads; head_dim of its own; tied", hf.Qwen3ForCausalLM,
-        dict(LLAMA, head_dim=16, tie_word_embeddings=True),
-        {"the weights of the norms": fill("[qk]_norm", 1.0), "the norms": skip_head_norms,
-         "scale by head_dim": each("self_attn$", lambda a: setattr(a, "scaling", 8**-0.5))}),
+    "qwen3": Case("norms of query and key heads; head_dim of its own; tied; rope_theta as transformers 4 wrote it", hf.Qwen3ForCausalLM,
+        dict(LLAMA, head_dim=16, tie_word_embeddings=True, **rope(rope_theta=1e6)),
+        {"rope_theta": dict(rope_theta=ABSENT), "the weights of the norms": fill("[qk]_norm", 1.0), "the norms": skip_head_norms,
+         "scale by head_dim": each("self_attn$", lambda a: setattr(a, "scaling", 8**-0.5))},
+        written=transformers_4(1e6) | dict(sliding_window=None, layer_types=ABSENT)),
     "qwen3-biases": Case("attention_bias, untied", hf.Qwen3ForCausalLM, dict(LLAMA, head_dim=8, attention_bias=True),
         {"bias of q": zero("q_proj.bias"), "bias of o": zero("o_proj.bias")}),
     # ── Gemma ──
@@ -234,7 +256,7 @@ CASES = {
     "gpt2": Case("learned positions, weights stored [in, out], tied", hf.GPT2LMHeadModel, GPT2,
         {"positions": zero("wpe.weight"), "bias of c_attn": zero("c_attn.bias")}),
     "gpt2-hub-names": Case("names without `transformer.` and stored masks, as on the hub", hf.GPT2LMHeadModel, GPT2,
-        twin="gpt2", stored=hub_gpt2, inert=r"attn\.bias$"),
+        twin="gpt2", stored=hub_gpt2, inert=r"attn\.bias$", written=dict(n_ctx=32, activation_function="gelu_new")),
     "gpt2-inverse-layer": Case("scale_attn_by_inverse_layer_idx", hf.GPT2LMHeadModel,
         dict(GPT2, n_embd=24, n_layer=3, scale_attn_by_inverse_layer_idx=True),
         {"scale_attn_by_inverse_layer_idx": dict(scale_attn_by_inverse_layer_idx=False)}),
@@ -245,6 +267,10 @@ CASES = {
     "bloom-4-heads": Case("ALiBi, fused query, key and value", hf.BloomForCausalLM, BLOOM,
         {"bias of the attention's output": zero("self_attention.dense.bias"),
          "norm of the embedding": each("word_embeddings_layernorm", lambda n: (n.weight.fill_(1.0), n.bias.zero_()))}),
+    "bloom-hub-names": Case("names without `transformer.`; n_embed and num_attention_heads in config.json, as on the hub",
+        hf.BloomForCausalLM, BLOOM, twin="bloom-4-heads", stored=hub_bloom,
+        written=dict(hidden_size=ABSENT, n_head=ABSENT, n_embed=32, num_attention_heads=4, offset_alibi=100, seq_length=64,
+                     attention_softmax_in_fp32=True, masked_softmax_fusion=True)),
     "bloom-6-heads": Case("a number of heads that is no power of two: other slopes", hf.BloomForCausalLM,
         dict(BLOOM, hidden_size=24, n_head=6), {"the slopes": slopes_of_a_power_of_two}),
     "bloom-residual-after-norm": Case("apply_residual_connection_post_layernorm", hf.BloomForCausalLM,
@@ -256,7 +282,7 @@ CASES = {
         {"scale of the decoder's output": dict(tie_word_embeddings=False),
          "relative positions": zero("relative_attention_bias")},
         embedding=0.6, stored=hub_t5, inert="EncDecAttention.relative_attention_bias",
-        written=dict(scale_decoder_outputs=ABSENT)),
+        written=dict(scale_decoder_outputs=ABSENT, n_positions=512, output_past=True, is_gated_act=ABSENT, dense_act_fn=ABSENT)),
     "t5-tied-unscaled": Case("made with tie_word_embeddings false: transformers 5 ties and writes scale_decoder_outputs false",
         hf.T5ForConditionalGeneration, dict(T5, tie_word_embeddings=False),
         {"scale_decoder_outputs": dict(scale_decoder_outputs=True)}),
@@ -276,6 +302,10 @@ CASES = {
     "bart": Case("positions from row 2 on, final_logits_bias", hf.BartForConditionalGeneration, BART,
         {"final_logits_bias": zero("final_logits_bias"),
          "offset of positions": each("embed_positions$", lambda e: setattr(e, "offset", 0))}),
+    "bart-hub-names": Case("the embedding under all its names, and the settings of config.json on the hub",
+        hf.BartForConditionalGeneration, BART, twin="bart", stored=hub_bart,
+        written=dict(add_bias_logits=False, add_final_layer_norm=False, normalize_before=False, normalize_embedding=True,
+                     num_hidden_layers=2, classif_dropout=0.1, forced_bos_token_id=0, num_beams=4, no_repeat_ngram_size=3)),
     "bart-scale-embedding": Case("scale_embedding; a decoder of other depth, heads and width; relu",
         hf.BartForConditionalGeneration,
         dict(BART, scale_embedding=True, encoder_layers=1, decoder_layers=2, decoder_attention_heads=2, decoder_ffn_dim=24,
@@ -286,6 +316,9 @@ CASES = {
     "bert-masked-lm": Case("masked-token head, tied", hf.BertForMaskedLM, ENCODER,
         {"token types": zero("token_type_embeddings"), "bias of the head": zero("predictions.(decoder.)?bias"),
          "norm of the head": each("transform.LayerNorm", lambda n: (n.weight.fill_(1.0), n.bias.zero_()))}),
+    "bert-hub-names": Case("LayerNorm.gamma and .beta, pooler and next-sentence head stored, as on the hub",
+        hf.BertForMaskedLM, ENCODER, twin="bert-masked-lm", stored=hub_bert, inert="pooler|seq_relationship",
+        written=dict(position_embedding_type="absolute", gradient_checkpointing=False)),
     "bert-masked-lm-relu": Case("hidden_act relu, an epsilon that matters", hf.BertForMaskedLM,
         dict(ENCODER, hidden_act="relu", layer_norm_eps=0.1),
         {"hidden_act": dict(hidden_act="gelu"), "layer_norm_eps": dict(layer_norm_eps=1e-12)}),
@@ -293,7 +326,8 @@ CASES = {
         dict(ENCODER, id2label=LABELS, label2id={v: k for k, v in LABELS.items()}),
         {"tanh of the pooler": each("pooler", lambda p: setattr(p, "activation", nn.Identity()))}),
     "albert-masked-lm": Case("narrow embedding, four layers in two groups that share their tensors", hf.AlbertForMaskedLM,
-        ALBERT, {"groups": lambda m: m.albert.encoder.albert_layer_groups.__setitem__(1, m.albert.encoder.albert_layer_groups[0])}),
+        ALBERT, {"groups": lambda m: m.albert.encoder.albert_layer_groups.__setitem__(1, m.albert.encoder.albert_layer_groups[0])},
+        written=dict(gap_size=0, net_structure_type=0, num_memory_blocks=0, down_scale_factor=1, layers_to_keep=[])),
     "albert-classification": Case("two inner layers per group, hidden_act gelu, two labels unnamed in the file",
         hf.AlbertForSequenceClassification,
         dict(ALBERT, num_hidden_layers=3, num_hidden_groups=1, inner_group_num=2, hidden_act="gelu"),

@@ -6,7 +6,7 @@ use super::super::simd::{Kernel, LANES, dispatch};
 use super::super::{PANEL, Rows, panel_product};
 use super::cache::{Cache, TILE, padded};
 use super::softmax::{Bias, Row};
-use super::width::{OfWidth, dispatch_width};
+use super::width::{OfWidth, dispatch_width, scaled_into};
 use super::{Attention, HeadShape, Positions};
 
 /// Rows of a block where the group of heads allows: three full strips of the product with AVX-512.
@@ -17,8 +17,8 @@ pub fn tokens_per_block(group: usize) -> usize {
     (ROWS / group).max(1)
 }
 
-/// Most bytes that one call of [`Attention`] allocates, where no token sees more than `longest` keys: the keys and values
-/// of one sequence, rearranged, and one block of queries, scores and sums.
+/// Most bytes that one call of [`Attention`] allocates, where no sequence has more than `longest` tokens (nor a source more
+/// queries): the keys and values of one sequence, rearranged, and one block of queries, scores and sums.
 pub fn temporaries(shape: &HeadShape, longest: usize) -> usize {
     let group = shape.heads / shape.kv_heads.max(1);
     let rows = group * tokens_per_block(group.max(1));
@@ -197,6 +197,21 @@ impl Heads<'_> {
         self.op.shape.heads / self.op.shape.kv_heads
     }
 
+    /// How to read row `index` of the scores.
+    #[inline(always)]
+    fn score_row(&self, keys: Keys, index: usize) -> Row<'_> {
+        let group = self.group() as u32;
+        let query = &self.queries[(index as u32 / group) as usize];
+        let head = self.kv_head * self.group() + (index as u32 % group) as usize;
+        let bias = match self.op.positions {
+            Positions::Alibi(slopes) => Bias::Slope(slopes[head]),
+            Positions::Relative(bias) => Bias::Row(bias.row(head, query.position)),
+            Positions::Absolute | Positions::Rotary(_) => Bias::None,
+        };
+        let seen = query.sees.start - keys.from..query.sees.end - keys.from;
+        Row { from: keys.from, seen, softcap: self.op.shape.softcap, bias }
+    }
+
     #[inline(always)]
     fn rows(&self) -> usize {
         self.queries.len() * self.group()
@@ -242,21 +257,10 @@ impl Kernel for Softmax<'_> {
     #[inline(always)]
     fn run(self) {
         let Softmax { heads, keys, block } = self;
-        let group = heads.group();
-        let columns = keys.stride - LANES;
-        let mut rows = block.scores.chunks_exact_mut(keys.stride).zip(&mut block.sums);
-        for query in heads.queries {
-            let seen = query.sees.start - keys.from..query.sees.end - keys.from;
-            for (head, (scores, sum)) in (heads.kv_head * group..).zip(rows.by_ref().take(group)) {
-                let bias = match heads.op.positions {
-                    Positions::Alibi(slopes) => Bias::Slope(slopes[head]),
-                    Positions::Relative(bias) => Bias::Row(bias.row(head, query.position)),
-                    Positions::Absolute | Positions::Rotary(_) => Bias::None,
-                };
-                let softcap = heads.op.shape.softcap;
-                let row = Row { from: keys.from, seen: seen.clone(), softcap, bias };
-                *sum = row.numerators(&mut scores[..columns]);
-            }
+        let rows = block.scores.chunks_exact_mut(keys.stride).zip(&mut block.sums);
+        for (index, (scores, sum)) in rows.enumerate().take(heads.rows()) {
+            let scores = &mut scores[..keys.stride - LANES];
+            *sum = heads.score_row(keys, index).numerators(scores);
         }
     }
 }
@@ -277,9 +281,7 @@ impl OfWidth for Scatter<'_> {
             let out = &mut out[query.row * width..][heads.columns()];
             for (out, (row, sum)) in out.chunks_exact_mut(head_dim).zip(&mut rows) {
                 let scale = 1.0 / sum;
-                for (out, x) in out.iter_mut().zip(row) {
-                    *out = x * scale;
-                }
+                scaled_into(out, &row[..head_dim], scale);
             }
         }
     }

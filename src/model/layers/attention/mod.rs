@@ -33,6 +33,8 @@ pub use block::temporaries;
 pub use cache::Cache;
 pub use relative_bias::{RelativeBias, bucket};
 
+use width::scaled_into;
+
 /// Heads and what happens to a score before the softmax, the same for all tokens of a layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeadShape {
@@ -69,7 +71,7 @@ impl Positions<'_> {
     fn place(&self, position: usize, head: &[f32], scale: f32, out: &mut [f32]) {
         match self {
             Positions::Rotary(rotary) => rotary.rotate(position, head, scale, out),
-            _ => out.iter_mut().zip(head).for_each(|(out, x)| *out = x * scale),
+            _ => scaled_into(out, head, scale),
         }
     }
 }
@@ -112,8 +114,7 @@ pub enum Sight<'a> {
 /// `[query rows, heads · head_dim]`. Runs on the calling thread.
 ///
 /// # Errors
-/// Shapes, positions or ranges that do not fit each other; nothing is written then. A `Caches` sight may leave its caches
-/// longer.
+/// Shapes, positions or ranges that do not fit each other; nothing is written then, and no cache changed.
 pub struct Attention<'a> {
     /// Heads and scores.
     pub shape: &'a HeadShape,

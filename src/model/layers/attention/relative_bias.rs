@@ -71,3 +71,32 @@ pub fn bucket(distance: isize, buckets: usize, max_distance: usize, bidirectiona
     let logarithmic = (distance as f32 / exact as f32).ln() / reach * (buckets - exact) as f32;
     after + (exact + logarithmic as usize).min(buckets.saturating_sub(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::bucket;
+
+    #[test]
+    fn buckets_are_those_of_transformers() {
+        let text = include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/reference/transformers/relative_buckets.json"
+        ));
+        let reference: serde_json::Value = serde_json::from_str(text).unwrap();
+        let farthest = reference["farthest"].as_i64().unwrap();
+        for setting in reference["settings"].as_array().unwrap() {
+            let number = |key: &str| setting[key].as_u64().unwrap() as usize;
+            let (buckets, max_distance) = (number("buckets"), number("max_distance"));
+            let bidirectional = setting["bidirectional"].as_bool().unwrap();
+            let mut runs = setting["runs"].as_array().unwrap().iter().peekable();
+            let mut expected = 0;
+            for distance in -farthest..=farthest {
+                if let Some(run) = runs.next_if(|run| run[0] == distance) {
+                    expected = run[1].as_u64().unwrap() as usize;
+                }
+                let got = bucket(distance as isize, buckets, max_distance, bidirectional);
+                assert_eq!(got, expected, "{distance} of {setting}");
+            }
+        }
+    }
+}

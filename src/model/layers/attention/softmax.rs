@@ -25,24 +25,19 @@ pub struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Replaces the scores, a multiple of [`LANES`] of them, by `exp(score - max)`, zero outside `seen`, and returns the sum.
+    /// Replaces the scores, a multiple of [`LANES`] of them, by `exp(score - max)`, zero where not `seen`, and returns the
+    /// sum.
     ///
-    /// The sum has one part per position modulo [`LANES`], so it does not depend on `from` and the length of `scores`.
+    /// The sum has one part per position modulo [`LANES`], so it does not depend on `from` and the length of `scores`. All
+    /// rows of a block take the same steps: short loops of changing length would cost more than what they leave out.
     #[inline(always)]
     pub fn numerators(&self, scores: &mut [f32]) -> f32 {
-        let (start, end) = (self.seen.start / LANES, self.seen.end.div_ceil(LANES));
-        let blocks = scores.as_chunks_mut::<LANES>().0;
-        blocks[..start].iter_mut().for_each(|block| *block = [0.0; LANES]);
-        blocks[end..].iter_mut().for_each(|block| *block = [0.0; LANES]);
-        let blocks = &mut blocks[start..end];
-        self.adjust(self.from + start * LANES, blocks.as_flattened_mut());
-        if let Some(first) = blocks.first_mut() {
-            hide(first, |lane| lane < (self.seen.start - start * LANES) as u32);
+        self.adjust(self.from, scores);
+        let (start, end) = (self.seen.start as u32, self.seen.end as u32);
+        for (column, score) in (0..).zip(scores.iter_mut()) {
+            *score = if column >= start && column < end { *score } else { f32::NEG_INFINITY };
         }
-        if let Some(last) = blocks.last_mut() {
-            hide(last, |lane| lane >= (self.seen.end - (end - 1) * LANES) as u32);
-        }
-        exponentials(blocks)
+        exponentials(scores)
     }
 
     /// `first`: key position of the first score.
@@ -69,19 +64,12 @@ impl Row<'_> {
     }
 }
 
-#[inline(always)]
-fn hide(scores: &mut [f32; LANES], hidden: impl Fn(u32) -> bool) {
-    for (lane, score) in (0..).zip(scores) {
-        *score = if hidden(lane) { f32::NEG_INFINITY } else { *score };
-    }
-}
-
 /// Replaces scores by `exp(score - max)`, which is exactly zero for minus infinity, and returns their sum.
 #[inline(always)]
-fn exponentials(scores: &mut [[f32; LANES]]) -> f32 {
-    let max = max_of(scores.as_flattened());
+fn exponentials(scores: &mut [f32]) -> f32 {
+    let max = max_of(scores);
     let mut sums = [0f32; LANES];
-    for block in scores {
+    for block in scores.as_chunks_mut::<LANES>().0 {
         for (sum, score) in sums.iter_mut().zip(block) {
             let numerator = exp(*score - max);
             *score = if *score == f32::NEG_INFINITY { 0.0 } else { numerator };

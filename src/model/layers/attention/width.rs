@@ -38,3 +38,19 @@ impl<K: OfWidth> Kernel for Unknown<K> {
         self.0.run(self.1);
     }
 }
+
+/// `out = scale · head`, of the same length.
+///
+/// Block by block through registers, for the compiler cannot know that slices inside structs do not overlap.
+#[inline(always)]
+pub fn scaled_into(out: &mut [f32], head: &[f32], scale: f32) {
+    const BLOCK: usize = 8;
+    let (blocks, rest) = head.as_chunks::<BLOCK>();
+    let (out_blocks, out_rest) = out.as_chunks_mut::<BLOCK>();
+    for (out, head) in out_blocks.iter_mut().zip(blocks) {
+        *out = head.map(|x| x * scale);
+    }
+    for (out, x) in out_rest.iter_mut().zip(rest) {
+        *out = x * scale;
+    }
+}

@@ -1,6 +1,7 @@
-//! The bf16 product on AMX, Intel's matrix unit: tiles of 16 rows of 64 bytes, which [`Tile`] instructions multiply.
+//! The bf16 product on AMX, Intel's matrix unit: tiles of 16 rows of 64 bytes, which one
+//! instruction multiplies.
 //!
-//! Rust has no stable intrinsics for it yet, so this is assembly. One instruction adds the products of 16 × 32 inputs and
+//! That instruction adds the products of 16 × 32 inputs and
 //! 32 × 16 weights to 16 × 16 sums, each row on its own: what else the tile holds does not touch a row's bits.
 
 use std::arch::asm;
@@ -9,14 +10,15 @@ use std::sync::OnceLock;
 use half::bf16;
 
 use super::product::Columns;
-use super::rounded::{BLOCK, Rounded};
+use super::rounded::{BLOCK, Line, Rounded};
+use super::tiles::{Operands, TILE, one_by_two, two_by_two};
 use super::{PANEL, STEP};
-
-/// Rows of a tile.
-const TILE: usize = 16;
 
 /// The most bytes of rounded rows to pass by one panel, half of an L2 cache.
 const CACHED: usize = 1 << 20;
+
+/// How far ahead weights are fetched, in bytes.
+const AHEAD: usize = 8 << 10;
 
 /// Whether the processor has the unit and the system lets this process use it.
 pub fn available() -> bool {
@@ -81,11 +83,18 @@ pub unsafe fn product(x: &Rounded, weights: &[bf16], out: &mut Columns, add: boo
     unsafe { asm!("ldtilecfg [{}]", in(reg) &Shapes::FULL, options(nostack, readonly)) };
     let together = BLOCK * (CACHED / (x.steps * BLOCK * 2 * STEP)).max(2);
     for first in (0..x.count).step_by(together) {
-        let rows = first..x.count.min(first + together);
+        let end = x.count.min(first + together);
         for (p, panel) in weights.chunks_exact(x.steps * STEP * PANEL).enumerate() {
-            for row in rows.clone().step_by(BLOCK) {
+            for row in (first..end).step_by(BLOCK) {
+                let block = Block {
+                    row,
+                    rows: BLOCK.min(end - row),
+                    column: p * PANEL,
+                    add,
+                    fetch: row == first,
+                };
                 // SAFETY: the tiles are configured.
-                unsafe { block(x, row, panel, out, p * PANEL, add) };
+                unsafe { block.product(x, panel, out) };
             }
         }
     }
@@ -93,186 +102,64 @@ pub unsafe fn product(x: &Rounded, weights: &[bf16], out: &mut Columns, add: boo
     unsafe { asm!("tilerelease", options(nostack, nomem)) };
 }
 
-/// [`BLOCK`] rows from `row` on times one panel, whose first output is column `column` of `out`.
-///
-/// # Safety
-/// The tiles must be configured.
-unsafe fn block(
-    x: &Rounded,
+/// Up to [`BLOCK`] rows by one panel's outputs.
+struct Block {
     row: usize,
-    panel: &[bf16],
-    out: &mut Columns,
+    rows: usize,
     column: usize,
     add: bool,
-) {
-    let lines = &x.lines[row * x.steps..][..x.steps * BLOCK];
-    let rows = BLOCK.min(x.count - row);
-    let whole = rows == BLOCK && out.width - column >= PANEL;
-    if whole {
-        let stride = out.stride;
-        let c = &mut out.values[row * stride + column..][..(BLOCK - 1) * stride + PANEL];
-        // SAFETY: `lines` and `panel` hold `steps` steps, `c` 32 rows of 32 sums.
-        return unsafe {
-            multiply(
-                lines.as_ptr().cast(),
-                panel.as_ptr(),
-                x.steps,
-                c.as_mut_ptr(),
-                stride,
-                rows,
-                add,
-            )
-        };
-    }
-    let mut sums = Sums([0.0; BLOCK * PANEL]);
-    let sums_of = |r: usize| r * PANEL..(r + 1) * PANEL;
-    for r in 0..rows * usize::from(add) {
-        let row = out.panel_row(row + r, column);
-        sums.0[sums_of(r)][..row.len()].copy_from_slice(row);
-    }
-    // SAFETY: as above.
-    unsafe {
-        multiply(
-            lines.as_ptr().cast(),
-            panel.as_ptr(),
-            x.steps,
-            sums.0.as_mut_ptr(),
-            PANEL,
-            rows,
-            add,
-        )
-    };
-    for r in 0..rows {
-        let row = out.panel_row(row + r, column);
-        row.copy_from_slice(&sums.0[sums_of(r)][..row.len()]);
-    }
+    /// Whether the panel is not in the caches yet.
+    fetch: bool,
 }
 
-/// Two tiles of rows times two of outputs. With `rows` ≤ 16 only the first tile of rows is computed and stored.
-///
-/// # Safety
-/// The tiles must be configured, `x` hold `steps × 2` KiB, `w` as much, and `c` 16 or 32 rows of 32 sums.
-#[allow(clippy::too_many_arguments)]
-unsafe fn multiply(
-    x: *const bf16,
-    w: *const bf16,
-    steps: usize,
-    c: *mut f32,
-    stride: usize,
-    rows: usize,
-    add: bool,
-) {
-    let bytes = stride * size_of::<f32>();
-    // SAFETY: passed on.
-    unsafe {
-        match (rows > TILE, add) {
-            (true, true) => two_by_two::<true>(x, w, steps, c, bytes),
-            (true, false) => two_by_two::<false>(x, w, steps, c, bytes),
-            (false, true) => one_by_two::<true>(x, w, steps, c, bytes),
-            (false, false) => one_by_two::<false>(x, w, steps, c, bytes),
+impl Block {
+    /// # Safety
+    /// The tiles must be configured.
+    unsafe fn product(&self, x: &Rounded, panel: &[bf16], out: &mut Columns) {
+        let x = &x.lines[self.row * x.steps..][..x.steps * BLOCK];
+        if self.rows < BLOCK || out.width - self.column < PANEL {
+            // SAFETY: passed on.
+            return unsafe { self.product_apart(x, panel, out) };
+        }
+        let c = &mut out.values[self.row * out.stride + self.column..];
+        let c = &mut c[..(BLOCK - 1) * out.stride + PANEL];
+        // SAFETY: passed on.
+        unsafe { self.multiply(x, panel, c, out.stride) };
+    }
+
+    /// Where `out` does not hold the whole block.
+    ///
+    /// # Safety
+    /// The tiles must be configured.
+    unsafe fn product_apart(&self, x: &[Line], panel: &[bf16], out: &mut Columns) {
+        let mut sums = Sums([0.0; BLOCK * PANEL]);
+        if self.add {
+            for (r, sums) in sums.0.chunks_exact_mut(PANEL).take(self.rows).enumerate() {
+                let row = out.panel_row(self.row + r, self.column);
+                sums[..row.len()].copy_from_slice(row);
+            }
+        }
+        // SAFETY: passed on.
+        unsafe { self.multiply(x, panel, &mut sums.0, PANEL) };
+        for (r, sums) in sums.0.chunks_exact(PANEL).take(self.rows).enumerate() {
+            let row = out.panel_row(self.row + r, self.column);
+            row.copy_from_slice(&sums[..row.len()]);
         }
     }
-}
 
-/// # Safety
-/// As for [`multiply`].
-unsafe fn two_by_two<const ADD: bool>(
-    x: *const bf16,
-    w: *const bf16,
-    steps: usize,
-    c: *mut f32,
-    bytes: usize,
-) {
-    // SAFETY: the loads and stores stay within what `multiply` asks for.
-    unsafe {
-        asm!(
-            "test {add:e}, {add:e}",
-            "jz 3f",
-            "tileloadd tmm0, [{c} + {bytes}*1]",
-            "tileloadd tmm1, [{c} + {bytes}*1 + 64]",
-            "tileloadd tmm2, [{low} + {bytes}*1]",
-            "tileloadd tmm3, [{low} + {bytes}*1 + 64]",
-            "jmp 2f",
-            "3:",
-            "tilezero tmm0",
-            "tilezero tmm1",
-            "tilezero tmm2",
-            "tilezero tmm3",
-            "2:",
-            "tileloadd tmm4, [{x} + {line}*1]",
-            "tileloadd tmm6, [{w} + {pairs}*1]",
-            "tileloadd tmm7, [{w} + {pairs}*1 + 64]",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "tileloadd tmm5, [{x} + {line}*1 + 1024]",
-            "tdpbf16ps tmm2, tmm5, tmm6",
-            "tdpbf16ps tmm3, tmm5, tmm7",
-            "add {x}, 2048",
-            "add {w}, 2048",
-            "dec {steps}",
-            "jnz 2b",
-            "tilestored [{c} + {bytes}*1], tmm0",
-            "tilestored [{c} + {bytes}*1 + 64], tmm1",
-            "tilestored [{low} + {bytes}*1], tmm2",
-            "tilestored [{low} + {bytes}*1 + 64], tmm3",
-            x = inout(reg) x => _,
-            w = inout(reg) w => _,
-            steps = inout(reg) steps => _,
-            c = in(reg) c,
-            low = in(reg) c.cast::<u8>().add(TILE * bytes),
-            bytes = in(reg) bytes,
-            line = in(reg) 2 * STEP,
-            pairs = in(reg) 4 * PANEL,
-            add = in(reg) u32::from(ADD),
-            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-            options(nostack),
-        );
-    }
-}
-
-/// # Safety
-/// As for [`multiply`].
-unsafe fn one_by_two<const ADD: bool>(
-    x: *const bf16,
-    w: *const bf16,
-    steps: usize,
-    c: *mut f32,
-    bytes: usize,
-) {
-    // SAFETY: the loads and stores stay within what `multiply` asks for.
-    unsafe {
-        asm!(
-            "test {add:e}, {add:e}",
-            "jz 3f",
-            "tileloadd tmm0, [{c} + {bytes}*1]",
-            "tileloadd tmm1, [{c} + {bytes}*1 + 64]",
-            "jmp 2f",
-            "3:",
-            "tilezero tmm0",
-            "tilezero tmm1",
-            "2:",
-            "tileloadd tmm4, [{x} + {line}*1]",
-            "tileloadd tmm6, [{w} + {pairs}*1]",
-            "tileloadd tmm7, [{w} + {pairs}*1 + 64]",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "add {x}, 2048",
-            "add {w}, 2048",
-            "dec {steps}",
-            "jnz 2b",
-            "tilestored [{c} + {bytes}*1], tmm0",
-            "tilestored [{c} + {bytes}*1 + 64], tmm1",
-            x = inout(reg) x => _,
-            w = inout(reg) w => _,
-            steps = inout(reg) steps => _,
-            c = in(reg) c,
-            bytes = in(reg) bytes,
-            line = in(reg) 2 * STEP,
-            pairs = in(reg) 4 * PANEL,
-            add = in(reg) u32::from(ADD),
-            out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
-            options(nostack),
-        );
+    /// # Safety
+    /// The tiles must be configured.
+    unsafe fn multiply(&self, x: &[Line], panel: &[bf16], c: &mut [f32], stride: usize) {
+        let operands = Operands {
+            x: x.as_ptr().cast(),
+            w: panel.as_ptr(),
+            steps: x.len() / BLOCK,
+            c: c.as_mut_ptr(),
+            bytes: stride * size_of::<f32>(),
+            add: self.add,
+            ahead: if self.fetch { AHEAD } else { 0 },
+        };
+        // SAFETY: `x` and `panel` hold as many steps, `c` 32 rows of 32 sums.
+        unsafe { if self.rows > TILE { two_by_two(operands) } else { one_by_two(operands) } }
     }
 }

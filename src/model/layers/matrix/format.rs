@@ -123,7 +123,7 @@ fn position_bf16(k: usize, column: usize) -> usize {
 #[inline(always)]
 pub fn round(value: f32) -> bf16 {
     let bits = value.to_bits();
-    let nearest = (bits + (0x7fff + (bits >> 16 & 1))) >> 16;
+    let nearest = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
     let quiet_nan = bits >> 16 | 0x40;
     bf16::from_bits(if value.is_nan() { quiet_nan } else { nearest } as u16)
 }

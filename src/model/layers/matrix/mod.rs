@@ -15,6 +15,8 @@ mod product;
 mod rounded;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 
 use candle_core::{DType, Device, Result, Tensor};
 

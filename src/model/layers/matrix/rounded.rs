@@ -137,26 +137,31 @@ impl Kernel for RoundRows<'_> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        for (b, block) in self.lines.chunks_exact_mut(self.steps * BLOCK).enumerate() {
+        let blocks = self.lines.chunks_exact_mut(self.steps * BLOCK);
+        for (first, block) in (0..self.x.count).step_by(BLOCK).zip(blocks) {
             for r in 0..BLOCK {
-                let lines = block[r..].iter_mut().step_by(BLOCK);
-                if b * BLOCK + r < self.x.count {
-                    round_row(self.x.row(b * BLOCK + r), lines);
-                } else {
-                    lines.for_each(|line| *line = Line([bf16::ZERO; STEP]));
-                }
+                let row = first + r;
+                round_row(if row < self.x.count { self.x.row(row) } else { &[] }, &mut block[r..]);
             }
         }
     }
 }
 
+/// Every [`BLOCK`]th line, zeros after the end of the row.
 #[inline(always)]
-fn round_row<'a>(row: &[f32], mut lines: impl Iterator<Item = &'a mut Line>) {
+fn round_row(row: &[f32], lines: &mut [Line]) {
     let (whole, rest) = row.as_chunks::<STEP>();
-    for (values, line) in whole.iter().zip(&mut lines) {
-        line.0 = std::array::from_fn(|i| round(values[i]));
-    }
-    if let Some(line) = lines.next() {
-        line.0 = std::array::from_fn(|i| rest.get(i).map_or(bf16::ZERO, |&value| round(value)));
+    for (step, block) in lines.chunks_mut(BLOCK).enumerate() {
+        let mut values = [0f32; STEP];
+        match whole.get(step) {
+            Some(whole) => values = *whole,
+            None if step == whole.len() => values[..rest.len()].copy_from_slice(rest),
+            None => {}
+        }
+        if let Some(line) = block.first_mut() {
+            for (rounded, value) in line.0.iter_mut().zip(values) {
+                *rounded = round(value);
+            }
+        }
     }
 }

@@ -1,0 +1,95 @@
+//! Networks out of checkpoints.
+
+use std::path::PathBuf;
+
+use rayon::prelude::*;
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::model::spec::NetworkSpec;
+use crate::model::{ConfigError, Network, Precision};
+
+/// Why a model could not be built from tensors.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// `config.json` has something this program does not compute.
+    #[error("{}", file.display())]
+    Config {
+        /// Which file.
+        file: PathBuf,
+        /// What.
+        #[source]
+        source: Box<ConfigError>,
+    },
+    /// There is no such tensor.
+    #[error("tensor `{name}` is missing")]
+    Missing {
+        /// Name in the checkpoint.
+        name: String,
+    },
+    /// The tensor does not fit the config.
+    #[error("tensor `{name}` has shape {got:?}; config.json asks for {expected:?}")]
+    Shape {
+        /// Name in the checkpoint.
+        name: String,
+        /// By the config.
+        expected: Vec<usize>,
+        /// As found.
+        got: Vec<usize>,
+    },
+    /// A tensor cannot be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// candle could not build the network.
+    #[error("building the network")]
+    Candle(#[from] candle_core::Error),
+}
+
+/// What a checkpoint computes, by its `config.json` and the tensors it has.
+///
+/// # Errors
+/// [`LoadError::Config`].
+pub fn network_spec(checkpoint: &Checkpoint) -> Result<NetworkSpec, LoadError> {
+    let has = |name: &str| checkpoint.shape(name).is_some();
+    NetworkSpec::from_json(checkpoint.config(), &has).map_err(|source| LoadError::Config {
+        file: checkpoint.dir().join("config.json"),
+        source: Box::new(source),
+    })
+}
+
+/// A checkpoint as it is, ready to score. Tensors are packed on rayon's threads: call it inside
+/// [`super::Pool::install`].
+///
+/// # Errors
+/// See [`LoadError`].
+pub fn load_network(checkpoint: &Checkpoint, precision: Precision) -> Result<Network, LoadError> {
+    let network = Network::new(&network_spec(checkpoint)?, precision)?;
+    let shape = |name: &str| checkpoint.shape(name).map(|tensor| tensor.shape.as_slice());
+    require_tensors(&network, shape)?;
+    let tensors: Vec<&str> = network.tensors().map(|(name, _)| name).collect();
+    let write = |name: &&str| -> Result<bool, LoadError> {
+        Ok(network.write(name, &checkpoint.elements(name)?.all())?)
+    };
+    // One by one, and the first error of all.
+    let written: Vec<_> = tensors.par_iter().with_max_len(1).map(write).collect();
+    written.into_iter().collect::<Result<Vec<bool>, _>>()?;
+    Ok(network)
+}
+
+/// Checks that there is every tensor that `network` needs, in its shape.
+pub(super) fn require_tensors<'a>(
+    network: &Network,
+    shape: impl Fn(&str) -> Option<&'a [usize]>,
+) -> Result<(), LoadError> {
+    for (name, expected) in network.tensors() {
+        let name = name.to_owned();
+        match shape(&name) {
+            Some(got) if got == expected => {}
+            Some(got) => {
+                let (expected, got) = (expected.to_vec(), got.to_vec());
+                return Err(LoadError::Shape { name, expected, got });
+            }
+            None => return Err(LoadError::Missing { name }),
+        }
+    }
+    Ok(())
+}

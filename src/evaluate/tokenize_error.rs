@@ -1,0 +1,98 @@
+//! Why a document cannot be scored with a tokenizer and a model.
+
+use std::fmt;
+
+use crate::units::Split;
+
+/// Where a document stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocPlace {
+    /// Name of the task.
+    pub task: String,
+    /// Which split.
+    pub split: Split,
+    /// Line of the split's file, from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for DocPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task {}, split {}, line {}", self.task, self.split, self.line)
+    }
+}
+
+/// Why a document cannot be scored with this tokenizer and model.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenizeError {
+    /// The tokenizer failed.
+    #[error("{place}: the tokenizer cannot encode the document: {source}")]
+    Encode {
+        /// Which document.
+        place: DocPlace,
+        /// The tokenizer's reason.
+        source: tokenizers::Error,
+    },
+    /// Tokenizer and checkpoint do not belong together.
+    #[error("{place}: token {token} is not below the model's vocab_size {vocab_size}")]
+    Vocabulary {
+        /// Which document.
+        place: DocPlace,
+        /// The token's id.
+        token: u32,
+        /// Of the model.
+        vocab_size: usize,
+    },
+    /// Nothing of the choice is left to predict.
+    #[error("{place}: choice {choice:?} adds no token to the prompt")]
+    EmptyContinuation {
+        /// Which document.
+        place: DocPlace,
+        /// The choice.
+        choice: String,
+    },
+    /// Nothing stands before the choice, and the model names no token to stand in.
+    #[error(
+        "{place}: the prompt has no tokens and config.json has no bos_token_id or eos_token_id"
+    )]
+    EmptyContext {
+        /// Which document.
+        place: DocPlace,
+    },
+    /// A classifier has nothing to read.
+    #[error("{place}: the text has no tokens")]
+    EmptyText {
+        /// Which document.
+        place: DocPlace,
+    },
+    /// The model does not say how its decoder begins.
+    #[error("{place}: config.json has no decoder_start_token_id, which the decoder reads first")]
+    NoDecoderStart {
+        /// Which document.
+        place: DocPlace,
+    },
+    /// A masked model whose tokenizer cannot hide a token.
+    #[error("the tokenizer has neither `[MASK]` nor `<mask>`, by which a masked model is scored")]
+    NoMask,
+    /// More answers than the classifier can give.
+    #[error(
+        "{place}: {choices} choices, but the classifier has {labels} labels; choice i is scored by label i"
+    )]
+    Labels {
+        /// Which document.
+        place: DocPlace,
+        /// Of the document.
+        choices: usize,
+        /// Of the model.
+        labels: usize,
+    },
+    /// The document is longer than the model was made for.
+    #[error("{place}: {tokens} tokens, but max_position_embeddings is {longest}")]
+    TooLong {
+        /// Which document.
+        place: DocPlace,
+        /// Tokens the model would have to read.
+        tokens: usize,
+        /// What it can read.
+        longest: usize,
+    },
+}

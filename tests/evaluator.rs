@@ -1,0 +1,196 @@
+//! The evaluator's laws, on the quickstart family: threads, saved work and memory change no number.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use merge_search::checkpoint::Hub;
+use merge_search::evaluate::{
+    CandleEvaluator, Evaluator, OpenError, Pool, Resources, Reuse, SetError, Workers,
+};
+use merge_search::model::Precision;
+use merge_search::outcome::{Evaluation, ItemScore};
+use merge_search::recipe::{ModelRef, Recipe};
+use merge_search::task::Task;
+use merge_search::units::{Bytes, Split};
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn model(name: &str) -> PathBuf {
+    repository().join("search-spaces/quickstart").join(name)
+}
+
+fn open_with(
+    models: &[PathBuf],
+    threads: usize,
+    memory: Option<Bytes>,
+) -> Result<CandleEvaluator, OpenError> {
+    let models: Vec<ModelRef> =
+        models.iter().map(|folder| folder.to_str().unwrap().parse().unwrap()).collect();
+    let tasks = ["arithmetic", "logic"]
+        .map(|task| Task::load(&repository().join("datasets").join(task)).unwrap());
+    let hub =
+        Hub { cache: PathBuf::new(), endpoint: None, token: None, offline: true, progress: false };
+    let resources = Resources { memory, precision: Precision::F32 };
+    let pool = Arc::new(Pool::new(threads).unwrap());
+    CandleEvaluator::open(&models, &hub, &tasks, [Some(60); 3], &[], resources, pool)
+}
+
+fn open(threads: usize) -> CandleEvaluator {
+    open_with(&["base", "arithmetic", "logic"].map(model), threads, None).unwrap()
+}
+
+/// Task arithmetic whose first expert has these weights from the first layer to the last.
+fn recipe(weights: [f64; 5]) -> Recipe {
+    let [base, arithmetic, logic] = ["base", "arithmetic", "logic"].map(model);
+    let yaml = format!(
+        "merge_method: task_arithmetic\nbase_model: {}\nmodels:\n  - model: {}\n    parameters:\n      weight:\n        \
+         - filter: model.layers\n          value: {weights:?}\n        - value: 0.5\n  - model: {}\n    parameters:\n      weight: 0.5\n",
+        base.display(),
+        arithmetic.display(),
+        logic.display(),
+    );
+    Recipe::from_yaml(&yaml).unwrap()
+}
+
+fn evaluate(evaluator: &CandleEvaluator, recipe: &Recipe, split: Split) -> Evaluation {
+    let outcome = evaluator.evaluate(recipe, split).unwrap();
+    outcome.evaluation().unwrap_or_else(|| panic!("{outcome:?}")).clone()
+}
+
+/// Chosen answers and margins, to the bit.
+fn bits(evaluation: &Evaluation) -> Vec<(u32, u32)> {
+    let bits = |item: &ItemScore| (item.chosen, item.margin.to_bits());
+    evaluation.tasks.iter().flat_map(|task| task.items.iter().map(bits)).collect()
+}
+
+#[test]
+fn the_number_of_threads_and_of_candidates_at_once_changes_no_bit() {
+    let recipes =
+        [[0.1, 0.2, 0.3, 0.4, 0.5], [0.4, 0.3, 0.2, 0.1, 0.5], [0.5; 5], [0.0; 5]].map(recipe);
+    let one = open(1);
+    let alone: Vec<_> = recipes.iter().map(|it| bits(&evaluate(&one, it, Split::Search))).collect();
+    let three = open(3);
+    let together =
+        Workers::new(3).map(&recipes, |_, recipe| bits(&evaluate(&three, recipe, Split::Search)));
+    assert_eq!(alone, together);
+    assert!(alone[0] != alone[1]);
+}
+
+#[test]
+fn candidates_with_equal_first_layers_share_their_work_and_no_bit_changes() {
+    let recipes = [
+        [0.1, 0.2, 0.3, 0.4, 0.5],
+        [0.1, 0.2, 0.9, 0.4, 0.5],
+        [0.1, 0.2, 0.3, 0.8, 0.5],
+        [0.1, 0.2, 0.3, 0.6, 0.5],
+        [0.1, 0.2, 0.6, 0.6, 0.5],
+        [0.9, 0.2, 0.3, 0.4, 0.5],
+    ]
+    .map(recipe);
+    let shared = open(2);
+    for split in [Split::Search, Split::Selection] {
+        for recipe in &recipes {
+            let got = evaluate(&shared, recipe, split);
+            let fresh = evaluate(&open(2), recipe, split);
+            assert_eq!(bits(&got), bits(&fresh));
+        }
+    }
+    assert!(shared.reused().layers > 0 && shared.reused().candidates == 0);
+}
+
+#[test]
+fn candidates_that_differ_everywhere_keep_nothing() {
+    let evaluator = open(1);
+    for first in [0.1, 0.2, 0.3] {
+        evaluate(&evaluator, &recipe([first, 0.5, 0.5, 0.5, 0.5]), Split::Search);
+    }
+    assert_eq!(evaluator.reused(), Reuse::default());
+}
+
+#[test]
+fn a_candidate_that_was_scored_before_costs_nothing() {
+    let evaluator = open(2);
+    let first = evaluate(&evaluator, &recipe([0.3; 5]), Split::Search);
+    let again = evaluate(&evaluator, &recipe([0.3; 5]), Split::Search);
+    assert_eq!(first, again, "times included: nothing was measured anew");
+    assert_eq!(evaluator.reused().candidates, 1);
+    let other = evaluate(&evaluator, &recipe([0.3; 5]), Split::Selection);
+    assert!(bits(&other) != bits(&first));
+    assert_eq!(evaluator.reused().candidates, 1);
+}
+
+#[test]
+fn less_memory_means_smaller_packs_and_the_same_bits() {
+    let models = ["base", "arithmetic", "logic"].map(model);
+    let enough = bits(&evaluate(&open(2), &recipe([0.3; 5]), Split::Search));
+    let mut memory = 1 << 30;
+    let mut tight = None;
+    // Down to what is refused.
+    let refusal = loop {
+        match open_with(&models, 2, Some(Bytes(memory))) {
+            Ok(evaluator) => tight = Some(evaluator),
+            Err(error) => break error,
+        }
+        memory = memory * 15 / 16;
+    };
+    let tight = tight.unwrap();
+    assert_eq!(tight.candidates_at_once(), 1);
+    assert_eq!(bits(&evaluate(&tight, &recipe([0.3; 5]), Split::Search)), enough);
+    match &refusal {
+        OpenError::Set(error @ SetError::Memory { .. }) => {
+            let text = error.to_string();
+            assert!(text.contains("line ") && text.contains("2 threads"), "{text}");
+        }
+        OpenError::Memory { .. } => {}
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn an_expert_whose_weights_mean_something_else_is_refused_by_the_field() {
+    let folder = tempfile::tempdir().unwrap();
+    let expert = folder.path().join("expert");
+    fs::create_dir(&expert).unwrap();
+    for entry in fs::read_dir(model("logic")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), expert.join(entry.file_name())).unwrap();
+    }
+    let config = expert.join("config.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    let refused = |json: &serde_json::Value| {
+        fs::write(&config, json.to_string()).unwrap();
+        let opened = open_with(&[model("base"), expert.clone()], 1, None);
+        opened.err().map(|error| error.to_string())
+    };
+    // What tokens are called is the tokenizer's concern.
+    json["bos_token_id"] = 3.into();
+    json["max_position_embeddings"] = 4096.into();
+    assert_eq!(refused(&json), None);
+    json["rms_norm_eps"] = 1e-3.into();
+    let error = refused(&json).unwrap();
+    assert!(error.contains("`rms_norm_eps` is 0.001"), "{error}");
+}
+
+#[test]
+fn a_merge_with_other_layers_is_scored_as_what_it_is() {
+    let base = model("base");
+    let slice = |from: usize, to: usize| {
+        format!(
+            "  - sources:\n      - model: {}\n        layer_range: [{from}, {to}]\n",
+            base.display()
+        )
+    };
+    let stack = |slices: &str| {
+        Recipe::from_yaml(&format!("merge_method: passthrough\nslices:\n{slices}")).unwrap()
+    };
+    let evaluator = open(2);
+    let whole = evaluate(&evaluator, &stack(&slice(0, 5)), Split::Search);
+    let cut = evaluate(&evaluator, &stack(&(slice(0, 1) + &slice(2, 5))), Split::Search);
+    let again = evaluate(&evaluator, &stack(&(slice(0, 2) + &slice(2, 5))), Split::Search);
+    assert_eq!(bits(&whole), bits(&again));
+    assert!(bits(&whole) != bits(&cut));
+    assert!(cut.relative_time < whole.relative_time * 1.5);
+}
