@@ -58,7 +58,7 @@ fn rotated(x: &Tensor, rotation: &Rotation) -> Result<Tensor> {
         return turn(x);
     }
     let turned = turn(&x.narrow(2, 0, width)?.contiguous()?)?;
-    Tensor::cat(&[turned, x.narrow(2, width, head_dim - width)?], 2)
+    Tensor::cat(&[turned, x.narrow(2, width, head_dim - width)?.contiguous()?], 2)
 }
 
 /// `softmax(scale · q kᵀ + bias + mask) v` of one block, `[queries, heads · head_dim]`.

@@ -124,6 +124,12 @@ impl DeviceNetwork {
         };
         let text = Text { tokens: &batch.tokens, positions: &batch.positions, sight, sources };
         check(stack, &text)?;
+        if let Some(row) = batch.rows.iter().find(|row| **row >= batch.tokens.len()) {
+            bail!(
+                "token {row} is asked about, the batch has {}; is a text empty?",
+                batch.tokens.len()
+            );
+        }
         stack::run(&self.weights, stack, &text, &batch.rows)
     }
 

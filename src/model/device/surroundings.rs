@@ -1,6 +1,6 @@
 //! What a stack's layers need to know of a batch, in the device's memory.
 
-use candle_core::{DType, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 
 use super::sight::{Plan, Sight};
 use super::weights::Weights;
@@ -182,5 +182,5 @@ pub(super) fn indices(
     values: impl IntoIterator<Item = usize>,
 ) -> Result<Tensor> {
     let values: Vec<u32> = values.into_iter().map(|value| value as u32).collect();
-    Tensor::new(values, &weights.device)?.to_dtype(DType::U32)
+    Tensor::new(values, &weights.device)
 }
