@@ -1,20 +1,24 @@
 //! The network: packed batches of tokens in, log-probabilities out.
 //!
 //! [`config`] turns a checkpoint's `config.json` into a [`NetworkSpec`]: plain data that says which tensors there are and
-//! what is computed with them. [`Network`] executes any spec on the CPU; [`layers`] has its operations. [`Batch`] packs
+//! what is computed with them. [`Network`] executes any spec on the CPU; [`layers`] has its operations.
+//! [`device::DeviceNetwork`] executes any spec on any of candle's devices. [`Batch`] packs
 //! sequences without padding, shared beginnings stored once. Tasks, accuracies and recipes are unknown here:
 //! [`crate::evaluate`] builds the batches and adds the numbers up.
 
 mod batch;
 mod config;
+pub mod device;
 pub mod gguf;
 mod layers;
 mod network;
 pub mod reference;
+mod routing;
 pub mod spec;
 
 pub use batch::{Batch, Prediction, Segments, Sequence, common_prefix};
 pub use config::ConfigError;
+pub use device::DeviceNetwork;
 pub use layers::{Matrix, Precision, product};
 pub use network::{Depth, Generation, Network, Pass, Prefix, Prompt, Scored, Scratch, States};
 pub use spec::{NetworkSpec, Reading};

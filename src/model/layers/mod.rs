@@ -19,14 +19,14 @@ use candle_core::{CpuStorage, Layout, Result, Storage, Tensor};
 pub use activation::{apply, tanh};
 pub use add::Add;
 pub use attention::{
-    Attention, Cache, HeadShape, Positions, RelativeBias, Sight, extend_cache, temporaries,
+    Attention, Cache, HeadShape, Positions, RelativeBias, Sight, bucket, extend_cache, temporaries,
 };
 pub use linear::Linear;
 pub use log_likelihood::log_likelihoods;
 pub use matrix::{Matrix, Precision, product};
 use matrix::{PANEL, panel_product};
 pub use norm::Norm;
-pub use rotary::Rotary;
+pub use rotary::{Rotary, cosines_sines};
 pub use scratch::Buffer;
 
 /// A float32 matrix whose rows are contiguous but may lie apart, as a column range of a wider one does.

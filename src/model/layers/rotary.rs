@@ -31,13 +31,7 @@ impl Rotary {
         attention_scaling: f32,
         positions: usize,
     ) -> Self {
-        let angles = (0..positions).flat_map(|position| {
-            inverse_frequencies.iter().map(move |frequency| position as f32 * frequency)
-        });
-        let (sin, cos) = angles
-            .map(f32::sin_cos)
-            .map(|(sin, cos)| (sin * attention_scaling, cos * attention_scaling))
-            .unzip();
+        let (cos, sin) = cosines_sines(inverse_frequencies, attention_scaling, 0..positions);
         Rotary { cos, sin, half: inverse_frequencies.len(), positions }
     }
 
@@ -92,4 +86,20 @@ impl Rotary {
             out_high[i] = (high[i] * cos[i] + low[i] * sin[i]) * scale;
         }
     }
+}
+
+/// `attention_scaling` times the cosines and sines of the angles `position · inverse_frequencies[i]`, each
+/// `[positions, frequencies]`, computed in f32 as transformers does.
+pub fn cosines_sines(
+    inverse_frequencies: &[f32],
+    attention_scaling: f32,
+    positions: impl Iterator<Item = usize>,
+) -> (Vec<f32>, Vec<f32>) {
+    positions
+        .flat_map(|position| {
+            inverse_frequencies.iter().map(move |frequency| position as f32 * frequency)
+        })
+        .map(f32::sin_cos)
+        .map(|(sin, cos)| (cos * attention_scaling, sin * attention_scaling))
+        .unzip()
 }

@@ -5,6 +5,7 @@ use candle_core::{Device, Result, Tensor};
 use super::pass::Scratch;
 use super::places::Builder;
 use crate::model::layers::{Add, Linear};
+use crate::model::routing::chosen;
 use crate::model::spec::{Activation, GatedSpec, MlpSpec};
 
 #[derive(Clone)]
@@ -144,16 +145,4 @@ fn mixture(
         }
     }
     Tensor::from_vec(sum, (rows, hidden), &Device::Cpu)
-}
-
-/// The `top` experts by probability, the first of equals, with probabilities that sum to one.
-fn chosen(logits: &[f32], top: usize) -> Vec<(usize, f32)> {
-    let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut shares: Vec<(usize, f32)> =
-        logits.iter().map(|logit| (logit - greatest).exp()).enumerate().collect();
-    shares.sort_by(|a, b| b.1.total_cmp(&a.1));
-    shares.truncate(top);
-    let total: f32 = shares.iter().map(|(_, share)| share).sum();
-    shares.iter_mut().for_each(|(_, share)| *share /= total);
-    shares
 }

@@ -31,7 +31,7 @@ use super::{Rotary, Rows, contiguous_mut};
 
 pub use block::temporaries;
 pub use cache::Cache;
-pub use relative_bias::RelativeBias;
+pub use relative_bias::{RelativeBias, bucket};
 
 use width::scaled_into;
 
