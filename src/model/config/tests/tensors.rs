@@ -114,7 +114,7 @@ impl Used {
         network.encoder.iter().chain(&network.decoder).for_each(|stack| self.stack(stack));
         match &network.head {
             HeadSpec::LanguageModel { transform, output, .. } => {
-                if let Some((dense, _, norm)) = transform {
+                if let Some((dense, _, norm)) = transform.as_deref() {
                     self.linear(dense);
                     self.norm(norm);
                 }
