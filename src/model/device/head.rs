@@ -29,7 +29,7 @@ pub(super) fn step(head: &HeadSpec) -> usize {
 pub(super) fn logits(weights: &Weights, head: &HeadSpec, hidden: &Tensor) -> Result<Tensor> {
     let (features, output, softcap) = match head {
         HeadSpec::LanguageModel { transform, scale, output, softcap } => {
-            let features = match transform {
+            let features = match transform.as_deref() {
                 Some((dense, activation, norm)) => {
                     let dense = activate(*activation, &weights.linear(dense, hidden)?)?;
                     weights.norm(norm, &dense)?

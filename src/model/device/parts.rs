@@ -25,7 +25,7 @@ pub(super) fn of(spec: &NetworkSpec) -> Vec<Part<'_>> {
     }
     match &spec.head {
         HeadSpec::LanguageModel { transform, output, .. } => {
-            if let Some((dense, _, norm)) = transform {
+            if let Some((dense, _, norm)) = transform.as_deref() {
                 of_linear(dense, &mut parts);
                 of_norm(norm, &mut parts);
             }
