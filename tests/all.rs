@@ -20,6 +20,7 @@ mod model_task;
 mod objective;
 mod optimizer;
 mod output_names;
+mod parity;
 mod properties;
 mod readings;
 mod recipe_round_trip;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use merge_search::evaluate::{Verification, verify_export};
+use merge_search::evaluate::{SecondOpinion, verify_export};
 use merge_search::model::{
     Batch, Network, NetworkSpec, Pass, Precision, Reading, Scratch, Sequence, reference,
 };
@@ -159,11 +159,21 @@ fn the_reference_refuses_what_it_cannot_compute_and_says_why() {
         let error = reference::last_logits(&folder(checkpoint), &[1, 2]).unwrap_err();
         assert!(error.to_string().contains(why), "{error}");
         let verified = verify_export(&folder(checkpoint)).unwrap();
-        assert!(
-            matches!(&verified, Verification::NotCompared { reason } if reason.contains(why)),
-            "{verified:?}"
-        );
+        assert_eq!(verified.by, SecondOpinion::Operations);
     }
     let verified = verify_export(&folder("grouped-tied-4x")).unwrap();
-    assert!(matches!(verified, Verification::Agrees { difference } if difference < 1e-4));
+    assert_eq!(verified.by, SecondOpinion::CandleTransformers);
+    assert!(verified.difference < 1e-4);
+}
+
+/// Encoders, encoder-decoders and classifiers included.
+#[test]
+fn every_kind_of_network_has_a_second_opinion() {
+    let parity = folder("parity");
+    for case in ["t5", "bart", "bert-masked-lm", "albert-classification", "gemma2", "bloom-6-heads"]
+    {
+        let verified = verify_export(&parity.join(case)).unwrap();
+        assert_eq!(verified.by, SecondOpinion::Operations, "{case}");
+        assert!(verified.difference < 1e-4, "{case}: {verified:?}");
+    }
 }

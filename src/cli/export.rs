@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use merge_search::evaluate::{Verification, verify_export};
+use merge_search::evaluate::{SecondOpinion, Verification, verify_export};
 use merge_search::recipe::Recipe;
 use merge_search::record::{RunFolder, Trial, TrialKind};
 use merge_search::submission::{CardScore, model_card};
@@ -42,14 +42,15 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let tasks: Vec<String> = folder.manifest().task_names().map(str::to_owned).collect();
     let card = model_card(&recipe, &tasks, &scores(&trials, number));
     merge::write(&recipe, &args.output, &card, SHARD_SIZE, false)?;
-    let checked = match verify_export(&args.output).map_err(|error| Failure::from_error(&error))? {
-        Verification::Agrees { difference } => format!(
-            "checked: candle-transformers' own Llama gives the same log-probabilities (largest difference {difference:.1e})"
-        ),
-        Verification::NotCompared { reason } => {
-            format!("read back, but not compared with another implementation: {reason}")
-        }
+    let Verification { difference, by } =
+        verify_export(&args.output).map_err(|error| Failure::from_error(&error))?;
+    let second = match by {
+        SecondOpinion::CandleTransformers => "candle-transformers' own Llama",
+        SecondOpinion::Operations => "our second executor (candle's tensor operations)",
     };
+    let checked = format!(
+        "checked: {second} gives the same log-probabilities (largest difference {difference:.1e})"
+    );
     print(&format!("wrote trial {number} to {}\n{checked}\n", args.output.display()))
 }
 

@@ -42,7 +42,7 @@ pub use scoring::{Room, ScoreError, ScoringSet, SetError};
 pub use source::{ReadyModel, Source, SourceError};
 pub use states::Reuse;
 pub use tokenize_error::{DocPlace, TokenizeError};
-pub use verify::{Verification, VerifyError, verify_export};
+pub use verify::{SecondOpinion, Verification, VerifyError, verify_export};
 pub use workers::Workers;
 
 use crate::checkpoint::CheckpointError;

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use candle_core::{DType, Device};
+
 use super::load::{LoadError, load_network};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::model::reference::{ReferenceError, last_logits};
-use crate::model::spec::Reading;
-use crate::model::{Batch, Network, Precision, Scratch, Sequence};
+use crate::model::{Batch, DeviceNetwork, NetworkSpec, Precision, Reading, Scratch, Sequence};
 
 /// Largest difference of a log-probability, in nats, that rounding explains.
 const TOLERANCE: f64 = 1e-3;
@@ -34,63 +35,112 @@ pub enum VerifyError {
     },
     /// The two implementations disagree.
     #[error(
-        "{}: candle-transformers' Llama gives log-probabilities that differ by {difference}, expected at most {TOLERANCE}",
+        "{}: a second implementation gives log-probabilities that differ by {difference}, expected at most {TOLERANCE}",
         folder.display()
     )]
     Differs { folder: PathBuf, difference: f64 },
 }
 
-/// What a check showed.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Verification {
-    /// The largest difference of a log-probability over the whole vocabulary, in nats; rounding explains it.
-    Agrees { difference: f64 },
-    /// There is no second implementation of this family here; why, in a few words.
-    NotCompared { reason: String },
+/// Who gave the second opinion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondOpinion {
+    /// candle-transformers' own Llama, which shares nothing with ours but the tensors.
+    CandleTransformers,
+    /// Our second executor, candle's tensor operations one by one; it shares the reading of `config.json`.
+    Operations,
 }
 
-/// Reads the checkpoint in `folder` back, and runs it with our network and with candle-transformers' own Llama on a fixed
-/// probe of tokens.
+/// What a check showed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Verification {
+    /// The largest difference of a log-probability over the whole vocabulary, in nats; rounding explains it.
+    pub difference: f64,
+    /// Compared with whom.
+    pub by: SecondOpinion,
+}
+
+/// Reads the checkpoint in `folder` back, and runs it with our network and with another implementation on a fixed probe of
+/// tokens: candle-transformers' Llama where it is one, else our network in candle's tensor operations.
 ///
 /// # Errors
 /// The folder cannot be read back or run, or the two differ by more than rounding.
 pub fn verify_export(folder: &Path) -> Result<Verification, VerifyError> {
     let checkpoint = Checkpoint::open(folder)?;
     let network = load_network(&checkpoint, Precision::F32)?;
-    let vocabulary = network.spec().vocab_size as u64;
-    // Spread over the vocabulary by the golden ratio, so that no two tokens are neighbours.
-    let probe: Vec<u32> =
-        (1..=PROBE_TOKENS as u64).map(|i| (i * 2_654_435_769 % vocabulary) as u32).collect();
-    if network.spec().reading != Reading::Causal {
-        let family = &network.spec().family;
-        return Ok(Verification::NotCompared { reason: format!("`{family}` is no Llama") });
-    }
-    let theirs = match last_logits(folder, &probe) {
-        Ok(logits) => log_softmax(&logits),
-        Err(error @ ReferenceError::Family { .. }) => {
-            return Ok(Verification::NotCompared { reason: error.to_string() });
+    let failed = |source| VerifyError::Run { folder: folder.to_owned(), source };
+    let probe = Probe::new(network.spec());
+    let mut scratch = Scratch::new().map_err(failed)?;
+    let ours = network.distributions(&probe.batch, &mut scratch).map_err(failed)?.concat();
+    let (theirs, by) = match last_logits(folder, &probe.tokens) {
+        Ok(logits) => (log_softmax(&logits), SecondOpinion::CandleTransformers),
+        Err(ReferenceError::Family { .. }) => {
+            let rows = by_operations(&checkpoint, network.spec(), &probe).map_err(failed)?;
+            let values = rows.concat().into_iter().map(f64::from).collect();
+            (values, SecondOpinion::Operations)
         }
         Err(error) => return Err(Box::new(error).into()),
     };
-    let ours = last_log_probabilities(&network, &probe)
-        .map_err(|source| VerifyError::Run { folder: folder.to_owned(), source })?;
     let difference =
         ours.iter().zip(&theirs).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
     // `max` drops NaN: it must not pass.
     let finite = ours.iter().all(|value| value.is_finite());
     if difference <= TOLERANCE && finite && theirs.iter().all(|value| value.is_finite()) {
-        return Ok(Verification::Agrees { difference });
+        return Ok(Verification { difference, by });
     }
     Err(VerifyError::Differs { folder: folder.to_owned(), difference })
 }
 
-/// `[vocab_size]`, for what follows the probe.
-fn last_log_probabilities(network: &Network, probe: &[u32]) -> candle_core::Result<Vec<f32>> {
-    let tokens: Vec<u32> = probe.iter().copied().chain([0]).collect();
-    let sequence = Sequence { source: Vec::new(), scored: probe.len()..tokens.len(), tokens };
-    let batch = Batch::new(Reading::Causal, None, 0, &[&sequence]);
-    let mut rows = network.distributions(&batch, &mut Scratch::new()?)?;
-    Ok(rows.pop().unwrap_or_default())
+/// Some tokens, and what is asked about them.
+struct Probe {
+    tokens: Vec<u32>,
+    batch: Batch,
+}
+
+impl Probe {
+    /// Spread over the vocabulary by the golden ratio, so that no two tokens are neighbours.
+    fn new(spec: &NetworkSpec) -> Self {
+        let vocabulary = spec.vocab_size as u64;
+        let tokens: Vec<u32> =
+            (1..=PROBE_TOKENS as u64).map(|i| (i * 2_654_435_769 % vocabulary) as u32).collect();
+        let batch = match spec.reading {
+            Reading::Classify => Batch::texts(&[&tokens]),
+            Reading::Masked => {
+                let middle = PROBE_TOKENS / 2;
+                let sequence = Sequence {
+                    source: Vec::new(),
+                    tokens: tokens.clone(),
+                    scored: middle..middle + 1,
+                };
+                Batch::new(Reading::Masked, tokens.first().copied(), 0, &[&sequence])
+            }
+            Reading::Causal | Reading::Seq2Seq => {
+                // One token more than is read, whichever: its whole distribution is asked for.
+                let read = [tokens.as_slice(), &[0]].concat();
+                let scored = tokens.len()..read.len();
+                let source = match spec.reading {
+                    Reading::Seq2Seq => tokens.iter().rev().copied().collect(),
+                    _ => Vec::new(),
+                };
+                let sequence = Sequence { source, tokens: read, scored };
+                Batch::new(spec.reading, None, 0, &[&sequence])
+            }
+        };
+        Probe { tokens, batch }
+    }
+}
+
+/// The probe's distributions by the second executor, on candle's CPU device.
+fn by_operations(
+    checkpoint: &Checkpoint,
+    spec: &NetworkSpec,
+    probe: &Probe,
+) -> candle_core::Result<Vec<Vec<f32>>> {
+    let network = DeviceNetwork::new(spec, &Device::Cpu, DType::F32)?;
+    for (name, _) in network.tensors() {
+        let elements = checkpoint.elements(name).map_err(candle_core::Error::wrap)?;
+        network.write(name, &elements.all())?;
+    }
+    network.distributions(&probe.batch)
 }
 
 fn log_softmax(logits: &[f32]) -> Vec<f64> {

@@ -53,30 +53,40 @@ pub enum ReferenceError {
 
 /// Logits `[vocab_size]` for what follows `tokens`, computed in f32 on the CPU from the checkpoint in `folder`.
 pub fn last_logits(folder: &Path, tokens: &[u32]) -> Result<Vec<f32>, ReferenceError> {
-    let config = read_config(folder)?;
+    let json = read_json(folder)?;
+    let family = json.get("model_type").and_then(Value::as_str).unwrap_or_default();
+    if family != "llama" {
+        let family = family.to_owned();
+        return Err(ReferenceError::Family { family, reason: "is not a plain Llama" });
+    }
     let weights = read_weights(folder)?;
+    let config = read_config(&json, &|name| weights.contains_key(name))?;
     let model = Llama::load(VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu), &config)?;
     let mut cache = Cache::new(false, DType::F32, &config, &Device::Cpu)?;
     let logits = model.forward(&Tensor::new(tokens, &Device::Cpu)?.unsqueeze(0)?, 0, &mut cache)?;
     Ok(logits.i(0)?.to_vec1()?)
 }
 
-fn read_config(folder: &Path) -> Result<Config, ReferenceError> {
+fn read_json(folder: &Path) -> Result<Value, ReferenceError> {
     let path = folder.join("config.json");
     let text =
         fs::read(&path).map_err(|source| ReferenceError::Read { path: path.clone(), source })?;
-    let json: Value =
-        serde_json::from_slice(&text).map_err(|source| ReferenceError::Json { path, source })?;
-    // It ties by the flag alone, so the flag is what tells it where the head is.
+    serde_json::from_slice(&text).map_err(|source| ReferenceError::Json { path, source })
+}
+
+fn read_config(json: &Value, has: &dyn Fn(&str) -> bool) -> Result<Config, ReferenceError> {
+    let spec = NetworkSpec::from_json(json, has)?;
     let tied = json.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false);
-    let spec = NetworkSpec::from_json(&json, &|name| !tied || name != "lm_head.weight")?;
     let refused = |reason| Err(ReferenceError::Family { family: spec.family.clone(), reason });
     let Some(layer) = spec.decoder.as_ref().and_then(|decoder| decoder.layers.first()) else {
         return refused("has no decoder");
     };
     let attention = &layer.attention;
-    if spec.family != "llama" || attention.query.bias.is_some() {
-        return refused("is not a plain Llama");
+    if attention.query.bias.is_some() {
+        return refused("has biases");
+    }
+    if tied && has("lm_head.weight") {
+        return refused("has a head of its own in spite of tie_word_embeddings");
     }
     if attention.heads * attention.head_dim != spec.hidden_size {
         return refused("has another head_dim than hidden_size / num_attention_heads");
