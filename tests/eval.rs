@@ -4,8 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use candle_core::Device;
+use merge_search::checkpoint::Hub;
+use merge_search::evaluate::{Documents, Pool, Resources, Room, ScoringSet, Source};
+use merge_search::model::Precision;
+use merge_search::recipe::{ModelRef, Recipe};
 use merge_search::record::RunFolder;
-use merge_search::units::Split;
+use merge_search::task::Task;
+use merge_search::units::{Bytes, Split};
 use polars::prelude::*;
 use serde_json::Value;
 
@@ -128,19 +134,23 @@ fn the_table_of_choices_has_every_answer_and_adds_up_to_the_accuracy() {
     }
 }
 
-#[test]
-fn a_recipe_scores_as_the_folder_that_it_is_merged_to() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    let recipe = format!(
+/// TIES of two of the quickstart's experts.
+fn recipe() -> String {
+    format!(
         "merge_method: ties\nbase_model: {}\ndtype: float32\nmodels:\n\
          - model: {}\n  parameters: {{weight: 0.7, density: 0.5}}\n\
          - model: {}\n  parameters: {{weight: 0.4, density: 0.6}}\n",
         quickstart("base").display(),
         quickstart("logic").display(),
         quickstart("strings").display()
-    );
-    fs::write(path("recipe.yaml"), recipe).unwrap();
+    )
+}
+
+#[test]
+fn a_recipe_scores_as_the_folder_that_it_is_merged_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("recipe.yaml"), recipe()).unwrap();
     let merge =
         program().arg("merge").arg(path("recipe.yaml")).arg("-o").arg(path("merged")).output();
     succeeded(&merge.unwrap());
@@ -154,6 +164,61 @@ fn a_recipe_scores_as_the_folder_that_it_is_merged_to() {
     let (recipe, merged) = (run("recipe.yaml", &one), run("merged", &other));
     assert_eq!(recipe["tasks"], merged["tasks"]);
     assert_eq!(table(&one), table(&other));
+}
+
+/// The oracle is the other executor: below the packs they share the spec and hardly any code.
+#[test]
+fn a_network_on_a_device_gives_the_log_likelihoods_and_accuracies_of_the_network_on_the_cpu() {
+    let tasks = TASKS.map(|name| Task::load(&task(name)).unwrap());
+    let documents = Documents { tasks: &tasks, split: Split::Holdout, limit: Some(DOCS) };
+    let pool = Pool::new(2).unwrap();
+    let scored = |source: &Source, device: Option<&Device>, memory: Bytes| {
+        let hub = Hub {
+            cache: PathBuf::new(),
+            endpoint: None,
+            token: None,
+            offline: true,
+            progress: false,
+        };
+        let resources = Resources { memory: None, precision: Precision::F32 };
+        let model = source.load(&hub, &resources, device, &pool).unwrap();
+        let Room { threads, .. } = resources.room_beside(&*model.network, 2);
+        assert_eq!(threads, if device.is_some() { 1 } else { 2 });
+        let room = Room { memory, threads };
+        let Documents { split, limit, .. } = documents;
+        let set = ScoringSet::new(&tasks, split, limit, &model.tokenizer, &*model.network, room);
+        let set = set.unwrap();
+        (set.log_likelihoods(&*model.network, &pool).unwrap(), set.activation_bytes())
+    };
+    let base = ModelRef::new(quickstart("base").to_str().unwrap()).unwrap();
+    let recipe = Box::new(Recipe::from_yaml(&recipe()).unwrap());
+    for source in [Source::Checkpoint(base), Source::Recipe(recipe)] {
+        let (expected, _) = scored(&source, None, Bytes(1 << 30));
+        let (got, largest) = scored(&source, Some(&Device::Cpu), Bytes(1 << 32));
+        let (in_more_packs, less) = scored(&source, Some(&Device::Cpu), Bytes(largest.0 / 3));
+        assert!(less.0 <= largest.0 / 3);
+        for got in [&got, &in_more_packs] {
+            let flat = |all: &[Vec<Vec<f32>>]| all.concat().concat();
+            let (got_flat, expected_flat) = (flat(got), flat(&expected));
+            assert_eq!(got_flat.len(), expected_flat.len());
+            for (got, expected) in got_flat.iter().zip(expected_flat) {
+                assert!((got - expected).abs() <= 1e-4, "{got}, expected {expected}");
+            }
+            assert_eq!(documents.decide(got).unwrap(), documents.decide(&expected).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_gpu_is_refused_where_the_program_has_none() {
+    let base = quickstart("base");
+    assert_says(&refused(&base, &["logic"], &["--device", "gpu"]), &["gpu", "cuda:N"]);
+    if !candle_core::utils::cuda_is_available() {
+        let said = refused(&base, &["logic"], &["--device", "cuda:1"]);
+        assert_says(&said, &["built without CUDA", "--features cuda"]);
+    }
+    let report = eval_json(&base, &["logic"], &["--device", "cpu"]);
+    assert_eq!((&report["device"], &report["precision"]), (&"cpu".into(), &"f32".into()));
 }
 
 #[test]

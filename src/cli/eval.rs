@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use merge_search::evaluate::{
     Documents, ReadyModel, ScoringSet, Source, SourceError, check_names, peak_memory,
 };
+use merge_search::model::device;
 use merge_search::model::gguf::Gguf;
 use merge_search::objective::interval_of;
 use merge_search::outcome::{GeometricMean, TaskScore};
@@ -18,7 +19,7 @@ use merge_search::task::Task;
 use merge_search::units::Split;
 use serde_json::{Value, json};
 
-use super::workbench::{WorkerArgs, hub, with_remedy};
+use super::workbench::{NumberType, WorkerArgs, hub, with_remedy};
 use super::{Failure, print};
 
 /// Scores one model: a checkpoint, a checkpoint with an adapter, a recipe, or a GGUF file
@@ -38,6 +39,9 @@ pub struct Args {
     /// Also write a parquet file with the log-likelihood of every choice of every document; must not exist
     #[arg(long, value_name = "FILE")]
     per_doc: Option<PathBuf>,
+    /// What computes: cpu, or the GPU cuda or cuda:N, with bf16 as its default precision and --memory its own memory
+    #[arg(long, value_name = "NAME", default_value = "cpu")]
+    device: String,
     #[command(flatten)]
     machine: WorkerArgs,
     /// Print one JSON object
@@ -62,6 +66,14 @@ impl From<SplitName> for Split {
             SplitName::Selection => Split::Selection,
             SplitName::Holdout => Split::Holdout,
         }
+    }
+}
+
+impl Args {
+    /// With a precision that suits a GPU where none was asked for.
+    fn machine_of(&self, gpu: bool) -> WorkerArgs {
+        let default = gpu.then_some(NumberType::Bf16);
+        WorkerArgs { precision: self.machine.precision.or(default), ..self.machine.clone() }
     }
 }
 
@@ -118,6 +130,8 @@ struct Report<'a> {
     docs: usize,
     tokens: usize,
     threads: usize,
+    /// That weights were multiplied in.
+    precision: &'static str,
     load_seconds: f64,
     /// Wall clock of tokenizing and scoring.
     seconds: f64,
@@ -125,20 +139,23 @@ struct Report<'a> {
 
 impl<'a> Report<'a> {
     fn measure(args: &Args, documents: &Documents<'a>) -> Result<Self, Failure> {
+        let device = device::open(&args.device).map_err(|error| Failure::from_error(&error))?;
         let source = source(&args.model)?;
-        let (threads, pool) = (args.machine.count(), args.machine.pool()?);
-        let resources = args.machine.resources();
+        let machine = args.machine_of(device.is_cuda());
+        let (threads, pool) = (machine.count(), machine.pool()?);
+        let (resources, precision) = (machine.resources(), machine.precision());
         let start = Instant::now();
-        let model = source.load(&hub(), &resources, &pool).map_err(unusable)?;
+        let device = (!device.is_cpu()).then_some(&device);
+        let model = source.load(&hub(), &resources, device, &pool).map_err(unusable)?;
         let load_seconds = start.elapsed().as_secs_f64();
-        let room = resources.room_beside(&model.network, threads);
+        let room = resources.room_beside(&*model.network, threads);
         let start = Instant::now();
         let Documents { tasks, split, limit } = *documents;
-        let set = ScoringSet::new(tasks, split, limit, &model.tokenizer, &model.network, room)
+        let set = ScoringSet::new(tasks, split, limit, &model.tokenizer, &*model.network, room)
             .map_err(|error| with_remedy(error.into()))?;
         let bar = progress_bar(set.answers(), args.quiet);
         let progress = |answers: usize| bar.inc(answers as u64);
-        let likelihoods = set.log_likelihoods_watched(&model.network, &pool, &progress);
+        let likelihoods = set.log_likelihoods_watched(&*model.network, &pool, &progress);
         bar.finish_and_clear();
         let likelihoods = likelihoods.map_err(|error| Failure::from_error(&error))?;
         let scores = documents.decide(&likelihoods).map_err(|error| Failure::from_error(&error))?;
@@ -147,11 +164,19 @@ impl<'a> Report<'a> {
             write_choices(file, &rows(documents, &model, &likelihoods, &scores)?)?;
         }
         let (mean, docs, tokens) = (interval_of(&scores), set.docs(), set.tokens());
-        Ok(Report { tasks, scores, mean, docs, tokens, threads, load_seconds, seconds })
+        Ok(Report { tasks, scores, mean, docs, tokens, threads, precision, load_seconds, seconds })
     }
 
     fn docs_per_second(&self) -> f64 {
         self.docs as f64 / self.seconds
+    }
+
+    /// What computed.
+    fn computer(&self, args: &Args) -> String {
+        match args.device.as_str() {
+            "cpu" => format!("{} threads", self.threads),
+            device => device.to_owned(),
+        }
     }
 
     fn text(&self, args: &Args) -> String {
@@ -172,13 +197,13 @@ impl<'a> Report<'a> {
         let (name, mean) = ("geometric mean", cell(self.mean));
         text.push_str(&format!("{name:<width$} {:>6} {:<8} {mean:>20}\n", self.docs, ""));
         text.push_str(&format!(
-            "\n{:.1} docs/s: {} documents ({} tokens) in {:.2} s on {} threads in {}; {:.2} s to load; {} at most\n",
+            "\n{:.1} docs/s: {} documents ({} tokens) in {:.2} s on {} in {}; {:.2} s to load; {} at most\n",
             self.docs_per_second(),
             self.docs,
             self.tokens,
             self.seconds,
-            self.threads,
-            args.machine.precision(),
+            self.computer(args),
+            self.precision,
             self.load_seconds,
             peak_memory()
         ));
@@ -200,7 +225,8 @@ impl<'a> Report<'a> {
         let tasks: Vec<Value> = self.tasks.iter().zip(&self.scores).map(task).collect();
         let report = json!({
             "model": args.model,
-            "precision": args.machine.precision(),
+            "device": args.device,
+            "precision": self.precision,
             "split": Split::from(args.split).as_str(),
             "docs": self.docs,
             "seconds": self.seconds,

@@ -1,6 +1,6 @@
 //! How the memory that may be allocated is shared out. Checkpoints are mapped and count as nothing.
 
-use super::{OpenError, Room, ScoringSet, memory};
+use super::{OpenError, Room, Scorer, ScoringSet, memory};
 use crate::checkpoint::Checkpoint;
 use crate::merge::Prepared;
 use crate::model::{Network, Precision};
@@ -26,10 +26,12 @@ impl Resources {
         all.unwrap_or(Bytes(u64::MAX / 4))
     }
 
-    /// Room for scoring a network that is there already: what is left, or else what is free now.
-    pub fn room_beside(&self, network: &Network, threads: usize) -> Room {
+    /// Room for scoring a network that is there already: what is left, or else what is free now. On a device both are
+    /// the device's memory, and one thread uses it.
+    pub fn room_beside(&self, network: &dyn Scorer, threads: usize) -> Room {
         let limit = self.memory.map(|all| all.0.saturating_sub(network.bytes() as u64));
-        let free = memory::available().map(|free| free.0);
+        let free = network.free().map(|free| free.0);
+        let threads = if network.on_device() { 1 } else { threads };
         let memory = limit.into_iter().chain(free).min().unwrap_or(u64::MAX / 4);
         Room { memory: Bytes(memory), threads }
     }

@@ -1,9 +1,11 @@
 //! Networks out of checkpoints.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use rayon::prelude::*;
 
+use super::Scorer;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::model::spec::NetworkSpec;
 use crate::model::{ConfigError, Network, Precision};
@@ -63,21 +65,37 @@ pub fn network_spec(checkpoint: &Checkpoint) -> Result<NetworkSpec, LoadError> {
 /// See [`LoadError`].
 pub fn load_network(checkpoint: &Checkpoint, precision: Precision) -> Result<Network, LoadError> {
     let network = Network::new(&network_spec(checkpoint)?, precision)?;
-    let shape = |name: &str| checkpoint.shape(name).map(|tensor| tensor.shape.as_slice());
-    require_tensors(&network, shape)?;
-    let tensors: Vec<&str> = network.tensors().map(|(name, _)| name).collect();
-    let write = |name: &&str| -> Result<bool, LoadError> {
-        Ok(network.write(name, &checkpoint.elements(name)?.all())?)
-    };
-    // One by one, and the first error of all.
-    let written: Vec<_> = tensors.par_iter().with_max_len(1).map(write).collect();
-    written.into_iter().collect::<Result<Vec<bool>, _>>()?;
+    write_checkpoint(checkpoint, &network)?;
     Ok(network)
+}
+
+/// Fills a network; inside [`super::Pool::install`].
+pub(super) fn write_checkpoint(
+    checkpoint: &Checkpoint,
+    network: &dyn Scorer,
+) -> Result<(), LoadError> {
+    let shape = |name: &str| checkpoint.shape(name).map(|tensor| tensor.shape.as_slice());
+    require_tensors(network, shape)?;
+    write_tensors(network, |name, _| Ok(checkpoint.elements(name)?.into_all()))
+}
+
+/// Fills a network with what `read` gives for each name and shape; inside [`super::Pool::install`].
+pub(super) fn write_tensors<'a, E: From<candle_core::Error> + Send>(
+    network: &dyn Scorer,
+    read: impl Fn(&str, &[usize]) -> Result<Cow<'a, [f32]>, E> + Sync,
+) -> Result<(), E> {
+    let tensors: Vec<(&str, &[usize])> = network.tensors().collect();
+    let write = |(name, shape): &(&str, &[usize])| -> Result<bool, E> {
+        Ok(network.write(name, &read(name, shape)?)?)
+    };
+    // One by one, so that every thread holds one tensor at most; and the first error of all.
+    let written: Vec<_> = tensors.par_iter().with_max_len(1).map(write).collect();
+    written.into_iter().try_for_each(|written| written.map(drop))
 }
 
 /// Checks that there is every tensor that `network` needs, in its shape.
 pub(super) fn require_tensors<'a>(
-    network: &Network,
+    network: &dyn Scorer,
     shape: impl Fn(&str) -> Option<&'a [usize]>,
 ) -> Result<(), LoadError> {
     for (name, expected) in network.tensors() {

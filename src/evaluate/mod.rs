@@ -4,7 +4,8 @@
 //! [`Workers`] drive candidates side by side; all that computes runs on the threads of one [`Pool`].
 //!
 //! Documents become token sequences, sequences become packs ([`ScoringSet`]), and the packs of all candidates in flight are
-//! what the threads share. What equal candidates or candidates with equal first layers have in common is computed once.
+//! what the threads share; a [`Scorer`] reads them, on those threads or on a device. What equal candidates or candidates with
+//! equal first layers have in common is computed once.
 
 mod answers;
 mod budget;
@@ -20,6 +21,7 @@ mod pool;
 mod questions;
 mod resident;
 mod run;
+mod scorer;
 mod scoring;
 mod source;
 mod states;
@@ -35,6 +37,7 @@ pub use load::{LoadError, load_network, network_spec};
 pub use memory::peak as peak_memory;
 pub use open::{OpenError, check_names, open_checkpoint, open_tokenizer};
 pub use pool::Pool;
+pub use scorer::Scorer;
 pub use scoring::{Room, ScoreError, ScoringSet, SetError};
 pub use source::{ReadyModel, Source, SourceError};
 pub use states::Reuse;

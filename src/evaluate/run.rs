@@ -4,10 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use rayon::ScopeFifo;
 
-use super::Pool;
 use super::pack::{Pack, Packs, Reads};
 use super::pool::timed;
-use crate::model::{Network, Pass, Prefix, Scratch, States};
+use super::{Pool, Scorer};
+use crate::model::{Pass, Prefix, Scratch, States};
 
 /// What a run over all packs gives.
 pub(super) struct Run {
@@ -45,7 +45,7 @@ type Slot<T> = OnceLock<candle_core::Result<T>>;
 /// A run over all packs.
 pub(super) struct Course<'a> {
     packs: &'a Packs,
-    network: &'a Network,
+    network: &'a dyn Scorer,
     pool: &'a Pool,
     saved: Saved<'a>,
     prefixes: Vec<Slot<(Arc<Prefix>, f64)>>,
@@ -53,25 +53,34 @@ pub(super) struct Course<'a> {
 }
 
 impl<'a> Course<'a> {
-    pub fn new(packs: &'a Packs, network: &'a Network, pool: &'a Pool, saved: Saved<'a>) -> Self {
+    pub fn new(
+        packs: &'a Packs,
+        network: &'a dyn Scorer,
+        pool: &'a Pool,
+        saved: Saved<'a>,
+    ) -> Self {
         let (prefixes, runs) = (slots(packs.headers.len()), slots(packs.packs.len()));
         Course { packs, network, pool, saved, prefixes, runs }
     }
 
     /// Computes everything; `answers` is the number of answers of all packs.
     pub fn run(self, answers: usize) -> candle_core::Result<Run> {
-        self.pool.install(|| {
-            rayon::scope_fifo(|scope| {
-                let course = &self;
-                for header in 0..self.packs.headers.len() {
-                    scope.spawn_fifo(move |scope| course.begin(header, scope));
-                }
-                for index in self.packs.with_header(None) {
-                    scope.spawn_fifo(move |_| course.score(index, None));
-                }
-            });
+        self.pool.install(|| match self.network.on_device() {
+            true => (0..self.packs.packs.len()).for_each(|index| self.score(index, None)),
+            false => self.side_by_side(),
         });
         self.gather(answers)
+    }
+
+    fn side_by_side(&self) {
+        rayon::scope_fifo(|scope| {
+            for header in 0..self.packs.headers.len() {
+                scope.spawn_fifo(move |scope| self.begin(header, scope));
+            }
+            for index in self.packs.with_header(None) {
+                scope.spawn_fifo(move |_| self.score(index, None));
+            }
+        });
     }
 
     fn gather(self, answers: usize) -> candle_core::Result<Run> {
@@ -117,11 +126,11 @@ impl<'a> Course<'a> {
 
 /// Keys and values of a shared beginning.
 pub(super) fn prefix_of(
-    network: &Network,
+    network: &dyn Scorer,
     tokens: &[u32],
     scratch: &mut Scratch,
 ) -> candle_core::Result<Arc<Prefix>> {
-    Ok(Arc::new(network.prefix(tokens, &Pass::default(), scratch)?.0))
+    Ok(Arc::new(network.prefix(tokens, scratch)?))
 }
 
 fn slots<T>(count: usize) -> Vec<Slot<T>> {
@@ -153,7 +162,7 @@ impl Pack {
     /// Runs on the calling thread.
     fn run(
         &self,
-        network: &Network,
+        network: &dyn Scorer,
         pass: &Pass,
         scratch: &mut Scratch,
     ) -> candle_core::Result<PackRun> {
@@ -165,7 +174,7 @@ impl Pack {
     /// Time of this pack alone, in seconds.
     pub fn seconds(
         &self,
-        network: &Network,
+        network: &dyn Scorer,
         prefixes: &[Arc<Prefix>],
         scratch: &mut Scratch,
     ) -> candle_core::Result<f64> {
@@ -176,7 +185,7 @@ impl Pack {
 
     fn compute(
         &self,
-        network: &Network,
+        network: &dyn Scorer,
         pass: &Pass,
         scratch: &mut Scratch,
     ) -> candle_core::Result<(Vec<f32>, Option<States>)> {

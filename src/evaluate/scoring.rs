@@ -8,9 +8,9 @@ use super::pack::{Item, Pack, Packing, Packs};
 use super::questions::Questions;
 use super::run::{Course, Run, Saved, prefix_of};
 use super::tokenize::{Encoder, mask_token};
-use super::{DocPlace, Pool, TokenizeError};
+use super::{DocPlace, Pool, Scorer, TokenizeError};
 use crate::model::spec::Reading;
-use crate::model::{Network, Prefix, Scratch};
+use crate::model::{Prefix, Scratch};
 use crate::outcome::TaskScore;
 use crate::task::Task;
 use crate::units::{Bytes, Split};
@@ -71,7 +71,8 @@ pub struct ScoringSet {
 }
 
 impl ScoringSet {
-    /// Prepares the first `limit` documents (all, if `None`) of each task's `split` for `network` and models of its kind.
+    /// Prepares the first `limit` documents (all, if `None`) of each task's `split` for `network` and models of its kind, all
+    /// of them on a device or none.
     ///
     /// # Errors
     /// A document that the model cannot read or that does not fit into `room`.
@@ -80,7 +81,7 @@ impl ScoringSet {
         split: Split,
         limit: Option<usize>,
         tokenizer: &Tokenizer,
-        network: &Network,
+        network: &dyn Scorer,
         room: Room,
     ) -> Result<Self, SetError> {
         let mask_token = mask_token(tokenizer);
@@ -156,7 +157,7 @@ impl ScoringSet {
     ///
     /// # Errors
     /// See [`ScoreError`].
-    pub fn score(&self, network: &Network, pool: &Pool) -> Result<Vec<TaskScore>, ScoreError> {
+    pub fn score(&self, network: &dyn Scorer, pool: &Pool) -> Result<Vec<TaskScore>, ScoreError> {
         self.decide(&self.run(network, pool, Saved::default())?)
     }
 
@@ -167,7 +168,7 @@ impl ScoringSet {
     /// As there.
     pub fn log_likelihoods_watched(
         &self,
-        network: &Network,
+        network: &dyn Scorer,
         pool: &Pool,
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<Vec<Vec<Vec<f32>>>, ScoreError> {
@@ -181,7 +182,7 @@ impl ScoringSet {
     /// candle's; none is expected.
     pub fn log_likelihoods(
         &self,
-        network: &Network,
+        network: &dyn Scorer,
         pool: &Pool,
     ) -> Result<Vec<Vec<Vec<f32>>>, ScoreError> {
         Ok(self.nest(&self.run(network, pool, Saved::default())?))
@@ -196,10 +197,10 @@ impl ScoringSet {
         self.tasks.iter().map(|task| task.nest(&mut flat)).collect()
     }
 
-    /// Scores every pack on the pool's threads; those with a shared beginning after it.
+    /// Scores every pack on the pool's threads, those with a shared beginning after it; on a device one after another.
     pub(super) fn run(
         &self,
-        network: &Network,
+        network: &dyn Scorer,
         pool: &Pool,
         saved: Saved,
     ) -> Result<Run, ScoreError> {
@@ -209,7 +210,7 @@ impl ScoringSet {
     /// States of the shared beginnings.
     pub(super) fn prefixes(
         &self,
-        network: &Network,
+        network: &dyn Scorer,
         scratch: &mut Scratch,
     ) -> candle_core::Result<Vec<Arc<Prefix>>> {
         self.headers().map(|tokens| prefix_of(network, tokens, scratch)).collect()

@@ -1,19 +1,19 @@
 //! One model to score, wherever it comes from: a checkpoint, an adapter on one, a recipe, a GGUF file.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
-use rayon::prelude::*;
+use candle_core::{DType, Device};
 use tokenizers::Tokenizer;
 
-use super::load::{LoadError, load_network, network_spec, require_tensors};
+use super::load::{LoadError, network_spec, require_tensors, write_checkpoint, write_tensors};
 use super::open::{OpenError, open_checkpoint, open_tokenizer};
-use super::resident::{ResidentError, Residents};
-use super::{Pool, Resources};
+use super::{Pool, Resources, Scorer};
 use crate::checkpoint::{ArchitectureError, Checkpoint, Hub};
-use crate::merge::{MergeError, MergePlan};
+use crate::merge::{MergeError, MergePlan, PlannedTensor};
 use crate::model::gguf::{Gguf, GgufError};
 use crate::model::spec::NetworkSpec;
-use crate::model::{ConfigError, Network};
+use crate::model::{ConfigError, DeviceNetwork, Network, Precision};
 use crate::recipe::{ModelRef, Recipe};
 use crate::units::Bytes;
 
@@ -31,7 +31,7 @@ pub enum Source {
 /// A model in memory, and the tokenizer that belongs to it.
 pub struct ReadyModel {
     /// The network.
-    pub network: Network,
+    pub network: Box<dyn Scorer>,
     /// Of the checkpoint; of a recipe the merged model's.
     pub tokenizer: Tokenizer,
 }
@@ -75,6 +75,9 @@ pub enum SourceError {
         #[source]
         source: Box<LoadError>,
     },
+    /// The weights do not get to where they are to be.
+    #[error("cannot write the weights")]
+    Write(#[from] candle_core::Error),
     /// The GGUF file has none.
     #[error("{}: the file has no tokenizer; put the model's tokenizer.json into the same folder", file.display())]
     NoTokenizer {
@@ -111,18 +114,16 @@ fn merged(error: LoadError) -> SourceError {
     SourceError::Merged(Box::new(error))
 }
 
-impl From<ResidentError> for SourceError {
-    fn from(error: ResidentError) -> Self {
-        match error {
-            ResidentError::Merge(error) => error.into(),
-            ResidentError::Load(error) => merged(error),
-            ResidentError::Write(error) => merged(error.into()),
-        }
-    }
+/// What a model is loaded for.
+struct Machine<'a> {
+    resources: &'a Resources,
+    device: Option<&'a Device>,
+    pool: &'a Pool,
 }
 
 impl Source {
-    /// Opens, checks and loads the model on the pool's threads.
+    /// Opens, checks and loads the model on the pool's threads. It is scored on `device` by candle's operations
+    /// ([`DeviceNetwork`]) or, if `None`, on the CPU by [`Network`]. candle's own CPU device cannot multiply bf16.
     ///
     /// # Errors
     /// See [`SourceError`]; weights that are not finite; less memory than the weights take.
@@ -130,21 +131,55 @@ impl Source {
         &self,
         hub: &Hub,
         resources: &Resources,
+        device: Option<&Device>,
         pool: &Pool,
     ) -> Result<ReadyModel, SourceError> {
+        let machine = Machine { resources, device, pool };
         match self {
-            Source::Checkpoint(model) => load_checkpoint(model, hub, resources, pool),
-            Source::Recipe(recipe) => merge(recipe, hub, resources, pool),
-            Source::Gguf(file) => load_gguf(&Gguf::open(file)?, resources, pool),
+            Source::Checkpoint(model) => load_checkpoint(model, hub, &machine),
+            Source::Recipe(recipe) => merge(recipe, hub, &machine),
+            Source::Gguf(file) => load_gguf(&Gguf::open(file)?, &machine),
         }
+    }
+}
+
+impl Machine<'_> {
+    /// A network of zeros that there is memory for. On the CPU the system gives it none before something is written.
+    fn network(
+        &self,
+        spec: &NetworkSpec,
+        unusable: impl Fn(LoadError) -> SourceError,
+    ) -> Result<Box<dyn Scorer>, SourceError> {
+        let network = self.zeros(spec).map_err(|error| unusable(error.into()))?;
+        let (workers, needed) = (self.pool.threads(), Bytes(network.bytes() as u64));
+        let available = match self.device {
+            None | Some(Device::Cpu) => self.resources.memory(),
+            // Its own memory held the zeros already.
+            Some(_) => self.resources.memory.unwrap_or(needed),
+        };
+        match available < needed {
+            true => Err(OpenError::Memory { workers, needed, available }.into()),
+            false => Ok(network),
+        }
+    }
+
+    fn zeros(&self, spec: &NetworkSpec) -> candle_core::Result<Box<dyn Scorer>> {
+        let precision = self.resources.precision;
+        let Some(device) = self.device else {
+            return Ok(Box::new(Network::new(spec, precision)?));
+        };
+        let dtype = match precision {
+            Precision::F32 => DType::F32,
+            Precision::Bf16 => DType::BF16,
+        };
+        Ok(Box::new(DeviceNetwork::new(spec, device, dtype)?))
     }
 }
 
 fn load_checkpoint(
     model: &ModelRef,
     hub: &Hub,
-    resources: &Resources,
-    pool: &Pool,
+    machine: &Machine,
 ) -> Result<ReadyModel, SourceError> {
     let checkpoint = open_checkpoint(model, hub)?;
     let tokenizer = open_tokenizer(checkpoint.dir())?;
@@ -153,20 +188,16 @@ fn load_checkpoint(
         source: Box::new(source),
     };
     let spec = network_spec(&checkpoint).map_err(unusable)?;
-    drop(network_of_zeros(&spec, resources, pool, unusable)?);
-    let network = pool.install(|| {
+    let network = machine.network(&spec, unusable)?;
+    machine.pool.install(|| -> Result<(), SourceError> {
         checkpoint.require_finite().map_err(OpenError::from)?;
-        load_network(&checkpoint, resources.precision).map_err(unusable)
+        write_checkpoint(&checkpoint, &*network).map_err(unusable)
     })?;
     Ok(ReadyModel { network, tokenizer })
 }
 
-fn merge(
-    recipe: &Recipe,
-    hub: &Hub,
-    resources: &Resources,
-    pool: &Pool,
-) -> Result<ReadyModel, SourceError> {
+fn merge(recipe: &Recipe, hub: &Hub, machine: &Machine) -> Result<ReadyModel, SourceError> {
+    let pool = machine.pool;
     let open = |model: &&ModelRef| -> Result<(ModelRef, Checkpoint), OpenError> {
         let checkpoint = open_checkpoint(model, hub)?;
         pool.install(|| checkpoint.require_finite())?;
@@ -176,49 +207,35 @@ fn merge(
     let models: Vec<(ModelRef, &Checkpoint)> =
         models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
     let plan = pool.install(|| MergePlan::new(recipe, &models))?;
-    let has = |name: &str| plan.tensors().iter().any(|tensor| tensor.name == name);
-    let spec = NetworkSpec::from_json(&plan.config()?, &has)?;
-    drop(network_of_zeros(&spec, resources, pool, merged)?);
-    let (resident, _seconds) = Residents::new(resources.precision).merge(&plan, &spec, pool)?;
+    let planned = |name: &str| plan.tensors().iter().find(|tensor| tensor.name == name);
+    let spec = NetworkSpec::from_json(&plan.config()?, &|name| planned(name).is_some())?;
+    let network = machine.network(&spec, merged)?;
+    let shape = |name: &str| planned(name).map(|tensor| tensor.shape.as_slice());
+    require_tensors(&*network, shape).map_err(merged)?;
+    let read = |name: &str, _: &[usize]| -> Result<Cow<'static, [f32]>, SourceError> {
+        let mut values = vec![0.0; planned(name).map_or(0, PlannedTensor::elements)];
+        planned(name).map_or(Ok(()), |tensor| plan.merge_into(tensor, None, &mut values))?;
+        Ok(Cow::Owned(values))
+    };
+    pool.install(|| write_tensors(&*network, read))?;
     let tokenizer = match plan.vocabulary() {
         Some(vocabulary) => vocabulary.tokenizer().clone(),
         None => open_tokenizer(plan.reference().dir())?,
     };
-    Ok(ReadyModel { network: resident.network, tokenizer })
+    Ok(ReadyModel { network, tokenizer })
 }
 
-/// A network that there is memory for. As long as nothing is written to it, the system gives it none.
-fn network_of_zeros(
-    spec: &NetworkSpec,
-    resources: &Resources,
-    pool: &Pool,
-    unusable: impl Fn(LoadError) -> SourceError,
-) -> Result<Network, SourceError> {
-    let network =
-        Network::new(spec, resources.precision).map_err(|error| unusable(error.into()))?;
-    let (workers, needed) = (pool.threads(), Bytes(network.bytes() as u64));
-    match resources.memory() {
-        available if available < needed => {
-            Err(OpenError::Memory { workers, needed, available }.into())
-        }
-        _ => Ok(network),
-    }
-}
-
-fn load_gguf(file: &Gguf, resources: &Resources, pool: &Pool) -> Result<ReadyModel, SourceError> {
+fn load_gguf(file: &Gguf, machine: &Machine) -> Result<ReadyModel, SourceError> {
     let unusable =
         |source| SourceError::LoadGguf { file: file.path().to_owned(), source: Box::new(source) };
-    let network = network_of_zeros(&file.spec()?, resources, pool, unusable)?;
-    require_tensors(&network, |name| file.shape(name)).map_err(unusable)?;
-    let tensors: Vec<(&str, &[usize])> = network.tensors().collect();
-    let write = |(name, shape): &(&str, &[usize])| -> Result<(), SourceError> {
+    let network = machine.network(&file.spec()?, unusable)?;
+    require_tensors(&*network, |name| file.shape(name)).map_err(unusable)?;
+    let read = |name: &str, shape: &[usize]| -> Result<Cow<'static, [f32]>, SourceError> {
         let mut values = vec![0.0; shape.iter().product()];
         file.read(name, &mut values)?;
-        network.write(name, &values).map(drop).map_err(|error| unusable(error.into()))
+        Ok(Cow::Owned(values))
     };
-    // One by one: every thread holds one dequantized tensor at most.
-    let written: Vec<_> = pool.install(|| tensors.par_iter().with_max_len(1).map(write).collect());
-    written.into_iter().collect::<Result<(), _>>()?;
+    machine.pool.install(|| write_tensors(&*network, read))?;
     let no_tokenizer = || SourceError::NoTokenizer { file: file.path().to_owned() };
     Ok(ReadyModel { network, tokenizer: file.tokenizer()?.ok_or_else(no_tokenizer)? })
 }

@@ -1,5 +1,7 @@
 //! What a batch takes in the device's memory while it is scored.
 
+use candle_core::Device;
+
 use super::surroundings::windows;
 use super::{DeviceNetwork, Sight, head};
 use crate::model::batch::Batch;
@@ -57,6 +59,11 @@ impl DeviceNetwork {
         own + sources + 4 * rows * head::outputs(&self.spec.head) * F32
     }
 
+    /// Bytes that are free on the GPU with the weights; `None`, if they are not on one.
+    pub fn free_gpu_memory(&self) -> Option<usize> {
+        free(&self.weights.device)
+    }
+
     /// Of one run through a stack.
     fn run_bytes(&self, stack: &StackSpec, tokens: usize, blocks: &Blocks) -> usize {
         let size = self.weights.dtype.size_in_bytes();
@@ -80,6 +87,18 @@ impl DeviceNetwork {
         let scores = blocks.most_pairs * heads * (size + 4 * F32) + 4 * blocks.keys * width * size;
         stream + sublayer + masks + scores
     }
+}
+
+#[cfg(feature = "cuda")]
+fn free(device: &Device) -> Option<usize> {
+    let stream = device.as_cuda_device().ok()?.cuda_stream();
+    let (free, _all) = stream.context().mem_get_info().ok()?;
+    Some(free)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn free(_: &Device) -> Option<usize> {
+    None
 }
 
 impl Blocks {
