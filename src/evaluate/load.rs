@@ -64,9 +64,19 @@ pub fn network_spec(checkpoint: &Checkpoint) -> Result<NetworkSpec, LoadError> {
 /// # Errors
 /// See [`LoadError`].
 pub fn load_network(checkpoint: &Checkpoint, precision: Precision) -> Result<Network, LoadError> {
-    let network = Network::new(&network_spec(checkpoint)?, precision)?;
+    let spec = network_spec(checkpoint)?;
+    require_checkpoint(checkpoint, &spec)?;
+    let network = Network::new(&spec, precision)?;
     write_checkpoint(checkpoint, &network)?;
     Ok(network)
+}
+
+/// See [`require_tensors`].
+pub(super) fn require_checkpoint(
+    checkpoint: &Checkpoint,
+    spec: &NetworkSpec,
+) -> Result<(), LoadError> {
+    require_tensors(spec, |name| checkpoint.shape(name).map(|tensor| tensor.shape.as_slice()))
 }
 
 /// Fills a network; inside [`super::Pool::install`].
@@ -74,8 +84,6 @@ pub(super) fn write_checkpoint(
     checkpoint: &Checkpoint,
     network: &dyn Scorer,
 ) -> Result<(), LoadError> {
-    let shape = |name: &str| checkpoint.shape(name).map(|tensor| tensor.shape.as_slice());
-    require_tensors(network, shape)?;
     write_tensors(network, |name, _| Ok(checkpoint.elements(name)?.into_all()))
 }
 
@@ -93,12 +101,13 @@ pub(super) fn write_tensors<'a, E: From<candle_core::Error> + Send>(
     written.into_iter().try_for_each(|written| written.map(drop))
 }
 
-/// Checks that there is every tensor that `network` needs, in its shape.
+/// Checks that there is every tensor that the network needs, in its shape. Comes before any memory is taken: a config may
+/// name sizes that no memory holds.
 pub(super) fn require_tensors<'a>(
-    network: &dyn Scorer,
+    spec: &NetworkSpec,
     shape: impl Fn(&str) -> Option<&'a [usize]>,
 ) -> Result<(), LoadError> {
-    for (name, expected) in network.tensors() {
+    for (name, expected) in spec.tensors() {
         let name = name.to_owned();
         match shape(&name) {
             Some(got) if got == expected => {}

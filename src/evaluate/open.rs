@@ -104,7 +104,18 @@ pub fn open_tokenizer(folder: &Path) -> Result<Tokenizer, OpenError> {
         let json: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
         crate::merge::tokenizer(&json.to_string())
     };
-    read().map_err(|error| OpenError::Tokenizer { file: file.clone(), reason: error.to_string() })
+    let tokenizer = read()
+        .map_err(|error| OpenError::Tokenizer { file: file.clone(), reason: error.to_string() })?;
+    Ok(whole_texts(tokenizer))
+}
+
+/// Without the truncation and padding that a `tokenizer.json` may ask for: transformers too applies them only when called
+/// with them, and both would change what is scored.
+pub(super) fn whole_texts(mut tokenizer: Tokenizer) -> Tokenizer {
+    tokenizer.with_padding(None);
+    // Only setting a truncation can fail.
+    let _unset = tokenizer.with_truncation(None).is_ok();
+    tokenizer
 }
 
 /// Checks that experts have the base model's shapes, finite weights and the settings that change what weights compute.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::Scorer;
 use super::headers::{Header, headers};
 use crate::model::spec::Reading;
-use crate::model::{Batch, Sequence};
+use crate::model::{Batch, Cache, Sequence};
 
 /// Tokens of one pack of a network narrower than [`WIDE`]: its activations stay in a core's cache.
 const TOKENS_PER_PACK: usize = 512;
@@ -236,11 +236,11 @@ fn tokens_after(
     }
 }
 
-/// Memory of the keys and values of `length` tokens in all layers, in f32.
+/// Memory of the keys and values of `length` tokens in all layers.
 pub(super) fn states_bytes(network: &dyn Scorer, length: usize) -> usize {
     let layers = network.spec().decoder.iter().flat_map(|stack| &stack.layers);
-    let of_token = |attention: &crate::model::spec::AttentionSpec| {
-        2 * 4 * attention.kv_heads * attention.head_dim
-    };
-    length * layers.map(|layer| of_token(&layer.attention)).sum::<usize>()
+    layers
+        .map(|layer| &layer.attention)
+        .map(|attention| Cache::bytes_for(attention.kv_heads, attention.head_dim, length))
+        .sum()
 }

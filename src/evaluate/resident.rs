@@ -85,13 +85,13 @@ impl Resident {
         spec: &NetworkSpec,
         precision: Precision,
     ) -> Result<Resident, ResidentError> {
-        let network = Network::new(spec, precision).map_err(LoadError::from)?;
         let shapes: BTreeMap<&str, &[usize]> = plan
             .tensors()
             .iter()
             .map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice()))
             .collect();
-        require_tensors(&network, |name| shapes.get(name).copied())?;
+        require_tensors(spec, |name| shapes.get(name).copied())?;
+        let network = Network::new(spec, precision).map_err(LoadError::from)?;
         Ok(Resident { tensors: BTreeMap::new(), network })
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokenizers::Tokenizer;
 
-use super::pack::{Item, Pack, Packing, Packs};
+use super::pack::{Item, Pack, Packing, Packs, Reads};
 use super::questions::Questions;
 use super::run::{Course, Run, Saved, prefix_of};
 use super::tokenize::{Encoder, mask_token};
@@ -12,7 +12,7 @@ use super::{DocPlace, Pool, Scorer, TokenizeError};
 use crate::model::spec::Reading;
 use crate::model::{Prefix, Scratch};
 use crate::outcome::TaskScore;
-use crate::task::Task;
+use crate::task::{Metric, Task};
 use crate::units::{Bytes, Split};
 
 /// Why a model could not be scored.
@@ -37,6 +37,14 @@ pub enum SetError {
     /// A document does not fit the model.
     #[error(transparent)]
     Tokenize(#[from] TokenizeError),
+    /// A classifier's labels have no length to divide by.
+    #[error(
+        "task {task}: acc_norm divides by an answer's length, which a classifier's labels do not have; use metric = \"acc\""
+    )]
+    LabelLength {
+        /// Name of the task.
+        task: String,
+    },
     /// A document does not fit into memory.
     #[error(
         "{place}: scoring this document takes {needed} of memory on each of {threads} threads, and there are {available} for all"
@@ -84,13 +92,17 @@ impl ScoringSet {
         network: &dyn Scorer,
         room: Room,
     ) -> Result<Self, SetError> {
-        let mask_token = mask_token(tokenizer);
+        let readable = |id: &u32| (*id as usize) < network.spec().vocab_size;
+        let mask_token = mask_token(tokenizer).filter(readable);
         if network.spec().reading == Reading::Masked && mask_token.is_none() {
             return Err(TokenizeError::NoMask.into());
         }
         let (mut items, mut places, mut questions) = (Vec::new(), Vec::new(), Vec::new());
         let mut answers = 0;
         for task in tasks {
+            if network.spec().reading == Reading::Classify && task.metric == Metric::AccNorm {
+                return Err(SetError::LabelLength { task: task.name.clone() });
+            }
             let docs = task.docs(split);
             let docs = &docs[..limit.unwrap_or(docs.len()).min(docs.len())];
             let encoder = Encoder { task, split, tokenizer, spec: network.spec() };
@@ -131,6 +143,15 @@ impl ScoringSet {
     /// Number of tokens the model reads: shared beginnings once, or once per pack where they are short.
     pub fn tokens(&self) -> usize {
         self.headers().map(<[u32]>::len).sum::<usize>() + self.tokens_of_packs()
+    }
+
+    /// Number of places at which something is predicted, or of texts to classify.
+    pub fn predicted_rows(&self) -> usize {
+        let rows = |pack: &Pack| match &pack.reads {
+            Reads::Tokens(batch) => batch.rows.len(),
+            Reads::Texts(texts) => texts.len(),
+        };
+        self.packs.packs.iter().map(rows).sum()
     }
 
     /// Without the beginnings that are computed apart.

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use candle_core::{DType, Device};
 use tokenizers::Tokenizer;
 
-use super::load::{LoadError, network_spec, require_tensors, write_checkpoint, write_tensors};
-use super::open::{OpenError, open_checkpoint, open_tokenizer};
+use super::load::{
+    LoadError, network_spec, require_checkpoint, require_tensors, write_checkpoint, write_tensors,
+};
+use super::open::{OpenError, open_checkpoint, open_tokenizer, whole_texts};
 use super::{Pool, Resources, Scorer};
 use crate::checkpoint::{ArchitectureError, Checkpoint, Hub};
 use crate::merge::{MergeError, MergePlan, PlannedTensor};
@@ -188,6 +190,7 @@ fn load_checkpoint(
         source: Box::new(source),
     };
     let spec = network_spec(&checkpoint).map_err(unusable)?;
+    require_checkpoint(&checkpoint, &spec).map_err(unusable)?;
     let network = machine.network(&spec, unusable)?;
     machine.pool.install(|| -> Result<(), SourceError> {
         checkpoint.require_finite().map_err(OpenError::from)?;
@@ -209,9 +212,9 @@ fn merge(recipe: &Recipe, hub: &Hub, machine: &Machine) -> Result<ReadyModel, So
     let plan = pool.install(|| MergePlan::new(recipe, &models))?;
     let planned = |name: &str| plan.tensors().iter().find(|tensor| tensor.name == name);
     let spec = NetworkSpec::from_json(&plan.config()?, &|name| planned(name).is_some())?;
-    let network = machine.network(&spec, merged)?;
     let shape = |name: &str| planned(name).map(|tensor| tensor.shape.as_slice());
-    require_tensors(&*network, shape).map_err(merged)?;
+    require_tensors(&spec, shape).map_err(merged)?;
+    let network = machine.network(&spec, merged)?;
     let read = |name: &str, _: &[usize]| -> Result<Cow<'static, [f32]>, SourceError> {
         let mut values = vec![0.0; planned(name).map_or(0, PlannedTensor::elements)];
         planned(name).map_or(Ok(()), |tensor| plan.merge_into(tensor, None, &mut values))?;
@@ -219,7 +222,7 @@ fn merge(recipe: &Recipe, hub: &Hub, machine: &Machine) -> Result<ReadyModel, So
     };
     pool.install(|| write_tensors(&*network, read))?;
     let tokenizer = match plan.vocabulary() {
-        Some(vocabulary) => vocabulary.tokenizer().clone(),
+        Some(vocabulary) => whole_texts(vocabulary.tokenizer().clone()),
         None => open_tokenizer(plan.reference().dir())?,
     };
     Ok(ReadyModel { network, tokenizer })
@@ -228,8 +231,9 @@ fn merge(recipe: &Recipe, hub: &Hub, machine: &Machine) -> Result<ReadyModel, So
 fn load_gguf(file: &Gguf, machine: &Machine) -> Result<ReadyModel, SourceError> {
     let unusable =
         |source| SourceError::LoadGguf { file: file.path().to_owned(), source: Box::new(source) };
-    let network = machine.network(&file.spec()?, unusable)?;
-    require_tensors(&*network, |name| file.shape(name)).map_err(unusable)?;
+    let spec = file.spec()?;
+    require_tensors(&spec, |name| file.shape(name)).map_err(unusable)?;
+    let network = machine.network(&spec, unusable)?;
     let read = |name: &str, shape: &[usize]| -> Result<Cow<'static, [f32]>, SourceError> {
         let mut values = vec![0.0; shape.iter().product()];
         file.read(name, &mut values)?;
@@ -237,5 +241,6 @@ fn load_gguf(file: &Gguf, machine: &Machine) -> Result<ReadyModel, SourceError> 
     };
     machine.pool.install(|| write_tensors(&*network, read))?;
     let no_tokenizer = || SourceError::NoTokenizer { file: file.path().to_owned() };
-    Ok(ReadyModel { network, tokenizer: file.tokenizer()?.ok_or_else(no_tokenizer)? })
+    let tokenizer = whole_texts(file.tokenizer()?.ok_or_else(no_tokenizer)?);
+    Ok(ReadyModel { network, tokenizer })
 }

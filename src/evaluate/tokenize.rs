@@ -74,6 +74,9 @@ impl Encoder<'_> {
             "" => vec![self.start_token(doc)?],
             _ => self.tokens(context, true, doc)?,
         };
+        if source.is_empty() {
+            return Err(TokenizeError::EmptyText { place: self.place(doc) });
+        }
         let continuation = self.tokens(&continuation, false, doc)?;
         if continuation.is_empty() {
             return Err(self.empty(doc, choice));

@@ -58,7 +58,7 @@ pub enum TokenizeError {
         /// Which document.
         place: DocPlace,
     },
-    /// A classifier has nothing to read.
+    /// A classifier or an encoder has nothing to read.
     #[error("{place}: the text has no tokens")]
     EmptyText {
         /// Which document.
@@ -71,7 +71,9 @@ pub enum TokenizeError {
         place: DocPlace,
     },
     /// A masked model whose tokenizer cannot hide a token.
-    #[error("the tokenizer has neither `[MASK]` nor `<mask>`, by which a masked model is scored")]
+    #[error(
+        "the tokenizer has neither `[MASK]` nor `<mask>` below the model's vocab_size, by which a masked model is scored"
+    )]
     NoMask,
     /// More answers than the classifier can give.
     #[error(

@@ -100,12 +100,15 @@ impl Probe {
     /// Spread over the vocabulary by the golden ratio, so that no two tokens are neighbours.
     fn new(spec: &NetworkSpec) -> Self {
         let vocabulary = spec.vocab_size as u64;
+        // One less than fits: the decoder of a probe reads a token more than its source.
+        let longest = spec.longest.map_or(PROBE_TOKENS, |longest| longest.saturating_sub(1).max(1));
+        let count = PROBE_TOKENS.min(longest) as u64;
         let tokens: Vec<u32> =
-            (1..=PROBE_TOKENS as u64).map(|i| (i * 2_654_435_769 % vocabulary) as u32).collect();
+            (1..=count).map(|i| (i * 2_654_435_769 % vocabulary) as u32).collect();
         let batch = match spec.reading {
             Reading::Classify => Batch::texts(&[&tokens]),
             Reading::Masked => {
-                let middle = PROBE_TOKENS / 2;
+                let middle = tokens.len() / 2;
                 let sequence = Sequence {
                     source: Vec::new(),
                     tokens: tokens.clone(),

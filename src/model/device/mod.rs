@@ -10,7 +10,6 @@ mod memory;
 mod mlp;
 mod open;
 mod operations;
-mod parts;
 mod sight;
 mod stack;
 mod surroundings;

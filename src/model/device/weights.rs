@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::parts::{self, Part};
+use crate::model::parts::{self, Part};
 use crate::model::spec::{MatrixSpec, NetworkSpec, Placement, VectorSpec};
 
 /// All weights by the names of the checkpoint's tensors.

@@ -61,6 +61,7 @@ impl Network {
         if prompts.iter().any(|prompt| prompt.tokens.is_empty()) {
             candle_core::bail!("a prompt needs at least one token");
         }
+        self.require_room(prompts, limits)?;
         let mut growing = Growing::new(self, prompts, limits, scratch)?;
         let mut runs: Vec<Vec<u32>> = prompts.iter().map(|prompt| prompt.tokens.clone()).collect();
         for _ in 0..limits.max_new_tokens {
@@ -146,6 +147,22 @@ impl<'a> Growing<'a> {
 }
 
 impl Network {
+    /// The last token that is added is not read.
+    fn require_room(&self, prompts: &[Prompt], limits: &Generation) -> Result<()> {
+        if self.decoder.is_none() {
+            candle_core::bail!("`{}` has no decoder to generate with", self.spec.family);
+        }
+        let length = prompts.iter().map(|prompt| prompt.tokens.len()).max().unwrap_or(0);
+        let most = self.spec.longest.unwrap_or(usize::MAX);
+        match length.checked_add(limits.max_new_tokens - 1) {
+            Some(total) if total <= most => Ok(()),
+            _ => candle_core::bail!(
+                "{length} tokens and {} more are over the model's {most}",
+                limits.max_new_tokens
+            ),
+        }
+    }
+
     fn encode_prompts(
         &self,
         prompts: &[Prompt],

@@ -6,7 +6,7 @@ use crate::model::spec::{
 };
 
 /// What a tensor is for, which decides its precision in memory.
-pub(super) enum Part<'a> {
+pub enum Part<'a> {
     /// In the network's precision.
     Matrix(&'a MatrixSpec),
     /// In the network's precision.
@@ -17,8 +17,18 @@ pub(super) enum Part<'a> {
     Norm(&'a VectorSpec),
 }
 
+impl NetworkSpec {
+    /// Names and shapes of the checkpoint's tensors that the network uses, some more than once.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        of(self).into_iter().map(|part| match part {
+            Part::Matrix(spec) | Part::ScoreTable(spec) => (spec.tensor.as_str(), &*spec.shape),
+            Part::Bias(spec) | Part::Norm(spec) => (spec.tensor.as_str(), &*spec.shape),
+        })
+    }
+}
+
 /// All of them, some more than once.
-pub(super) fn of(spec: &NetworkSpec) -> Vec<Part<'_>> {
+pub fn of(spec: &NetworkSpec) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     for stack in spec.encoder.iter().chain(&spec.decoder) {
         of_stack(stack, &mut parts);
