@@ -26,7 +26,7 @@ fn open_with(
     models: &[PathBuf],
     threads: usize,
     memory: Option<Bytes>,
-) -> Result<CandleEvaluator, OpenError> {
+) -> Result<CandleEvaluator, Box<OpenError>> {
     let models: Vec<ModelRef> =
         models.iter().map(|folder| folder.to_str().unwrap().parse().unwrap()).collect();
     let tasks = ["arithmetic", "logic"]
@@ -36,6 +36,7 @@ fn open_with(
     let resources = Resources { memory, precision: Precision::F32 };
     let pool = Arc::new(Pool::new(threads).unwrap());
     CandleEvaluator::open(&models, &hub, &tasks, [Some(60); 3], &[], resources, pool)
+        .map_err(Box::new)
 }
 
 fn open(threads: usize) -> CandleEvaluator {
@@ -139,7 +140,7 @@ fn less_memory_means_smaller_packs_and_the_same_bits() {
     let tight = tight.unwrap();
     assert_eq!(tight.candidates_at_once(), 1);
     assert_eq!(bits(&evaluate(&tight, &recipe([0.3; 5]), Split::Search)), enough);
-    match &refusal {
+    match refusal.as_ref() {
         OpenError::Set(error @ SetError::Memory { .. }) => {
             let text = error.to_string();
             assert!(text.contains("line ") && text.contains("2 threads"), "{text}");

@@ -119,7 +119,7 @@ impl CandleEvaluator {
         let precision = resources.precision;
         let folder = checkpoint.dir().to_owned();
         let base = pool.install(|| load_network(checkpoint, precision));
-        let base = base.map_err(|source| OpenError::Base { folder, source })?;
+        let base = base.map_err(|source| OpenError::Base { folder, source: Box::new(source) })?;
         for (_, expert) in &models[1..] {
             require_same_config(base.spec(), expert)?;
         }

@@ -63,7 +63,7 @@ pub enum OpenError {
     Base {
         folder: PathBuf,
         #[source]
-        source: LoadError,
+        source: Box<LoadError>,
     },
     /// An expert's config cannot be read.
     #[error(transparent)]

@@ -1,7 +1,7 @@
 //! The network: packed batches of tokens in, log-probabilities out.
 //!
-//! [`config`] turns a checkpoint's `config.json` into a [`NetworkSpec`]: plain data that says which tensors there are and
-//! what is computed with them. [`Network`] executes any spec on the CPU; [`layers`] has its operations.
+//! `config` turns a checkpoint's `config.json` into a [`NetworkSpec`]: plain data that says which tensors there are and
+//! what is computed with them. [`Network`] executes any spec on the CPU; `layers` has its operations.
 //! [`device::DeviceNetwork`] executes any spec on any of candle's devices. [`Batch`] packs
 //! sequences without padding, shared beginnings stored once. Tasks, accuracies and recipes are unknown here:
 //! [`crate::evaluate`] builds the batches and adds the numbers up.

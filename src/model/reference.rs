@@ -37,7 +37,7 @@ pub enum ReferenceError {
     },
     /// `config.json` describes another architecture.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(Box<ConfigError>),
     /// candle-transformers' Llama does not compute this network.
     #[error("the reference implementation does not run it: `{family}` {reason}")]
     Family {
@@ -75,7 +75,8 @@ fn read_json(folder: &Path) -> Result<Value, ReferenceError> {
 }
 
 fn read_config(json: &Value, has: &dyn Fn(&str) -> bool) -> Result<Config, ReferenceError> {
-    let spec = NetworkSpec::from_json(json, has)?;
+    let spec = NetworkSpec::from_json(json, has)
+        .map_err(|error| ReferenceError::Config(Box::new(error)))?;
     let tied = json.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false);
     let refused = |reason| Err(ReferenceError::Family { family: spec.family.clone(), reason });
     let Some(layer) = spec.decoder.as_ref().and_then(|decoder| decoder.layers.first()) else {

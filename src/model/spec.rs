@@ -1,6 +1,6 @@
 //! A network as plain data: which tensors of a checkpoint it has, and what is computed with them in which order.
 //!
-//! A family's reader in [`super::config`] turns `config.json` into a [`NetworkSpec`]; [`super::Network`] executes any of
+//! A family's reader in `config` turns `config.json` into a [`NetworkSpec`]; [`super::Network`] executes any of
 //! them. What two families have in common is therefore written once.
 
 use std::collections::BTreeMap;
@@ -108,7 +108,7 @@ pub struct NormSpec {
     pub epsilon: f32,
 }
 
-/// Elementwise function of an MLP; transformers' names in [`super::config`].
+/// Elementwise function of an MLP; transformers' names in `config`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
     /// `x / (1 + e^-x)`.

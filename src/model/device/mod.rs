@@ -2,7 +2,7 @@
 //!
 //! Second executor beside [`super::Network`]: it walks the spec and calls candle's tensor operations, of which only those
 //! are used that candle has for CUDA too. Matrices and activations are in the network's precision; norms, scores, softmax
-//! and log-probabilities in float32, as in transformers. A batch stays packed; attention runs block by block ([`sight`]).
+//! and log-probabilities in float32, as in transformers. A batch stays packed; attention runs block by block (`sight`).
 
 mod attention;
 mod head;

@@ -33,6 +33,11 @@ impl Cache {
         self.len
     }
 
+    /// Whether there is no token.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Forgets all but the first `len` tokens; the memory is kept for those to come.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);

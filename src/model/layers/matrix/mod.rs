@@ -1,7 +1,7 @@
 //! Weight matrices packed for the CPU's vector and matrix units, and their products.
 //!
 //! [`Matrix`] is the storage: panels of [`PANEL`] outputs in which one step of a product reads one run of memory.
-//! [`product`] multiplies rows by matrices that stand side by side. Each element of a result has the same bits whatever
+//! [`product()`] multiplies rows by matrices that stand side by side. Each element of a result has the same bits whatever
 //! rows are computed beside it, so that a document's score does not depend on its batch.
 
 #[cfg(target_arch = "x86_64")]
@@ -41,10 +41,10 @@ const STEP: usize = 32;
 /// The start of a packed matrix, in bytes: a cache line, which no load of a vector then straddles.
 const ALIGNMENT: usize = 64;
 
-/// A weight matrix `[outputs, inputs]`, packed for [`product`]. Clones share its memory.
+/// A weight matrix `[outputs, inputs]`, packed for [`product()`]. Clones share its memory.
 ///
 /// In f32 a panel is `[inputs][PANEL]`; in bf16 `[inputs / 2][PANEL][2]`, the inputs padded with zeros to a whole
-/// [`STEP`]. The last panel's missing outputs are zeros.
+/// `STEP`. The last panel's missing outputs are zeros.
 #[derive(Clone)]
 pub struct Matrix {
     packed: Tensor,
