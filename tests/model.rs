@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use merge_search::evaluate::{SecondOpinion, verify_export};
+use merge_search::checkpoint::Checkpoint;
+use merge_search::evaluate::{
+    LoadError, SecondOpinion, load_network, open_tokenizer, verify_export,
+};
 use merge_search::model::{
     Batch, Network, NetworkSpec, Pass, Precision, Reading, Scratch, Sequence, reference,
 };
@@ -176,4 +179,49 @@ fn every_kind_of_network_has_a_second_opinion() {
         assert_eq!(verified.by, SecondOpinion::Operations, "{case}");
         assert!(verified.difference < 1e-4, "{case}: {verified:?}");
     }
+}
+
+/// A copy of a folder whose file `name` is changed as JSON.
+fn changed(from: &Path, name: &str, change: impl Fn(&mut serde_json::Value)) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let file = copy.path().join(name);
+    let mut json = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    change(&mut json);
+    std::fs::write(file, json.to_string()).unwrap();
+    copy
+}
+
+#[test]
+fn truncation_and_padding_of_a_tokenizer_file_are_not_obeyed() {
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("search-spaces/quickstart/base");
+    let copy = changed(&base, "tokenizer.json", |json| {
+        json["truncation"] = serde_json::json!({
+            "direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0
+        });
+        json["padding"] = serde_json::json!({
+            "strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": null,
+            "pad_id": 0, "pad_type_id": 0, "pad_token": "a"
+        });
+    });
+    let ids = |tokenizer: &tokenizers::Tokenizer| {
+        tokenizer.encode("Tom has four keys and gets three.", true).unwrap().get_ids().to_vec()
+    };
+    let obeyed = tokenizers::Tokenizer::from_file(copy.path().join("tokenizer.json")).unwrap();
+    let expected = ids(&open_tokenizer(&base).unwrap());
+    assert_ne!(ids(&obeyed), expected);
+    assert_eq!(ids(&open_tokenizer(copy.path()).unwrap()), expected);
+}
+
+#[test]
+fn sizes_that_no_memory_holds_are_refused_by_the_tensors_shape() {
+    let copy = changed(&folder("parity/llama-tied"), "config.json", |json| {
+        json["vocab_size"] = 2_000_000_000.into();
+    });
+    let error =
+        load_network(&Checkpoint::open(copy.path()).unwrap(), Precision::F32).err().unwrap();
+    assert!(matches!(error, LoadError::Shape { .. }), "{error}");
 }
