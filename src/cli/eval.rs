@@ -7,27 +7,29 @@ use std::time::Instant;
 use clap::{Args as ClapArgs, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use merge_search::evaluate::{
-    Documents, ReadyModel, ScoringSet, Source, SourceError, check_names, peak_memory,
+    Column, DocAnswer, Documents, InfeasibleMetric, ScoringSet, Source, SourceError,
+    check_names, peak_memory, ready_tasks,
 };
 use merge_search::model::device;
 use merge_search::model::gguf::Gguf;
 use merge_search::objective::interval_of;
-use merge_search::outcome::{GeometricMean, TaskScore};
+use merge_search::outcome::{GeometricMean, MetricScore, TaskScore};
 use merge_search::recipe::{ModelRef, Recipe};
-use merge_search::record::{ChoiceRow, write_choices};
-use merge_search::task::Task;
+use merge_search::record::{AnswerRow, write_answers};
+use merge_search::task::{Prompt, Task};
 use merge_search::units::Split;
 use serde_json::{Value, json};
 
 use super::workbench::{NumberType, WorkerArgs, hub, with_remedy};
-use super::{Failure, print};
+use super::{Failure, print, tasks, tell};
 
 /// Scores one model: a checkpoint, a checkpoint with an adapter, a recipe, or a GGUF file
 #[derive(Debug, ClapArgs)]
 pub struct Args {
     /// Folder or hub id (`MODEL[@revision][+ADAPTER]`), recipe (.yaml, .yml; merged in memory), or .gguf file
     model: String,
-    /// Task folder with a task.toml; may be given several times
+    /// Task: a folder with a task.toml, a task file (.toml, or lm-eval's .yaml), or a CSV file of the competition's starter
+    /// kit; may be given several times
     #[arg(long = "task", value_name = "PATH", required = true)]
     tasks: Vec<PathBuf>,
     /// Which documents of each task
@@ -36,7 +38,12 @@ pub struct Args {
     /// Only the first N documents of each task
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// Also write a parquet file with the log-likelihood of every choice of every document; must not exist
+    /// Judge by this one of the tasks' metrics
+    #[arg(long, value_name = "NAME")]
+    metric: Option<String>,
+    #[command(flatten)]
+    prompt: PromptArgs,
+    /// Also write a parquet file with every answer to every document; must not exist
     #[arg(long, value_name = "FILE")]
     per_doc: Option<PathBuf>,
     /// What computes: cpu, or the GPU cuda or cuda:N, with bf16 as its default precision and --memory its own memory
@@ -52,24 +59,76 @@ pub struct Args {
     quiet: bool,
 }
 
+/// In place of what the task files say.
+#[derive(Debug, Clone, Default, ClapArgs)]
+struct PromptArgs {
+    /// Solved examples in front of each question
+    #[arg(long, value_name = "N")]
+    num_fewshot: Option<usize>,
+    /// What comes before everything else
+    #[arg(long, value_name = "TEXT")]
+    system_instruction: Option<String>,
+    /// Let the model's chat template write the prompts
+    #[arg(long)]
+    apply_chat_template: bool,
+    /// In a chat, make each example a turn of its own
+    #[arg(long)]
+    fewshot_as_multiturn: bool,
+    /// Tokens of a written answer at most
+    #[arg(long, value_name = "N")]
+    max_gen_toks: Option<usize>,
+}
+
+impl PromptArgs {
+    fn of(&self, task: &Task) -> Prompt {
+        let own = task.prompt.clone();
+        Prompt {
+            num_fewshot: self.num_fewshot.unwrap_or(own.num_fewshot),
+            system_instruction: self.system_instruction.clone().or(own.system_instruction),
+            apply_chat_template: self.apply_chat_template || own.apply_chat_template,
+            fewshot_as_multiturn: self.fewshot_as_multiturn || own.fewshot_as_multiturn,
+            max_gen_toks: self.max_gen_toks.unwrap_or(own.max_gen_toks),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum SplitName {
     Search,
     Selection,
     Holdout,
+    All,
 }
 
-impl From<SplitName> for Split {
-    fn from(name: SplitName) -> Self {
-        match name {
-            SplitName::Search => Split::Search,
-            SplitName::Selection => Split::Selection,
-            SplitName::Holdout => Split::Holdout,
+impl SplitName {
+    /// `None`: all.
+    fn split(self) -> Option<Split> {
+        match self {
+            SplitName::Search => Some(Split::Search),
+            SplitName::Selection => Some(Split::Selection),
+            SplitName::Holdout => Some(Split::Holdout),
+            SplitName::All => None,
         }
+    }
+
+    fn as_str(self) -> &'static str {
+        self.split().map_or("all", Split::as_str)
     }
 }
 
 impl Args {
+    fn read_tasks(&self) -> Result<Vec<Task>, Failure> {
+        let asked = |task: Task| {
+            let task = match &self.metric {
+                Some(metric) => task.judged_by(metric)?,
+                None => task,
+            };
+            task.with_prompt(self.prompt.of(&task), None)
+        };
+        let tasks = tasks::load(&self.tasks)?.into_iter().map(asked).collect::<Result<Vec<_>, _>>();
+        tasks.map_err(|error| Failure::from_error(&error))
+    }
+
     /// With a precision that suits a GPU where none was asked for.
     fn machine_of(&self, gpu: bool) -> WorkerArgs {
         let default = gpu.then_some(NumberType::Bf16);
@@ -82,12 +141,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if let Some(file) = &args.per_doc {
         require_writable(file)?;
     }
-    let load = |folder: &PathBuf| Task::load(folder).map_err(|error| Failure::from_error(&error));
-    let tasks = args.tasks.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    let tasks = args.read_tasks()?;
     check_names(&tasks)?;
-    let limit = args.limit.map(|limit| limit as usize);
-    let documents = Documents { tasks: &tasks, split: args.split.into(), limit };
-    let report = Report::measure(args, &documents)?;
+    let report = Report::measure(args, &tasks)?;
     print(&if args.json { report.json(args) } else { report.text(args) })
 }
 
@@ -123,12 +179,17 @@ fn source(model: &str) -> Result<Source, Failure> {
 }
 
 /// What was measured.
-struct Report<'a> {
-    tasks: &'a [Task],
-    scores: Vec<TaskScore>,
-    mean: GeometricMean,
+struct Report {
+    tasks: Vec<TaskReport>,
+    /// `None` if a task has no score.
+    mean: Option<GeometricMean>,
+    infeasible: Vec<InfeasibleMetric>,
     docs: usize,
     tokens: usize,
+    /// Of written answers.
+    written: usize,
+    /// Prompts that were cut at their beginning.
+    truncated: usize,
     threads: usize,
     /// That weights were multiplied in.
     precision: &'static str,
@@ -137,8 +198,51 @@ struct Report<'a> {
     seconds: f64,
 }
 
-impl<'a> Report<'a> {
-    fn measure(args: &Args, documents: &Documents<'a>) -> Result<Self, Failure> {
+/// One task's part.
+struct TaskReport {
+    name: String,
+    metric: &'static str,
+    docs: usize,
+    /// `None` where the source does not tell what is right.
+    score: Option<(GeometricMean, Vec<MetricScore>)>,
+}
+
+impl TaskReport {
+    fn new(task: &Task, docs: usize, score: Option<&TaskScore>) -> Self {
+        let shown = |score: &TaskScore| (interval_of(std::slice::from_ref(score)), score.others.clone());
+        let (name, metric) = (task.name.clone(), task.judged().as_str());
+        TaskReport { name, metric, docs, score: score.map(shown) }
+    }
+
+    fn rows(&self, width: usize) -> String {
+        let (name, docs, metric) = (&self.name, self.docs, self.metric);
+        let Some((mean, others)) = &self.score else {
+            return format!("{name:<width$} {docs:>6} {metric:<16} {:>20}\n", "no right answers");
+        };
+        let first = format!("{name:<width$} {docs:>6} {metric:<16} {:>20}\n", cell(*mean));
+        let other = |other: &MetricScore| {
+            format!("{:<width$} {:>6} {:<16} {:>6.1}\n", "", "", other.metric, 100.0 * other.score)
+        };
+        others.iter().fold(first, |rows, score| rows + &other(score))
+    }
+
+    fn json(&self) -> Value {
+        let mut report =
+            json!({ "task": self.name, "metric": self.metric, "docs": self.docs, "accuracy": null });
+        if let Some((mean, others)) = &self.score {
+            report["accuracy"] = json!(mean.value);
+            report["low"] = json!(mean.low);
+            report["high"] = json!(mean.high);
+            let others: serde_json::Map<String, Value> =
+                others.iter().map(|other| (other.metric.clone(), json!(other.score))).collect();
+            report["others"] = Value::Object(others);
+        }
+        report
+    }
+}
+
+impl Report {
+    fn measure(args: &Args, tasks: &[Task]) -> Result<Self, Failure> {
         let device = device::open(&args.device).map_err(|error| Failure::from_error(&error))?;
         let source = source(&args.model)?;
         let machine = args.machine_of(device.is_cuda());
@@ -150,21 +254,44 @@ impl<'a> Report<'a> {
         let load_seconds = start.elapsed().as_secs_f64();
         let room = resources.room_beside(&*model.network, threads);
         let start = Instant::now();
-        let Documents { tasks, split, limit } = *documents;
-        let set = ScoringSet::new(tasks, split, limit, &model.tokenizer, &*model.network, room)
+        let tasks = ready_tasks(tasks, &model.folder)?;
+        let limit = args.limit.map(|limit| limit as usize);
+        let documents = Documents { tasks: &tasks, split: args.split.split(), limit };
+        let set = ScoringSet::new(&documents, &model.tokenizer, &*model.network, room)
             .map_err(|error| with_remedy(error.into()))?;
         let bar = progress_bar(set.answers(), args.quiet);
         let progress = |answers: usize| bar.inc(answers as u64);
-        let likelihoods = set.log_likelihoods_watched(&*model.network, &pool, &progress);
+        let answers = set.ask(&*model.network, &model.tokenizer, &pool, Some(&progress));
         bar.finish_and_clear();
-        let likelihoods = likelihoods.map_err(|error| Failure::from_error(&error))?;
-        let scores = documents.decide(&likelihoods).map_err(|error| Failure::from_error(&error))?;
+        let answers = answers.map_err(|error| Failure::from_error(&error))?;
+        let scores = set.decide(&answers).map_err(|error| Failure::from_error(&error))?;
         let seconds = start.elapsed().as_secs_f64();
         if let Some(file) = &args.per_doc {
-            write_choices(file, &rows(documents, &model, &likelihoods, &scores)?)?;
+            write_answers(file, &rows(&documents, &set, &answers, &scores))?;
         }
-        let (mean, docs, tokens) = (interval_of(&scores), set.docs(), set.tokens());
-        Ok(Report { tasks, scores, mean, docs, tokens, threads, precision, load_seconds, seconds })
+        let infeasible = set.infeasible().to_vec();
+        for left_out in &infeasible {
+            let InfeasibleMetric { task, metric, reason } = left_out;
+            tell(&format!("warning: task {task}: {metric} is left out: {reason}"));
+        }
+        let of_task = |((task, answers), score): ((&Task, &Vec<DocAnswer>), &Option<TaskScore>)| {
+            TaskReport::new(task, answers.len(), score.as_ref())
+        };
+        let texts = || answers.iter().flatten().filter_map(|answer| answer.text.as_ref());
+        let known: Option<Vec<TaskScore>> = scores.iter().cloned().collect();
+        Ok(Report {
+            tasks: tasks.iter().zip(&answers).zip(&scores).map(of_task).collect(),
+            mean: known.map(|scores| interval_of(&scores)),
+            infeasible,
+            docs: set.docs(),
+            tokens: set.tokens(),
+            written: texts().map(|text| text.tokens).sum(),
+            truncated: texts().filter(|text| text.truncated).count(),
+            threads,
+            precision,
+            load_seconds,
+            seconds,
+        })
     }
 
     fn docs_per_second(&self) -> f64 {
@@ -182,22 +309,33 @@ impl<'a> Report<'a> {
     fn text(&self, args: &Args) -> String {
         let width = self.tasks.iter().map(|task| task.name.chars().count()).max().unwrap_or(0);
         let width = width.max("geometric mean".len());
-        let split: Split = args.split.into();
-        let mut text = format!("{} on {split}, ×100 with 95 % interval\n", args.model);
+        let mut text =
+            format!("{} on {}, ×100 with 95 % interval\n", args.model, args.split.as_str());
         text.push_str(&format!(
-            "{:<width$} {:>6} {:<8} {:>20}\n",
+            "{:<width$} {:>6} {:<16} {:>20}\n",
             "", "docs", "metric", "accuracy"
         ));
-        for (task, score) in self.tasks.iter().zip(&self.scores) {
-            let (docs, metric) = (score.items.len(), task.metric.as_str());
-            let accuracy = cell(interval_of(std::slice::from_ref(score)));
-            let name = &task.name;
-            text.push_str(&format!("{name:<width$} {docs:>6} {metric:<8} {accuracy:>20}\n"));
+        self.tasks.iter().for_each(|task| text.push_str(&task.rows(width)));
+        if let Some(mean) = self.mean {
+            let (name, mean) = ("geometric mean", cell(mean));
+            text.push_str(&format!("{name:<width$} {:>6} {:<16} {mean:>20}\n", self.docs, ""));
         }
-        let (name, mean) = ("geometric mean", cell(self.mean));
-        text.push_str(&format!("{name:<width$} {:>6} {:<8} {mean:>20}\n", self.docs, ""));
-        text.push_str(&format!(
-            "\n{:.1} docs/s: {} documents ({} tokens) in {:.2} s on {} in {}; {:.2} s to load; {} at most\n",
+        if self.truncated > 0 {
+            text.push_str(&format!(
+                "\n{} prompts were longer than the model reads and were cut at their beginning\n",
+                self.truncated
+            ));
+        }
+        text + &self.speed(args)
+    }
+
+    fn speed(&self, args: &Args) -> String {
+        let written = match self.written {
+            0 => String::new(),
+            tokens => format!(", {tokens} written"),
+        };
+        format!(
+            "\n{:.1} docs/s: {} documents ({} tokens read for likelihoods{written}) in {:.2} s on {} in {}; {:.2} s to load; {} at most\n",
             self.docs_per_second(),
             self.docs,
             self.tokens,
@@ -206,39 +344,32 @@ impl<'a> Report<'a> {
             self.precision,
             self.load_seconds,
             peak_memory()
-        ));
-        text
+        )
     }
 
     fn json(&self, args: &Args) -> String {
-        let task = |(task, score): (&Task, &TaskScore)| {
-            let accuracy = interval_of(std::slice::from_ref(score));
-            json!({
-                "task": task.name,
-                "metric": task.metric.as_str(),
-                "docs": score.items.len(),
-                "accuracy": score.accuracy().0,
-                "low": accuracy.low,
-                "high": accuracy.high,
-            })
+        let infeasible = |left_out: &InfeasibleMetric| {
+            json!({ "task": left_out.task, "metric": left_out.metric, "reason": left_out.reason.to_string() })
         };
-        let tasks: Vec<Value> = self.tasks.iter().zip(&self.scores).map(task).collect();
         let report = json!({
             "model": args.model,
             "device": args.device,
             "precision": self.precision,
-            "split": Split::from(args.split).as_str(),
+            "split": args.split.as_str(),
             "docs": self.docs,
             "seconds": self.seconds,
             "docs_per_second": self.docs_per_second(),
             "load_seconds": self.load_seconds,
             "peak_bytes": peak_memory().0,
             "tokens": self.tokens,
+            "tokens_written": self.written,
+            "prompts_truncated": self.truncated,
             "threads": self.threads,
-            "tasks": tasks,
-            "geometric_mean": self.mean.value,
-            "geometric_mean_low": self.mean.low,
-            "geometric_mean_high": self.mean.high,
+            "tasks": self.tasks.iter().map(TaskReport::json).collect::<Vec<_>>(),
+            "infeasible": self.infeasible.iter().map(infeasible).collect::<Vec<_>>(),
+            "geometric_mean": self.mean.map(|mean| mean.value),
+            "geometric_mean_low": self.mean.map(|mean| mean.low),
+            "geometric_mean_high": self.mean.map(|mean| mean.high),
         });
         format!("{report:#}\n")
     }
@@ -255,37 +386,57 @@ fn unusable(error: SourceError) -> Failure {
     }
 }
 
-/// One row per document and choice.
+/// One row per document and choice, or per document that is answered by a text.
 fn rows(
     documents: &Documents,
-    model: &ReadyModel,
-    likelihoods: &[Vec<Vec<f32>>],
-    scores: &[TaskScore],
-) -> Result<Vec<ChoiceRow>, Failure> {
-    let tokens = documents
-        .scored_tokens(&model.tokenizer, model.network.spec())
-        .map_err(|error| Failure::from_error(&error))?;
+    set: &ScoringSet,
+    answers: &[Vec<DocAnswer>],
+    scores: &[Option<TaskScore>],
+) -> Vec<AnswerRow> {
     let mut rows = Vec::new();
-    let of_tasks = documents.tasks.iter().zip(likelihoods).zip(tokens).zip(scores);
-    for (((task, likelihoods), tokens), score) in of_tasks {
-        let of_docs = documents.of(task).iter().zip(likelihoods).zip(tokens).zip(&score.items);
-        for (doc, (((question, likelihoods), tokens), item)) in (0..).zip(of_docs) {
-            for (choice, (log_likelihood, tokens)) in (0..).zip(likelihoods.iter().zip(tokens)) {
-                rows.push(ChoiceRow {
-                    task: task.name.clone(),
-                    doc,
-                    line: question.line as u32,
-                    choice,
-                    log_likelihood: f64::from(*log_likelihood),
-                    tokens: tokens as u32,
-                    target: question.target as u32,
-                    chosen: item.chosen,
-                    correct: item.correct,
-                });
-            }
+    let of_tasks = documents.tasks.iter().zip(answers).zip(scores).enumerate();
+    for (index, ((task, answers), score)) in of_tasks {
+        for (doc, (question, answer)) in documents.of(task).iter().zip(answers).enumerate() {
+            let row = AnswerRow {
+                task: task.name.clone(),
+                doc: doc as u32,
+                file: question.place.file.display().to_string(),
+                line: question.place.line as u32,
+                id: question.id.clone(),
+                target: question.answer.right().map(|right| right as u32),
+                chosen: set.chosen(index, doc, answer).map(|chosen| chosen as u32),
+                score: score.as_ref().and_then(|score| Some(score.items.get(doc)?.score)),
+                text: answer.text.as_ref().map(|text| text.text.clone()),
+                filtered: set.filtered(index, answer),
+                ..AnswerRow::default()
+            };
+            rows.extend(rows_of(&row, answer, question.answer.choices().len()));
         }
     }
-    Ok(rows)
+    rows
+}
+
+fn rows_of(row: &AnswerRow, answer: &DocAnswer, choices: usize) -> Vec<AnswerRow> {
+    if choices == 0 {
+        let (likelihood, tokens) = answer.reference.unzip();
+        return vec![AnswerRow {
+            log_likelihood: likelihood.map(f64::from),
+            tokens: tokens.map(|tokens| tokens as u32),
+            ..row.clone()
+        }];
+    }
+    let of = |column, choice: usize| answer.of(column)?.get(choice).copied().map(f64::from);
+    let tokens = |choice: usize| answer.choice_tokens.first()?.get(choice).copied();
+    let of_choice = |choice: usize| AnswerRow {
+        choice: Some(choice as u32),
+        log_likelihood: of(Column::Conditional, choice),
+        unconditional: of(Column::Unconditional, choice),
+        kit: of(Column::Kit, choice),
+        kit_fixed: of(Column::KitFixed, choice),
+        tokens: tokens(choice).map(|tokens| tokens as u32),
+        ..row.clone()
+    };
+    (0..choices).map(of_choice).collect()
 }
 
 fn progress_bar(answers: usize, quiet: bool) -> ProgressBar {
@@ -293,7 +444,7 @@ fn progress_bar(answers: usize, quiet: bool) -> ProgressBar {
     let target =
         if on_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(answers as u64), target);
-    let template = "{bar:30} {percent:>3}% {pos} of {len} choices, {eta} left";
+    let template = "{bar:30} {percent:>3}% {pos} of {len} answers, {eta} left";
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }

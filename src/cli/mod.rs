@@ -10,6 +10,7 @@ mod progress;
 mod quickstart;
 mod report;
 mod search;
+mod tasks;
 mod workbench;
 
 use std::process::ExitCode;

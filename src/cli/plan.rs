@@ -12,6 +12,7 @@ use merge_search::units::{Seed, Split};
 use serde_json::json;
 
 use super::search::{DEFAULT_SIGMA, optimizer_kind};
+use super::tasks::GuardArgs;
 use super::workbench::{SpaceSource, Workbench, WorkerArgs, tell_notes};
 use super::{Failure, print};
 
@@ -23,6 +24,8 @@ pub struct Args {
     /// Time to plan for: 90s, 30m, 24h
     #[arg(long, default_value = "24h", value_parser = humantime::parse_duration, value_name = "TIME")]
     budget: Duration,
+    #[command(flatten)]
+    guard: GuardArgs,
     #[command(flatten)]
     workers: WorkerArgs,
     /// Print one JSON object
@@ -37,7 +40,7 @@ const CANDIDATES_PER_GENE: f64 = 10.0;
 /// Prints the plan.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let workers = args.workers.count();
-    let bench = Workbench::open(&SpaceSource::open(args.space.as_deref())?, &args.workers)?;
+    let bench = Workbench::open(&SpaceSource::open(args.space.as_deref())?, &args.workers, &args.guard)?;
     tell_notes(bench.decoder.space());
     let dimensions = bench.decoder.dimensions();
     let choice = &bench.decoder.space().optimizer;

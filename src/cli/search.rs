@@ -17,6 +17,7 @@ use merge_search::space::OptimizerChoice;
 use merge_search::units::{Seed, Split};
 
 use super::progress::Watcher;
+use super::tasks::GuardArgs;
 use super::workbench::{NumberType, SpaceSource, Workbench, WorkerArgs, tell_notes};
 use super::{Failure, report, tell};
 
@@ -46,6 +47,8 @@ pub struct Args {
     /// Go on with the run in this folder, with the space, seed, optimizer and budget it began with
     #[arg(long, value_name = "RUN", conflicts_with_all = ["space", "budget", "trials", "seed", "optimizer", "results", "name"])]
     resume: Option<PathBuf>,
+    #[command(flatten)]
+    guard: GuardArgs,
     #[command(flatten)]
     workers: WorkerArgs,
     /// Print the report as one JSON object
@@ -115,7 +118,7 @@ fn begin(args: &Args) -> Result<Prepared, Failure> {
     let folder = run_folder(args)?;
     let source = SpaceSource::open(args.space.as_deref())?;
     let workers = args.workers.count();
-    let bench = Workbench::open(&source, &args.workers)?;
+    let bench = Workbench::open(&source, &args.workers, &args.guard)?;
     tell_notes(bench.decoder.space());
     let choice = &bench.decoder.space().optimizer;
     let kind = optimizer_kind(args.optimizer.as_deref(), choice)?;
@@ -155,7 +158,7 @@ fn resume(args: &Args, run: &Path) -> Result<Prepared, Failure> {
     let manifest = writer.folder().manifest().clone();
     let source = SpaceSource::recorded(&manifest.space.path, &manifest.space.text)?;
     let machine = WorkerArgs { precision: precision_of(args, &manifest)?, ..args.workers.clone() };
-    let bench = Workbench::open(&source, &machine)?;
+    let bench = Workbench::open(&source, &machine, &args.guard)?;
     check_unchanged(&manifest, &bench)?;
     let recorded = &manifest.optimizer;
     let kind: OptimizerKind = recorded.kind.parse().map_err(|error| Failure::from_error(&error))?;

@@ -13,6 +13,7 @@ use merge_search::space::SearchSpace;
 use merge_search::task::Task;
 use merge_search::units::{Bytes, TensorGroup};
 
+use super::tasks::{self, GuardArgs};
 use super::{Failure, quickstart, tell};
 
 /// A search-space file and where it lies.
@@ -116,13 +117,14 @@ pub struct Workbench {
 
 impl Workbench {
     /// Opens and checks everything the space names.
-    pub fn open(source: &SpaceSource, machine: &WorkerArgs) -> Result<Self, Failure> {
+    pub fn open(
+        source: &SpaceSource,
+        machine: &WorkerArgs,
+        guard: &GuardArgs,
+    ) -> Result<Self, Failure> {
         let space = SearchSpace::parse(&source.text, &source.file)?;
-        let tasks = space
-            .tasks
-            .iter()
-            .map(|folder| Task::load(folder).map_err(|error| Failure::from_error(&error)))
-            .collect::<Result<Vec<_>, _>>()?;
+        let tasks = tasks::load(&space.tasks)?;
+        tasks::guard(&tasks, guard)?;
         let models: Vec<ModelRef> = std::iter::once(space.base.clone())
             .chain(space.experts.iter().map(|expert| expert.model.clone()))
             .collect();

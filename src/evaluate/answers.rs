@@ -1,65 +1,47 @@
-//! What log-likelihoods say, document by document, for those who want to see more than accuracies.
+//! What a model answered, document by document.
 
-use tokenizers::Tokenizer;
-
-use super::questions::Questions;
-use super::tokenize::Encoder;
-use super::{ScoreError, TokenizeError};
-use crate::model::spec::NetworkSpec;
-use crate::outcome::TaskScore;
+use super::columns::Column;
+use super::generation::GeneratedText;
 use crate::task::{Doc, Task};
 use crate::units::Split;
 
-/// The documents that were scored.
+/// The documents that are scored.
 #[derive(Debug, Clone, Copy)]
 pub struct Documents<'a> {
-    /// In the order of the log-likelihoods.
+    /// In the order of the scores.
     pub tasks: &'a [Task],
-    /// Which documents of each.
-    pub split: Split,
+    /// Which documents of each; all, if `None`.
+    pub split: Option<Split>,
     /// The first so many of each task; all, if `None`.
     pub limit: Option<usize>,
 }
 
 impl<'a> Documents<'a> {
-    /// The documents of one of the tasks.
-    pub fn of(&self, task: &'a Task) -> &'a [Doc] {
-        let docs = task.docs(self.split);
-        docs.get(..self.limit.unwrap_or(docs.len())).unwrap_or(docs)
+    /// The documents of one of the tasks; of all splits, one split after another.
+    pub fn of(&self, task: &'a Task) -> Vec<&'a Doc> {
+        let limit = self.limit.unwrap_or(usize::MAX);
+        let splits = Split::ALL.into_iter().filter(|split| self.split.is_none_or(|s| s == *split));
+        splits.flat_map(|split| task.docs(split)).take(limit).collect()
     }
+}
 
-    /// The chosen answers. `likelihoods` in nats, by task, document and choice, as [`super::ScoringSet::log_likelihoods`]
-    /// gives them.
-    ///
-    /// # Errors
-    /// One of them is not finite.
-    pub fn decide(&self, likelihoods: &[Vec<Vec<f32>>]) -> Result<Vec<TaskScore>, ScoreError> {
-        let score = |(task, likelihoods): (&'a Task, &Vec<Vec<f32>>)| {
-            Questions::new(task, self.of(task)).score(likelihoods)
-        };
-        self.tasks.iter().zip(likelihoods).map(score).collect()
-    }
+/// What a model answered to one document.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DocAnswer {
+    /// Log-likelihood of each choice in nats, for every kind that the task's metrics need.
+    pub choices: Vec<(Column, Vec<f32>)>,
+    /// Tokens that were summed over, in the same order.
+    pub choice_tokens: Vec<Vec<usize>>,
+    /// Log-likelihood of the first reference in nats and its tokens, where a metric needs it.
+    pub reference: Option<(f32, usize)>,
+    /// A text of the model's own, where a metric needs it.
+    pub text: Option<GeneratedText>,
+}
 
-    /// Number of tokens whose log-probabilities a choice's log-likelihood is the sum of, by task, document and choice;
-    /// 0 where a classifier gives each choice a label.
-    ///
-    /// # Errors
-    /// A document that the model cannot read.
-    pub fn scored_tokens(
-        &self,
-        tokenizer: &Tokenizer,
-        spec: &NetworkSpec,
-    ) -> Result<Vec<Vec<Vec<usize>>>, TokenizeError> {
-        let of_task = |task: &'a Task| {
-            let encoder = Encoder { task, split: self.split, tokenizer, spec };
-            let of_doc = |doc: &Doc| {
-                let mut tokens: Vec<usize> =
-                    encoder.encode(doc)?.iter().map(|sequence| sequence.scored.len()).collect();
-                tokens.resize(doc.choices.len(), 0);
-                Ok(tokens)
-            };
-            self.of(task).iter().map(of_doc).collect()
-        };
-        self.tasks.iter().map(of_task).collect()
+impl DocAnswer {
+    /// Log-likelihoods of one kind.
+    pub fn of(&self, column: Column) -> Option<&[f32]> {
+        let found = self.choices.iter().find(|(own, _)| *own == column);
+        found.map(|(_, likelihoods)| likelihoods.as_slice())
     }
 }

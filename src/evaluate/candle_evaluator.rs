@@ -7,12 +7,16 @@ use super::budget::Budget;
 use super::fingerprint::{Fingerprint, PlanFingerprints};
 use super::load::load_network;
 use super::lru::Lru;
-use super::open::{OpenError, check_names, open_checkpoints, open_tokenizer, require_same_config};
+use super::chat::{ready_tasks, require_answers};
+use super::open::{OpenError, check_names, open_checkpoints, require_same_config};
 use super::pack::Pack;
 use super::resident::{Resident, ResidentError, Residents};
 use super::run::{Run, Saved};
 use super::states::{Reuse, StatesMemory};
-use super::{EvaluateError, Evaluator, Pool, Resources, ScoreError, ScoringSet, memory};
+use super::{
+    Documents, EvaluateError, Evaluator, InfeasibleMetric, Pool, Resources, ScoreError, ScoringSet,
+    TaskTokenizer, memory,
+};
 use crate::checkpoint::{Architecture, ArchitectureError, Checkpoint, CheckpointError, Hub};
 use crate::merge::{MergeError, MergePlan};
 use crate::model::spec::{NetworkSpec, Reading};
@@ -32,6 +36,7 @@ type Place = Arc<Mutex<Option<Outcome>>>;
 pub struct CandleEvaluator {
     pool: Arc<Pool>,
     models: Vec<(ModelRef, Checkpoint)>,
+    tokenizer: TaskTokenizer,
     sets: [ScoringSet; 3],
     base: Network,
     /// The base model's states of what documents begin with, by split.
@@ -123,19 +128,24 @@ impl CandleEvaluator {
         for (_, expert) in &models[1..] {
             require_same_config(base.spec(), expert)?;
         }
-        let tokenizer = open_tokenizer(checkpoint.dir())?;
+        let tokenizer = TaskTokenizer::open(checkpoint.dir())?;
         check_names(tasks)?;
+        require_answers(tasks)?;
+        let tasks = ready_tasks(tasks, checkpoint.dir())?;
         let experts = models.len() - 1;
         let budget = Budget::new(all, pool.threads(), &base, checkpoint, experts, methods);
         let room = budget.room()?;
         let set = |split: Split| {
-            ScoringSet::new(tasks, split, docs[split as usize], &tokenizer, &base, room)
+            let limit = docs[split as usize];
+            let documents = Documents { tasks: &tasks, split: Some(split), limit };
+            ScoringSet::new(&documents, &tokenizer, &base, room)
         };
         let sets = [set(Split::Search)?, set(Split::Selection)?, set(Split::Holdout)?];
         let (candidates_at_once, states) = budget.share_out(&sets);
         Ok(Self {
             pool,
             models,
+            tokenizer,
             sets,
             base,
             base_prefixes: Default::default(),
@@ -179,6 +189,11 @@ impl CandleEvaluator {
     /// How many candidates memory has room for side by side, at most one for each thread.
     pub fn candidates_at_once(&self) -> usize {
         self.candidates_at_once
+    }
+
+    /// Metrics beside the judged ones that were left out, as the model or its tokenizer cannot be scored by them.
+    pub fn infeasible_metrics(&self) -> &[InfeasibleMetric] {
+        self.sets[0].infeasible()
     }
 
     /// Work that was saved because candidates were equal, as a whole or in their first layers.
@@ -234,9 +249,9 @@ impl CandleEvaluator {
         let result = self.score(&resident, candidate.fingerprints, split);
         self.residents.give_back(resident);
         let (run, relative_time) = result?;
-        let tasks = set.decide(&run)?;
+        let tasks = set.decide(&set.nest(&run))?;
         Ok(Evaluation {
-            tasks,
+            tasks: tasks.into_iter().flatten().collect(),
             merge_seconds: Seconds(merged),
             score_seconds: Seconds(run.seconds),
             seconds_per_item: Seconds(run.seconds / set.docs().max(1) as f64),
@@ -260,8 +275,8 @@ impl CandleEvaluator {
         let bytes = 4 * set.tokens_of_packs() * network.spec().hidden_size;
         let known = self.states.known(&inputs, split, bytes);
         let resume = known.resume.as_ref().map(|states| states.as_slice());
-        let mut run =
-            set.run(network, &self.pool, Saved { resume, keep: known.keep, progress: None })?;
+        let saved = Saved { resume, keep: known.keep, progress: None };
+        let mut run = set.run(network, &self.tokenizer, &self.pool, saved)?;
         if let Some(input) = known.keep.and_then(|depth| inputs.get(depth)) {
             self.states.insert(*input, split, std::mem::take(&mut run.kept));
         }

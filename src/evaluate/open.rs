@@ -10,7 +10,7 @@ use super::load::{LoadError, network_spec};
 use crate::checkpoint::{Adapter, AdapterError, Checkpoint, CheckpointError, Hub, HubError};
 use crate::model::spec::NetworkSpec;
 use crate::recipe::ModelRef;
-use crate::task::{Task, TaskError};
+use crate::task::{ChatError, Place, Task, TaskError};
 use crate::units::Bytes;
 
 /// Fields of `config.json` that say what tokens are called and how many there are, not what is computed with them.
@@ -52,6 +52,17 @@ pub enum OpenError {
     /// An expert's config.json says that its weights are to be used in another way than the base model's.
     #[error("{}: `{field}` is {found}, the base model's is {expected}; such weights cannot be merged", file.display())]
     ConfigDiffers { file: PathBuf, field: String, found: String, expected: String },
+    /// A task's prompts are chats, and the model does not say how it writes one.
+    #[error(
+        "task {task}: `apply_chat_template` is true, but {} has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json)", folder.display()
+    )]
+    NoChatTemplate { task: String, folder: PathBuf },
+    /// A chat template cannot be used.
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+    /// A document that can be answered but not judged.
+    #[error("task {task}, {place}: the right answer is not given, so that nothing can be searched for")]
+    Unanswered { task: String, place: Place },
     /// No usable tokenizer beside the base model.
     #[error("cannot read tokenizer {}: {reason}", file.display())]
     Tokenizer { file: PathBuf, reason: String },

@@ -1,79 +1,220 @@
-//! What log-likelihoods say about each document.
+//! What a model's answers say about each document.
 
 use super::ScoreError;
-use crate::outcome::{ItemScore, TaskScore};
-use crate::task::{Doc, Metric, Task};
+use super::answers::DocAnswer;
+use super::columns::{Column, needs_text};
+use super::generation::GeneratedText;
+use crate::outcome::{ItemScore, MetricScore, TaskScore};
+use crate::task::{Answer, Doc, Filter, Metric, MetricKind, Task};
 
-/// One task's documents without their text.
+/// One task's documents without their prompts.
 #[derive(Debug)]
 pub(super) struct Questions {
-    task: String,
-    metric: Metric,
-    docs: Vec<Question>,
+    pub task: String,
+    /// The judged one first; without those that cannot be had.
+    pub metrics: Vec<Metric>,
+    pub columns: Vec<Column>,
+    filters: Vec<Filter>,
+    pub docs: Vec<Question>,
 }
 
 #[derive(Debug)]
-struct Question {
-    target: usize,
-    /// Length of each choice in characters, at least 1.
-    characters: Vec<usize>,
+pub(super) struct Question {
+    right: Option<usize>,
+    /// Length of each choice, at least 1.
+    lengths: Vec<Length>,
+    references: Vec<String>,
+    /// Tokens of each log-likelihood, by column and choice.
+    pub choice_tokens: Vec<usize>,
+    /// Tokens of the first reference, by window.
+    pub reference_tokens: Vec<usize>,
+    pub writes: bool,
+}
+
+#[derive(Debug)]
+struct Length {
+    characters: usize,
+    bytes: usize,
 }
 
 impl Questions {
-    pub fn new(task: &Task, docs: &[Doc]) -> Self {
-        let docs = docs.iter().map(Question::new).collect();
-        Questions { task: task.name.clone(), metric: task.metric, docs }
+    pub fn new(task: &Task, metrics: Vec<Metric>) -> Self {
+        Questions {
+            task: task.name.clone(),
+            columns: Column::of_all(&metrics),
+            filters: task.filters.clone(),
+            metrics,
+            docs: Vec::new(),
+        }
     }
 
-    /// Number of documents.
-    pub fn len(&self) -> usize {
-        self.docs.len()
+    /// Whether the documents are answered by texts.
+    pub fn writes(&self) -> bool {
+        self.metrics.iter().any(needs_text)
     }
 
-    /// Takes its answers off a list of all tasks': document, choice.
-    pub fn nest(&self, flat: &mut impl Iterator<Item = f32>) -> Vec<Vec<f32>> {
-        self.docs.iter().map(|doc| flat.take(doc.characters.len()).collect()).collect()
+    /// Whether a reference's log-likelihood is needed.
+    pub fn reads_reference(&self) -> bool {
+        self.metrics.iter().any(|metric| metric.kind() == MetricKind::Reference)
     }
 
-    /// `likelihoods`: document, choice.
-    pub fn score(&self, likelihoods: &[Vec<f32>]) -> Result<TaskScore, ScoreError> {
-        let items = self.docs.iter().zip(likelihoods).enumerate().map(|(index, (doc, choices))| {
+    /// Takes its answers off lists of all tasks'.
+    pub fn nest(
+        &self,
+        flat: &mut impl Iterator<Item = f32>,
+        texts: &mut impl Iterator<Item = GeneratedText>,
+    ) -> Vec<DocAnswer> {
+        self.docs.iter().map(|doc| doc.answer(&self.columns, flat, texts)).collect()
+    }
+
+    /// The task's score; `None` if the source does not tell every right answer.
+    pub fn score(&self, answers: &[DocAnswer]) -> Result<Option<TaskScore>, ScoreError> {
+        let Some((judged, others)) = self.metrics.split_first() else {
+            return Ok(None);
+        };
+        if !self.docs.iter().all(Question::is_known) {
+            return Ok(None);
+        }
+        let items = self.items(judged, answers)?;
+        let mean = |metric: &Metric| -> Result<MetricScore, ScoreError> {
+            let items = self.items(metric, answers)?;
+            let sum: f64 = items.iter().map(|item| item.score).sum();
+            let metric = metric.as_str().to_owned();
+            Ok(MetricScore { metric, score: sum / items.len().max(1) as f64 })
+        };
+        let others = others.iter().map(mean).collect::<Result<_, _>>()?;
+        Ok(Some(TaskScore { task: self.task.clone(), items, others }))
+    }
+
+    fn items(&self, metric: &Metric, answers: &[DocAnswer]) -> Result<Vec<ItemScore>, ScoreError> {
+        let docs = self.docs.iter().zip(answers).enumerate();
+        let item = |(index, (doc, answer)): (usize, (&Question, &DocAnswer))| {
             let non_finite = || ScoreError::NonFinite { task: self.task.clone(), doc: index };
-            doc.score(self.metric, choices).ok_or_else(non_finite)
-        });
-        Ok(TaskScore { task: self.task.clone(), items: items.collect::<Result<_, _>>()? })
+            doc.score(metric, &self.filters, answer).ok_or_else(non_finite)
+        };
+        docs.map(item).collect()
     }
+
+    /// Index of the chosen answer by the judged metric; `None` for texts and where a number is not finite.
+    pub fn chosen(&self, doc: usize, answer: &DocAnswer) -> Option<usize> {
+        let scores = self.docs.get(doc)?.choice_scores(self.metrics.first()?, answer)?;
+        finite(&scores).map(first_greatest)
+    }
+
+    /// A text as metrics see it.
+    pub fn filtered(&self, text: &str) -> String {
+        filtered(&self.filters, text)
+    }
+}
+
+fn filtered(filters: &[Filter], text: &str) -> String {
+    filters.iter().fold(text.to_owned(), |text, filter| filter.apply(&text))
 }
 
 impl Question {
-    fn new(doc: &Doc) -> Self {
-        let characters = doc.choices.iter().map(|choice| choice.chars().count().max(1)).collect();
-        Question { target: doc.target, characters }
+    pub fn new(doc: &Doc) -> Self {
+        let lengths = |choice: &String| Length {
+            characters: choice.chars().count().max(1),
+            bytes: choice.len().max(1),
+        };
+        Question {
+            right: doc.answer.right(),
+            lengths: doc.answer.choices().iter().map(lengths).collect(),
+            references: match &doc.answer {
+                Answer::Choice { .. } => Vec::new(),
+                Answer::Text { references } => references.clone(),
+            },
+            choice_tokens: Vec::new(),
+            reference_tokens: Vec::new(),
+            writes: false,
+        }
     }
 
-    /// The margin is in the metric's own unit: nats, or nats per character. `None` if a number is not finite.
-    fn score(&self, metric: Metric, likelihoods: &[f32]) -> Option<ItemScore> {
-        let scores: Vec<f32> = match metric {
-            Metric::Acc => likelihoods.to_vec(),
-            Metric::AccNorm => {
-                likelihoods.iter().zip(&self.characters).map(|(ll, &n)| ll / n as f32).collect()
-            }
-        };
-        if scores.iter().any(|score| !score.is_finite()) {
-            return None;
+    fn is_known(&self) -> bool {
+        self.right.is_some() || !self.references.is_empty()
+    }
+
+    fn answer(
+        &self,
+        columns: &[Column],
+        flat: &mut impl Iterator<Item = f32>,
+        texts: &mut impl Iterator<Item = GeneratedText>,
+    ) -> DocAnswer {
+        let choices = self.lengths.len();
+        let columns = if choices == 0 { &[] } else { columns };
+        let mut take = |count: usize| -> Vec<f32> { flat.by_ref().take(count).collect() };
+        let by_column = columns.iter().map(|column| (*column, take(choices))).collect();
+        let windows = take(self.reference_tokens.len());
+        DocAnswer {
+            choices: by_column,
+            choice_tokens: self.choice_tokens.chunks(choices.max(1)).map(<[_]>::to_vec).collect(),
+            reference: (!windows.is_empty())
+                .then(|| (windows.iter().sum(), self.reference_tokens.iter().sum())),
+            text: if self.writes { texts.next() } else { None },
         }
-        let chosen = first_greatest(&scores);
-        let others = scores
-            .iter()
-            .enumerate()
-            .filter(|(choice, _)| *choice != self.target)
-            .map(|(_, score)| *score);
-        let margin = scores[self.target] - others.fold(f32::NEG_INFINITY, f32::max);
-        Some(ItemScore { correct: chosen == self.target, chosen: chosen as u32, margin })
+    }
+
+    /// `None` if a number is not finite.
+    fn score(&self, metric: &Metric, filters: &[Filter], answer: &DocAnswer) -> Option<ItemScore> {
+        match metric.kind() {
+            MetricKind::Choice => self.choice(metric, answer),
+            MetricKind::Text => {
+                let text = answer.text.as_ref().map_or("", |text| text.text.as_str());
+                let score = metric.of_text(&filtered(filters, text), &self.references)?;
+                Some(ItemScore { score, chosen: None, margin: 0.0 })
+            }
+            MetricKind::Reference => {
+                let (likelihood, tokens) = answer.reference?;
+                let mean = f64::from(likelihood) / tokens.max(1) as f64;
+                let score = mean.is_finite().then(|| mean.exp().min(1.0))?;
+                Some(ItemScore { score, chosen: None, margin: mean as f32 })
+            }
+        }
+    }
+
+    /// The margin is in the metric's own unit: nats, or nats per character or byte.
+    fn choice(&self, metric: &Metric, answer: &DocAnswer) -> Option<ItemScore> {
+        let scores = self.choice_scores(metric, answer)?;
+        let (scores, right) = (finite(&scores)?, self.right?);
+        let chosen = first_greatest(scores);
+        let others = scores.iter().enumerate().filter(|(choice, _)| *choice != right);
+        let best = others.map(|(_, score)| *score).fold(f64::NEG_INFINITY, f64::max);
+        let margin = (scores.get(right)? - best) as f32;
+        let score = f64::from(u8::from(chosen == right));
+        Some(ItemScore { score, chosen: Some(chosen as u32), margin })
+    }
+
+    /// What is compared, by choice.
+    fn choice_scores(&self, metric: &Metric, answer: &DocAnswer) -> Option<Vec<f64>> {
+        let of = |column| answer.of(column).map(|row| row.iter().map(|&ll| f64::from(ll)));
+        let lengths = self.lengths.iter();
+        let scores = match metric {
+            Metric::Acc => of(Column::Conditional)?.collect(),
+            Metric::AccNorm => {
+                let by = lengths.map(|length| length.characters as f64);
+                of(Column::Conditional)?.zip(by).map(|(ll, by)| ll / by).collect()
+            }
+            Metric::AccBytes => {
+                let by = lengths.map(|length| length.bytes as f64);
+                of(Column::Conditional)?.zip(by).map(|(ll, by)| ll / by).collect()
+            }
+            Metric::AccMutualInfo => {
+                let pairs = of(Column::Conditional)?.zip(of(Column::Unconditional)?);
+                pairs.map(|(with, without)| with - without).collect()
+            }
+            Metric::Kit => of(Column::Kit)?.collect(),
+            Metric::KitFixed => of(Column::KitFixed)?.collect(),
+            _ => return None,
+        };
+        Some(scores)
     }
 }
 
-/// Index of the greatest score; of equal ones the first, as numpy's argmax.
-fn first_greatest(scores: &[f32]) -> usize {
+fn finite(scores: &[f64]) -> Option<&[f64]> {
+    scores.iter().all(|score| score.is_finite()).then_some(scores)
+}
+
+/// Index of the greatest score; of equal ones the first, as numpy's and torch's argmax.
+fn first_greatest(scores: &[f64]) -> usize {
     (1..scores.len()).fold(0, |best, next| if scores[next] > scores[best] { next } else { best })
 }

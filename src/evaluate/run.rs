@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use rayon::ScopeFifo;
 
+use super::generation::GeneratedText;
 use super::pack::{Pack, Packs, Reads};
 use super::pool::timed;
 use super::{Pool, Scorer};
@@ -13,6 +14,8 @@ use crate::model::{Pass, Prefix, Scratch, States};
 pub(super) struct Run {
     /// Log-likelihood in nats of every choice.
     pub answers: Vec<f32>,
+    /// Texts in answer; filled by [`super::ScoringSet`].
+    pub texts: Vec<GeneratedText>,
     /// States of the shared beginnings.
     pub prefixes: Vec<Arc<Prefix>>,
     /// The states that were to be kept, pack by pack.
@@ -95,7 +98,7 @@ impl<'a> Course<'a> {
             seconds += run.seconds;
         }
         let prefixes = prefixes.into_iter().map(|(prefix, _)| prefix).collect();
-        Ok(Run { answers, prefixes, kept, seconds })
+        Ok(Run { answers, texts: Vec::new(), prefixes, kept, seconds })
     }
 
     /// Computes a shared beginning and lets the packs behind it begin.

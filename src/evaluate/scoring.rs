@@ -1,19 +1,20 @@
-//! Log-likelihoods of the choices: documents to packs, packs to threads.
+//! Log-likelihoods of the choices and texts in answer: documents to packs, packs to threads.
 
 use std::sync::Arc;
 
-use tokenizers::Tokenizer;
-
-use super::pack::{Item, Pack, Packing, Packs, Reads};
+use super::answers::{DocAnswer, Documents};
+use super::generation::TextSet;
+use super::infeasible::InfeasibleMetric;
+use super::pack::{Pack, Packing, Packs, Reads};
 use super::questions::Questions;
 use super::run::{Course, Run, Saved, prefix_of};
-use super::tokenize::{Encoder, mask_token};
-use super::{DocPlace, Pool, Scorer, TokenizeError};
+use super::set_builder::SetBuilder;
+use super::tokenize::mask_token;
+use super::{DocPlace, Pool, Scorer, TaskTokenizer, TokenizeError};
 use crate::model::spec::Reading;
 use crate::model::{Prefix, Scratch};
 use crate::outcome::TaskScore;
-use crate::task::{Metric, Task};
-use crate::units::{Bytes, Split};
+use crate::units::Bytes;
 
 /// Why a model could not be scored.
 #[derive(Debug, thiserror::Error)]
@@ -37,14 +38,9 @@ pub enum SetError {
     /// A document does not fit the model.
     #[error(transparent)]
     Tokenize(#[from] TokenizeError),
-    /// A classifier's labels have no length to divide by.
-    #[error(
-        "task {task}: acc_norm divides by an answer's length, which a classifier's labels do not have; use metric = \"acc\""
-    )]
-    LabelLength {
-        /// Name of the task.
-        task: String,
-    },
+    /// The metric that a task is judged by cannot be had.
+    #[error("task {}: {} cannot be had: {}", .0.task, .0.metric, .0.reason)]
+    Infeasible(Box<InfeasibleMetric>),
     /// A document does not fit into memory.
     #[error(
         "{place}: scoring this document takes {needed} of memory on each of {threads} threads, and there are {available} for all"
@@ -74,21 +70,21 @@ pub struct Room {
 #[derive(Debug)]
 pub struct ScoringSet {
     tasks: Vec<Questions>,
+    infeasible: Vec<InfeasibleMetric>,
     packs: Packs,
     answers: usize,
+    texts: TextSet,
 }
 
 impl ScoringSet {
-    /// Prepares the first `limit` documents (all, if `None`) of each task's `split` for `network` and models of its kind, all
-    /// of them on a device or none.
+    /// Prepares documents for `network` and models of its kind, all of them on a device or none.
     ///
     /// # Errors
-    /// A document that the model cannot read or that does not fit into `room`.
+    /// A document that the model cannot read or that does not fit into `room`; a judged metric that such models cannot be
+    /// scored by.
     pub fn new(
-        tasks: &[Task],
-        split: Split,
-        limit: Option<usize>,
-        tokenizer: &Tokenizer,
+        documents: &Documents,
+        tokenizer: &TaskTokenizer,
         network: &dyn Scorer,
         room: Room,
     ) -> Result<Self, SetError> {
@@ -97,50 +93,43 @@ impl ScoringSet {
         if network.spec().reading == Reading::Masked && mask_token.is_none() {
             return Err(TokenizeError::NoMask.into());
         }
-        let (mut items, mut places, mut questions) = (Vec::new(), Vec::new(), Vec::new());
-        let mut answers = 0;
-        for task in tasks {
-            if network.spec().reading == Reading::Classify && task.metric == Metric::AccNorm {
-                return Err(SetError::LabelLength { task: task.name.clone() });
-            }
-            let docs = task.docs(split);
-            let docs = &docs[..limit.unwrap_or(docs.len()).min(docs.len())];
-            let encoder = Encoder { task, split, tokenizer, spec: network.spec() };
-            for doc in docs {
-                for sequence in encoder.encode(doc)? {
-                    let slots = match network.spec().reading {
-                        Reading::Classify => doc.choices.len(),
-                        Reading::Causal | Reading::Seq2Seq | Reading::Masked => 1,
-                    };
-                    items.push(Item { sequence, answers: answers..answers + slots });
-                    places.push((task, doc.line));
-                    answers += slots;
-                }
-            }
-            questions.push(Questions::new(task, docs));
+        let mut builder = SetBuilder::new(tokenizer, network.spec());
+        for task in documents.tasks {
+            builder.add(task, &documents.of(task))?;
         }
         let share = (room.memory.0 / room.threads.max(1) as u64) as usize;
-        let packing = Packing { network, mask_token, bytes: share };
-        let packs = packing.pack(&items).map_err(|too_large| {
-            let (task, line) = places[too_large.item];
-            let place = DocPlace { task: task.name.clone(), split, line };
-            let (needed, threads) = (Bytes(too_large.bytes as u64), room.threads);
-            SetError::Memory { place, needed, threads, available: room.memory }
-        })?;
-        Ok(ScoringSet { tasks: questions, packs, answers })
+        let too_large = |place: &DocPlace, bytes: usize| SetError::Memory {
+            place: place.clone(),
+            needed: Bytes(bytes as u64),
+            threads: room.threads,
+            available: room.memory,
+        };
+        let SetBuilder { tasks, infeasible, items, places, answers, requests, request_places, .. } =
+            builder;
+        let packs = Packing { network, mask_token, bytes: share }
+            .pack(&items)
+            .map_err(|error| too_large(&places[error.item], error.bytes))?;
+        let texts = TextSet::new(requests, network, share)
+            .map_err(|error| too_large(&request_places[error.request], error.bytes))?;
+        Ok(ScoringSet { tasks, infeasible, packs, answers, texts })
+    }
+
+    /// Metrics that were left out, as such models cannot be scored by them.
+    pub fn infeasible(&self) -> &[InfeasibleMetric] {
+        &self.infeasible
     }
 
     /// Number of documents over all tasks.
     pub fn docs(&self) -> usize {
-        self.tasks.iter().map(Questions::len).sum()
+        self.tasks.iter().map(|task| task.docs.len()).sum()
     }
 
-    /// Number of choices over all documents.
+    /// Number of log-likelihoods and texts over all documents: what a progress bar counts.
     pub fn answers(&self) -> usize {
-        self.answers
+        self.answers + self.texts.len()
     }
 
-    /// Number of tokens the model reads: shared beginnings once, or once per pack where they are short.
+    /// Number of tokens the model reads for log-likelihoods: shared beginnings once, or once per pack where they are short.
     pub fn tokens(&self) -> usize {
         self.headers().map(<[u32]>::len).sum::<usize>() + self.tokens_of_packs()
     }
@@ -166,7 +155,7 @@ impl ScoringSet {
 
     /// Memory of the activations of the largest pack: what each thread needs.
     pub fn activation_bytes(&self) -> Bytes {
-        Bytes(self.packs.largest as u64)
+        Bytes(self.packs.largest.max(self.texts.activation_bytes()) as u64)
     }
 
     /// Memory of the states of shared beginnings: what each model that is being scored needs.
@@ -174,30 +163,38 @@ impl ScoringSet {
         Bytes(self.packs.states as u64)
     }
 
-    /// The chosen answer of every document, task by task.
+    /// The score of every task.
     ///
     /// # Errors
     /// See [`ScoreError`].
-    pub fn score(&self, network: &dyn Scorer, pool: &Pool) -> Result<Vec<TaskScore>, ScoreError> {
-        self.decide(&self.run(network, pool, Saved::default())?)
-    }
-
-    /// As [`Self::log_likelihoods`]; `progress` is told how many choices, of [`Self::answers`], have just been scored,
-    /// from several threads.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn log_likelihoods_watched(
+    pub fn score(
         &self,
         network: &dyn Scorer,
+        tokenizer: &TaskTokenizer,
         pool: &Pool,
-        progress: &(dyn Fn(usize) + Sync),
-    ) -> Result<Vec<Vec<Vec<f32>>>, ScoreError> {
-        let saved = Saved { progress: Some(progress), ..Saved::default() };
-        Ok(self.nest(&self.run(network, pool, saved)?))
+    ) -> Result<Vec<TaskScore>, ScoreError> {
+        let run = self.run(network, tokenizer, pool, Saved::default())?;
+        Ok(self.decide(&self.nest(&run))?.into_iter().flatten().collect())
     }
 
-    /// Log-likelihood in nats of each choice: task, document, choice. The same bits on any number of threads.
+    /// What `network` answers to every document, task by task. `progress` is told how many, of [`Self::answers`], have just
+    /// been computed, from several threads.
+    ///
+    /// # Errors
+    /// candle's; none is expected.
+    pub fn ask(
+        &self,
+        network: &dyn Scorer,
+        tokenizer: &TaskTokenizer,
+        pool: &Pool,
+        progress: Option<&(dyn Fn(usize) + Sync)>,
+    ) -> Result<Vec<Vec<DocAnswer>>, ScoreError> {
+        let saved = Saved { progress, ..Saved::default() };
+        Ok(self.nest(&self.run(network, tokenizer, pool, saved)?))
+    }
+
+    /// Log-likelihood in nats of each choice by the first kind that the task's metrics need, or of each window of the
+    /// reference: task, document, choice. Nothing is written. The same bits on any number of threads.
     ///
     /// # Errors
     /// candle's; none is expected.
@@ -206,26 +203,58 @@ impl ScoringSet {
         network: &dyn Scorer,
         pool: &Pool,
     ) -> Result<Vec<Vec<Vec<f32>>>, ScoreError> {
-        Ok(self.nest(&self.run(network, pool, Saved::default())?))
+        let run = Course::new(&self.packs, network, pool, Saved::default()).run(self.answers)?;
+        let first = |answer: DocAnswer| match answer.choices.into_iter().next() {
+            Some((_, likelihoods)) => likelihoods,
+            None => answer.reference.map(|(likelihood, _)| likelihood).into_iter().collect(),
+        };
+        let of_task = |docs: Vec<DocAnswer>| docs.into_iter().map(first).collect();
+        Ok(self.nest(&run).into_iter().map(of_task).collect())
     }
 
-    pub(super) fn decide(&self, run: &Run) -> Result<Vec<TaskScore>, ScoreError> {
-        self.tasks.iter().zip(&self.nest(run)).map(|(task, docs)| task.score(docs)).collect()
+    /// The score of each task; `None` for tasks whose source does not tell what is right.
+    ///
+    /// # Errors
+    /// A number is not finite.
+    pub fn decide(
+        &self,
+        answers: &[Vec<DocAnswer>],
+    ) -> Result<Vec<Option<TaskScore>>, ScoreError> {
+        self.tasks.iter().zip(answers).map(|(task, docs)| task.score(docs)).collect()
     }
 
-    fn nest(&self, run: &Run) -> Vec<Vec<Vec<f32>>> {
+    /// Index of the choice that a model with this answer takes, by the judged metric; `None` for texts.
+    pub fn chosen(&self, task: usize, doc: usize, answer: &DocAnswer) -> Option<usize> {
+        self.tasks.get(task)?.chosen(doc, answer)
+    }
+
+    /// The answer's text as the task's metrics see it.
+    pub fn filtered(&self, task: usize, answer: &DocAnswer) -> Option<String> {
+        Some(self.tasks.get(task)?.filtered(&answer.text.as_ref()?.text))
+    }
+
+    pub(super) fn nest(&self, run: &Run) -> Vec<Vec<DocAnswer>> {
         let mut flat = run.answers.iter().copied();
-        self.tasks.iter().map(|task| task.nest(&mut flat)).collect()
+        let mut texts = run.texts.iter().cloned();
+        self.tasks.iter().map(|task| task.nest(&mut flat, &mut texts)).collect()
     }
 
-    /// Scores every pack on the pool's threads, those with a shared beginning after it; on a device one after another.
+    /// Scores every pack on the pool's threads, those with a shared beginning after it; on a device one after another. Then
+    /// lets the texts be written.
     pub(super) fn run(
         &self,
         network: &dyn Scorer,
+        tokenizer: &TaskTokenizer,
         pool: &Pool,
         saved: Saved,
     ) -> Result<Run, ScoreError> {
-        Ok(Course::new(&self.packs, network, pool, saved).run(self.answers)?)
+        let mut run = Course::new(&self.packs, network, pool, saved).run(self.answers)?;
+        if self.texts.len() > 0 {
+            let texts = self.texts.run(network, pool, tokenizer.tokenizer(), saved.progress)?;
+            run.seconds += texts.seconds;
+            run.texts = texts.texts;
+        }
+        Ok(run)
     }
 
     /// States of the shared beginnings.
@@ -240,5 +269,10 @@ impl ScoringSet {
     /// A fixed twentieth of the packs, spread over the set and at least one, for timing two models in turns.
     pub(super) fn timing_packs(&self) -> impl Iterator<Item = &Pack> {
         self.packs.packs.iter().step_by(20)
+    }
+
+    /// The texts that are written, for timing.
+    pub(super) fn texts(&self) -> &TextSet {
+        &self.texts
     }
 }

@@ -1,16 +1,15 @@
 //! One model to score, wherever it comes from: a checkpoint, an adapter on one, a recipe, a GGUF file.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device};
-use tokenizers::Tokenizer;
 
 use super::load::{
     LoadError, network_spec, require_checkpoint, require_tensors, write_checkpoint, write_tensors,
 };
-use super::open::{OpenError, open_checkpoint, open_tokenizer, whole_texts};
-use super::{Pool, Resources, Scorer};
+use super::open::{OpenError, open_checkpoint, whole_texts};
+use super::{Pool, Resources, Scorer, TaskTokenizer};
 use crate::checkpoint::{ArchitectureError, Checkpoint, Hub};
 use crate::merge::{MergeError, MergePlan, PlannedTensor};
 use crate::model::gguf::{Gguf, GgufError};
@@ -35,7 +34,9 @@ pub struct ReadyModel {
     /// The network.
     pub network: Box<dyn Scorer>,
     /// Of the checkpoint; of a recipe the merged model's.
-    pub tokenizer: Tokenizer,
+    pub tokenizer: TaskTokenizer,
+    /// Where the model's chat template is, if it has one.
+    pub folder: PathBuf,
 }
 
 /// Why a model cannot be scored.
@@ -184,7 +185,7 @@ fn load_checkpoint(
     machine: &Machine,
 ) -> Result<ReadyModel, SourceError> {
     let checkpoint = open_checkpoint(model, hub)?;
-    let tokenizer = open_tokenizer(checkpoint.dir())?;
+    let tokenizer = TaskTokenizer::open(checkpoint.dir())?;
     let unusable = |source| SourceError::Load {
         folder: checkpoint.dir().to_owned(),
         source: Box::new(source),
@@ -196,7 +197,7 @@ fn load_checkpoint(
         checkpoint.require_finite().map_err(OpenError::from)?;
         write_checkpoint(&checkpoint, &*network).map_err(unusable)
     })?;
-    Ok(ReadyModel { network, tokenizer })
+    Ok(ReadyModel { network, tokenizer, folder: checkpoint.dir().to_owned() })
 }
 
 fn merge(recipe: &Recipe, hub: &Hub, machine: &Machine) -> Result<ReadyModel, SourceError> {
@@ -221,11 +222,14 @@ fn merge(recipe: &Recipe, hub: &Hub, machine: &Machine) -> Result<ReadyModel, So
         Ok(Cow::Owned(values))
     };
     pool.install(|| write_tensors(&*network, read))?;
+    let folder = plan.reference().dir();
     let tokenizer = match plan.vocabulary() {
-        Some(vocabulary) => whole_texts(vocabulary.tokenizer().clone()),
-        None => open_tokenizer(plan.reference().dir())?,
+        Some(vocabulary) => {
+            TaskTokenizer::with_settings(whole_texts(vocabulary.tokenizer().clone()), folder)?
+        }
+        None => TaskTokenizer::open(folder)?,
     };
-    Ok(ReadyModel { network, tokenizer })
+    Ok(ReadyModel { network, tokenizer, folder: folder.to_owned() })
 }
 
 fn load_gguf(file: &Gguf, machine: &Machine) -> Result<ReadyModel, SourceError> {
@@ -241,6 +245,7 @@ fn load_gguf(file: &Gguf, machine: &Machine) -> Result<ReadyModel, SourceError> 
     };
     machine.pool.install(|| write_tensors(&*network, read))?;
     let no_tokenizer = || SourceError::NoTokenizer { file: file.path().to_owned() };
-    let tokenizer = whole_texts(file.tokenizer()?.ok_or_else(no_tokenizer)?);
-    Ok(ReadyModel { network, tokenizer })
+    let tokenizer = whole_texts(file.tokenizer()?.ok_or_else(no_tokenizer)?).into();
+    let folder = file.path().parent().unwrap_or(Path::new("")).to_owned();
+    Ok(ReadyModel { network, tokenizer, folder })
 }

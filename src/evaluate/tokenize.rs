@@ -1,13 +1,15 @@
-//! Documents to token sequences by lm-eval's rules (`TemplateLM._encode_pair` and `HFLM._loglikelihood_tokens`, lm-eval
-//! 0.4.13), and by Salazar et al. 2020 for masked models, which lm-eval does not score.
+//! Documents to token sequences by lm-eval's rules (`TemplateLM._encode_pair`, `loglikelihood`, `HFLM.tok_encode` and
+//! `HFLM._loglikelihood_tokens`, lm-eval 0.4.13), and by Salazar et al. 2020 for masked models, which lm-eval does not score.
 
-use tokenizers::{Encoding, Tokenizer};
+use tokenizers::Encoding;
 
+use super::TaskTokenizer;
+use super::columns::Column;
+use super::kit;
 use super::tokenize_error::{DocPlace, TokenizeError};
 use crate::model::Sequence;
 use crate::model::spec::{HeadSpec, NetworkSpec, Reading};
-use crate::task::{Doc, Task};
-use crate::units::Split;
+use crate::task::{Doc, OutputType, Task};
 
 /// What stands for a hidden token in the vocabularies of BERT's and RoBERTa's families.
 const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
@@ -15,94 +17,183 @@ const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
 /// Encodes the documents of one task.
 pub(super) struct Encoder<'a> {
     pub task: &'a Task,
-    pub split: Split,
-    pub tokenizer: &'a Tokenizer,
+    pub tokenizer: &'a TaskTokenizer,
     pub spec: &'a NetworkSpec,
 }
 
 /// The token that hides another; `None` where the tokenizer has none.
-pub(super) fn mask_token(tokenizer: &Tokenizer) -> Option<u32> {
-    MASKS.iter().find_map(|mask| tokenizer.token_to_id(mask))
+pub(super) fn mask_token(tokenizer: &TaskTokenizer) -> Option<u32> {
+    MASKS.iter().find_map(|mask| tokenizer.tokenizer().token_to_id(mask))
 }
 
 impl Encoder<'_> {
-    /// One sequence per choice; for a classifier the text alone.
-    pub fn encode(&self, doc: &Doc) -> Result<Vec<Sequence>, TokenizeError> {
-        let of_choice: fn(&Self, &Doc, &str) -> Result<Sequence, TokenizeError> =
-            match self.spec.reading {
-                Reading::Causal => Self::causal,
-                Reading::Seq2Seq => Self::seq2seq,
-                Reading::Masked => Self::masked,
-                Reading::Classify => return Ok(vec![self.text(doc)?]),
-            };
-        let checked = |choice: &String| {
-            let sequence = of_choice(self, doc, choice)?;
-            self.require_readable(&sequence, doc)?;
-            Ok(sequence)
+    /// What gives a choice the log-likelihood of `column`.
+    pub fn choice(
+        &self,
+        doc: &Doc,
+        choice: &str,
+        column: Column,
+    ) -> Result<Sequence, TokenizeError> {
+        let delimiter = &self.task.target_delimiter;
+        let sequence = match column {
+            Column::Conditional => self.pair(doc, &doc.text, &format!("{delimiter}{choice}"))?,
+            Column::Unconditional => self.pair(doc, "", &format!("{delimiter}{choice}"))?,
+            Column::Kit => kit::sequence(self, doc, choice, kit::Scored::WithoutFirst)?,
+            Column::KitFixed => kit::sequence(self, doc, choice, kit::Scored::All)?,
         };
-        doc.choices.iter().map(checked).collect()
+        self.require_readable(&sequence, doc)?;
+        Ok(sequence)
+    }
+
+    /// What gives a text the log-likelihood of being written; several windows where a rolling one is longer than the model.
+    pub fn reference(&self, doc: &Doc, reference: &str) -> Result<Vec<Sequence>, TokenizeError> {
+        let delimiter = &self.task.target_delimiter;
+        let sequences = match self.task.output_type {
+            OutputType::LoglikelihoodRolling => self.rolling(doc, reference)?,
+            OutputType::Loglikelihood => vec![self.pair(doc, &doc.text, reference)?],
+            OutputType::MultipleChoice | OutputType::GenerateUntil => {
+                vec![self.pair(doc, &doc.text, &format!("{delimiter}{reference}"))?]
+            }
+        };
+        for sequence in &sequences {
+            self.require_readable(sequence, doc)?;
+        }
+        Ok(sequences)
+    }
+
+    /// What a text of the model's own begins with.
+    pub fn prompt(&self, doc: &Doc) -> Result<Vec<u32>, TokenizeError> {
+        let tokens = self.with_special(&doc.text, doc)?;
+        self.require_known(tokens.iter(), doc)?;
+        match (tokens.is_empty(), self.spec.reading) {
+            (false, _) => Ok(tokens),
+            (true, Reading::Causal) => Ok(vec![self.start_token(doc)?]),
+            (true, _) => Err(TokenizeError::EmptyText { place: self.place(doc) }),
+        }
+    }
+
+    fn pair(&self, doc: &Doc, context: &str, continuation: &str) -> Result<Sequence, TokenizeError> {
+        match self.spec.reading {
+            Reading::Masked => self.masked(doc, context, continuation),
+            Reading::Seq2Seq => self.seq2seq(doc, context, continuation),
+            Reading::Causal if context.is_empty() => self.from_nothing(doc, continuation),
+            Reading::Causal | Reading::Classify => self.causal(doc, context, continuation),
+        }
     }
 
     /// Context and continuation are encoded together; what goes beyond the context's tokens is the continuation.
-    fn causal(&self, doc: &Doc, choice: &str) -> Result<Sequence, TokenizeError> {
-        let special = self.task.add_bos_token;
-        let context = self.tokens(doc.text.trim_end(), special, doc)?.len();
-        let mut tokens = self.tokens(&self.whole(doc, choice), special, doc)?;
-        if tokens.len() <= context {
-            return Err(self.empty(doc, choice));
+    fn causal(
+        &self,
+        doc: &Doc,
+        context: &str,
+        continuation: &str,
+    ) -> Result<Sequence, TokenizeError> {
+        let start = self.with_special(context.trim_end(), doc)?.len();
+        let tokens = self.with_special(&format!("{context}{continuation}"), doc)?;
+        if tokens.len() <= start {
+            return Err(self.empty(doc, continuation));
         }
-        if context > 0 {
-            return Ok(Sequence { source: Vec::new(), scored: context..tokens.len(), tokens });
+        match start {
+            // Of blanks that the tokenizer gives no token for.
+            0 => self.after_start(doc, tokens, continuation),
+            _ => Ok(Sequence { source: Vec::new(), scored: start..tokens.len(), tokens }),
         }
+    }
+
+    fn from_nothing(&self, doc: &Doc, continuation: &str) -> Result<Sequence, TokenizeError> {
+        self.after_start(doc, self.tokens(continuation, false, doc)?, continuation)
+    }
+
+    /// With the token that stands where nothing does in front, unless it is there already.
+    fn after_start(
+        &self,
+        doc: &Doc,
+        mut tokens: Vec<u32>,
+        continuation: &str,
+    ) -> Result<Sequence, TokenizeError> {
         let start = self.start_token(doc)?;
-        if tokens.first() != Some(&start) {
+        if !tokens.is_empty() && tokens.first() != Some(&start) {
             tokens.insert(0, start);
         }
         match tokens.len() {
-            1 => Err(self.empty(doc, choice)),
+            0 | 1 => Err(self.empty(doc, continuation)),
             length => Ok(Sequence { source: Vec::new(), tokens, scored: 1..length }),
         }
     }
 
     /// The encoder reads the context with the tokenizer's special tokens, the decoder the continuation without.
-    fn seq2seq(&self, doc: &Doc, choice: &str) -> Result<Sequence, TokenizeError> {
-        let context = doc.text.trim_end();
+    fn seq2seq(
+        &self,
+        doc: &Doc,
+        context: &str,
+        continuation: &str,
+    ) -> Result<Sequence, TokenizeError> {
+        let read = context.trim_end();
         // Trailing blanks of the prompt go to the continuation: most tokenizers put a blank before a word.
-        let blanks = &doc.text[context.len()..];
-        let continuation = format!("{blanks}{}{choice}", self.task.target_delimiter);
+        let blanks = context.get(read.len()..).unwrap_or_default();
         let source = match context {
             "" => vec![self.start_token(doc)?],
-            _ => self.tokens(context, true, doc)?,
+            _ => self.with_special(read, doc)?,
         };
         if source.is_empty() {
             return Err(TokenizeError::EmptyText { place: self.place(doc) });
         }
-        let continuation = self.tokens(&continuation, false, doc)?;
-        if continuation.is_empty() {
-            return Err(self.empty(doc, choice));
+        let answer = self.tokens(&format!("{blanks}{continuation}"), false, doc)?;
+        if answer.is_empty() {
+            return Err(self.empty(doc, continuation));
         }
+        self.decoded(doc, source, answer)
+    }
+
+    /// All of `answer` is predicted by the decoder.
+    pub(super) fn decoded(
+        &self,
+        doc: &Doc,
+        source: Vec<u32>,
+        answer: Vec<u32>,
+    ) -> Result<Sequence, TokenizeError> {
         let no_start = || TokenizeError::NoDecoderStart { place: self.place(doc) };
         let start = self.spec.tokens.decoder_start.ok_or_else(no_start)?;
-        let tokens: Vec<u32> = std::iter::once(start).chain(continuation).collect();
+        let tokens: Vec<u32> = std::iter::once(start).chain(answer).collect();
         Ok(Sequence { source, scored: 1..tokens.len(), tokens })
     }
 
     /// The rule for causal models, with the tokenizer's special tokens around the whole.
-    fn masked(&self, doc: &Doc, choice: &str) -> Result<Sequence, TokenizeError> {
-        let context = self.tokens(doc.text.trim_end(), false, doc)?.len();
-        let whole = self.encoding(&self.whole(doc, choice), true, doc)?;
+    fn masked(
+        &self,
+        doc: &Doc,
+        context: &str,
+        continuation: &str,
+    ) -> Result<Sequence, TokenizeError> {
+        let before = self.tokens(context.trim_end(), false, doc)?.len();
+        let whole = self.encoding(&format!("{context}{continuation}"), true, doc)?;
         let special = whole.get_special_tokens_mask();
         let first = special.iter().take_while(|mask| **mask == 1).count();
         let text = special.iter().filter(|mask| **mask == 0).count();
-        if text <= context {
-            return Err(self.empty(doc, choice));
+        if text <= before {
+            return Err(self.empty(doc, continuation));
         }
         let tokens = whole.get_ids().to_vec();
-        Ok(Sequence { source: Vec::new(), tokens, scored: first + context..first + text })
+        Ok(Sequence { source: Vec::new(), tokens, scored: first + before..first + text })
     }
 
-    fn text(&self, doc: &Doc) -> Result<Sequence, TokenizeError> {
-        let (choices, labels) = (doc.choices.len(), self.labels());
+    /// Every token of `text` is predicted once, from as many before it as the model reads (lm-eval's
+    /// `get_rolling_token_windows` with a context of one token).
+    fn rolling(&self, doc: &Doc, text: &str) -> Result<Vec<Sequence>, TokenizeError> {
+        if self.spec.reading != Reading::Causal {
+            return Err(TokenizeError::NotRolling { place: self.place(doc) });
+        }
+        let mut tokens = vec![self.start_token(doc)?];
+        tokens.extend(self.with_special(text, doc)?);
+        if tokens.len() < 2 {
+            return Err(self.empty(doc, text));
+        }
+        Ok(windows(&tokens, self.spec.longest.unwrap_or(usize::MAX).max(1)))
+    }
+
+    /// The text alone, for a classifier whose label `i` is choice `i`.
+    pub fn text(&self, doc: &Doc) -> Result<Sequence, TokenizeError> {
+        let (choices, labels) = (doc.answer.choices().len(), self.labels());
         if choices > labels {
             let place = self.place(doc);
             return Err(TokenizeError::Labels { place, choices, labels });
@@ -123,33 +214,57 @@ impl Encoder<'_> {
         }
     }
 
-    fn whole(&self, doc: &Doc, choice: &str) -> String {
-        format!("{}{}{choice}", doc.text, self.task.target_delimiter)
-    }
-
     /// What stands where nothing does.
     fn start_token(&self, doc: &Doc) -> Result<u32, TokenizeError> {
-        let tokens = &self.spec.tokens;
-        let start = tokens.bos.or(tokens.eos.first().copied());
-        start.ok_or_else(|| TokenizeError::EmptyContext { place: self.place(doc) })
+        self.start().ok_or_else(|| TokenizeError::EmptyContext { place: self.place(doc) })
     }
 
-    fn tokens(&self, text: &str, special: bool, doc: &Doc) -> Result<Vec<u32>, TokenizeError> {
+    fn start(&self) -> Option<u32> {
+        let tokens = &self.spec.tokens;
+        tokens.bos.or(tokens.eos.first().copied())
+    }
+
+    /// Chat templates write the first token themselves: it is not added to a text that begins with it.
+    fn begins_with_start(&self, text: &str) -> bool {
+        let start = self.start().and_then(|token| self.tokenizer.tokenizer().id_to_token(token));
+        start.is_some_and(|start| text.starts_with(&start))
+    }
+
+    fn with_special(&self, text: &str, doc: &Doc) -> Result<Vec<u32>, TokenizeError> {
+        let special = !self.begins_with_start(text) && self.task.add_bos_token.unwrap_or(true);
+        self.tokens(text, special, doc)
+    }
+
+    pub(super) fn tokens(
+        &self,
+        text: &str,
+        special: bool,
+        doc: &Doc,
+    ) -> Result<Vec<u32>, TokenizeError> {
         Ok(self.encoding(text, special, doc)?.get_ids().to_vec())
     }
 
     fn encoding(&self, text: &str, special: bool, doc: &Doc) -> Result<Encoding, TokenizeError> {
         let failed = |source| TokenizeError::Encode { place: self.place(doc), source };
-        self.tokenizer.encode(text, special).map_err(failed)
+        self.tokenizer.tokenizer().encode(text, special).map_err(failed)
+    }
+
+    fn require_known<'t>(
+        &self,
+        tokens: impl IntoIterator<Item = &'t u32>,
+        doc: &Doc,
+    ) -> Result<(), TokenizeError> {
+        let vocab_size = self.spec.vocab_size;
+        match tokens.into_iter().find(|token| **token as usize >= vocab_size) {
+            Some(&token) => {
+                Err(TokenizeError::Vocabulary { place: self.place(doc), token, vocab_size })
+            }
+            None => Ok(()),
+        }
     }
 
     fn require_readable(&self, sequence: &Sequence, doc: &Doc) -> Result<(), TokenizeError> {
-        let vocab_size = self.spec.vocab_size;
-        let mut tokens = sequence.source.iter().chain(&sequence.tokens);
-        if let Some(&token) = tokens.find(|token| **token as usize >= vocab_size) {
-            let place = self.place(doc);
-            return Err(TokenizeError::Vocabulary { place, token, vocab_size });
-        }
+        self.require_known(sequence.source.iter().chain(&sequence.tokens), doc)?;
         let own = match self.spec.reading {
             Reading::Causal | Reading::Seq2Seq => sequence.inputs().len(),
             Reading::Masked | Reading::Classify => sequence.tokens.len(),
@@ -167,7 +282,25 @@ impl Encoder<'_> {
         TokenizeError::EmptyContinuation { place: self.place(doc), choice: choice.to_owned() }
     }
 
-    fn place(&self, doc: &Doc) -> DocPlace {
-        DocPlace { task: self.task.name.clone(), split: self.split, line: doc.line }
+    pub(super) fn place(&self, doc: &Doc) -> DocPlace {
+        DocPlace { task: self.task.name.clone(), place: doc.place.clone() }
     }
+}
+
+/// `tokens` without the first, each predicted once by a window of at most `longest` tokens: the first window has as many as
+/// fit, a later one has before its new tokens as many old ones as there is room for, at least one.
+fn windows(tokens: &[u32], longest: usize) -> Vec<Sequence> {
+    let mut windows = Vec::new();
+    let mut done = 1;
+    while done < tokens.len() {
+        let end = tokens.len().min(done.saturating_add(longest));
+        let begin = if windows.is_empty() { 0 } else { end.saturating_sub(longest + 1).min(done - 1) };
+        windows.push(Sequence {
+            source: Vec::new(),
+            tokens: tokens.get(begin..end).unwrap_or_default().to_vec(),
+            scored: done - begin..end - begin,
+        });
+        done = end;
+    }
+    windows
 }

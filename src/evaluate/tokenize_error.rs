@@ -2,22 +2,20 @@
 
 use std::fmt;
 
-use crate::units::Split;
+use crate::task::Place;
 
 /// Where a document stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocPlace {
     /// Name of the task.
     pub task: String,
-    /// Which split.
-    pub split: Split,
-    /// Line of the split's file, from 1.
-    pub line: usize,
+    /// Its line.
+    pub place: Place,
 }
 
 impl fmt::Display for DocPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task {}, split {}, line {}", self.task, self.split, self.line)
+        write!(f, "task {}, {}", self.task, self.place)
     }
 }
 
@@ -58,7 +56,7 @@ pub enum TokenizeError {
         /// Which document.
         place: DocPlace,
     },
-    /// A classifier or an encoder has nothing to read.
+    /// A classifier, an encoder or the starter kit has nothing to read.
     #[error("{place}: the text has no tokens")]
     EmptyText {
         /// Which document.
@@ -67,6 +65,24 @@ pub enum TokenizeError {
     /// The model does not say how its decoder begins.
     #[error("{place}: config.json has no decoder_start_token_id, which the decoder reads first")]
     NoDecoderStart {
+        /// Which document.
+        place: DocPlace,
+    },
+    /// The starter kit has decoders and encoder-decoders only.
+    #[error("{place}: the starter kit scores decoders and encoder-decoders, not this kind of model")]
+    NotForKit {
+        /// Which document.
+        place: DocPlace,
+    },
+    /// Texts are not predicted from nothing by models with an encoder.
+    #[error("{place}: loglikelihood_rolling needs a decoder-only model")]
+    NotRolling {
+        /// Which document.
+        place: DocPlace,
+    },
+    /// A classifier has no probabilities of texts.
+    #[error("{place}: a classifier chooses among labels; it neither writes nor predicts texts")]
+    NoTexts {
         /// Which document.
         place: DocPlace,
     },

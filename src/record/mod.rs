@@ -37,7 +37,7 @@ pub use manifest::{
     CheckpointEntry, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest, SpaceFile,
     TaskEntry,
 };
-pub use per_doc::{ChoiceRow, write_choices};
+pub use per_doc::{AnswerRow, write_answers};
 pub use trial::{Trial, TrialKind};
 pub use writer::{FrontRow, RunWriter};
 

@@ -1,126 +1,216 @@
 use std::path::PathBuf;
 
-/// Why a task folder cannot be used.
+use super::chat::ChatError;
+use super::definition::DefinitionError;
+use super::source::DatasetError;
+use super::split::DealError;
+use super::template::TemplateError;
+use super::Place;
+use crate::hub::HubError;
+use crate::units::Split;
+
+/// Why a task cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
-    /// A file is missing or cannot be read.
-    #[error("cannot read {path}")]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// The system's reason.
+    /// The task file.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    /// A file with rows.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The hub does not give the dataset.
+    #[error("task {task}")]
+    Hub {
+        /// Name of the task.
+        task: String,
+        /// Why.
         #[source]
-        source: std::io::Error,
+        source: Box<HubError>,
     },
-    /// Bytes that are no text.
-    #[error("{path}: not valid UTF-8 (line {line})")]
-    Utf8 {
-        /// Which file.
+    /// A dataset of the hub where only files may be read.
+    #[error("{}: the dataset {id} is on the hub, and only files are read here", path.display())]
+    NoHub {
+        /// The task file.
         path: PathBuf,
-        /// Counted from 1.
-        line: usize,
+        /// The dataset.
+        id: String,
     },
-    /// `task.toml` is not TOML, or has an unknown, missing or mistyped key.
-    #[error("{path}: {source}")]
-    Toml {
-        /// Which file.
+    /// A local dataset without files for a split that is needed.
+    #[error("{}: `dataset_kwargs.data_files` has no files for the split `{split}`; it has {}", path.display(), splits.join(", "))]
+    NoFiles {
+        /// The task file.
         path: PathBuf,
-        /// Key, place and what is valid.
-        source: Box<toml::de::Error>,
+        /// The dataset's split.
+        split: String,
+        /// The splits there are files for.
+        splits: Vec<String>,
     },
-    /// A key of `task.toml` with a value that cannot be used.
-    #[error("{path}: `{key}` is {value}; expected {expected}")]
-    Key {
+    /// A file of the hub that is not rows.
+    #[error("{}: expected a name that ends in .jsonl, .json, .csv, .tsv or .parquet, or these and .gz", file.display())]
+    Format {
         /// Which file.
-        path: PathBuf,
-        /// Name of the key.
-        key: &'static str,
-        /// What the file says.
-        value: String,
-        /// What would be valid.
-        expected: &'static str,
+        file: PathBuf,
     },
-    /// `doc_to_text` is not a template that Jinja can read.
-    #[error("{path}: `doc_to_text` is not a valid template")]
-    Template {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong, and where.
-        #[source]
-        source: Box<minijinja::Error>,
-    },
-    /// A split without documents.
-    #[error("{path}: no documents; expected one JSON object per line")]
-    Empty {
+    /// Several tasks where one is expected.
+    #[error("{}: the file has rows of several kinds, which make several tasks", path.display())]
+    Several {
         /// Which file.
         path: PathBuf,
     },
-    /// A line that is no JSON object.
-    #[error("{path}:{line}: expected a JSON object")]
-    Json {
-        /// Which file.
+    /// `where` leaves nothing.
+    #[error("{}: `where` leaves no documents", path.display())]
+    NoDocuments {
+        /// The task file.
         path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// What is wrong, and where.
-        #[source]
-        source: serde_json::Error,
     },
-    /// The template does not fit the document.
-    #[error(
-        "{path}:{line}: `doc_to_text` cannot be rendered; the document has the fields {fields}"
-    )]
+    /// A template does not fit the document.
+    #[error("{place}: `{key}` cannot be rendered; the document has the fields {fields}")]
     Render {
-        /// Which file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
+        /// Which row.
+        place: Place,
+        /// Key of the task file.
+        key: &'static str,
         /// What there is.
         fields: String,
         /// What is wrong.
         #[source]
-        source: Box<minijinja::Error>,
+        source: Box<TemplateError>,
     },
     /// A field that a task key names is missing or of the wrong kind.
-    #[error("{path}:{line}: `{field}` (named by `{key}`) is {value}; expected {expected}")]
+    #[error("{place}: `{field}` (named by `{key}`) is {value}; expected {expected}")]
     Field {
-        /// Which file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// The key of `task.toml`.
+        /// Which row.
+        place: Place,
+        /// Key of the task file.
         key: &'static str,
-        /// The document's field.
+        /// The row's field.
         field: String,
-        /// What the document says.
+        /// What the row says.
         value: String,
         /// What would be valid.
-        expected: String,
+        expected: &'static str,
+    },
+    /// Nothing to choose from.
+    #[error("{place}: `doc_to_choice` gives {found} choices; expected two or more")]
+    FewChoices {
+        /// Which row.
+        place: Place,
+        /// How many there are.
+        found: usize,
+    },
+    /// A choice without text.
+    #[error("{place}: choice {index} of `doc_to_choice` is empty")]
+    EmptyChoice {
+        /// Which row.
+        place: Place,
+        /// Counted from 0.
+        index: usize,
     },
     /// Two answers read the same, so that none can be told right.
-    #[error("{path}:{line}: choice {choice:?} appears twice")]
+    #[error("{place}: choice {choice:?} appears twice")]
     SameChoices {
-        /// Which file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
+        /// Which row.
+        place: Place,
         /// The repeated answer.
         choice: String,
     },
+    /// A right answer that is none of the choices.
+    #[error(
+        "{place}: `doc_to_target` is {value}; expected an index from 0 to {} or one of {choices:?}",
+        choices.len().saturating_sub(1)
+    )]
+    Target {
+        /// Which row.
+        place: Place,
+        /// What the row says.
+        value: String,
+        /// What there is to choose from.
+        choices: Vec<String>,
+    },
+    /// A reference that is no text.
+    #[error("{place}: `doc_to_target` is {value}; expected a text or a list of texts")]
+    Reference {
+        /// Which row.
+        place: Place,
+        /// What the row says.
+        value: String,
+    },
     /// A document that would be measured on two splits.
     #[error(
-        "{path}: the same document is in split {first} (line {first_line}) and in split {second} (line {second_line})"
+        "{}: the same document is in split {first} ({first_place}) and in split {second} ({second_place})",
+        path.display()
     )]
     Shared {
         /// The task file.
         path: PathBuf,
         /// The earlier split.
-        first: crate::units::Split,
-        /// Its line, from 1.
-        first_line: usize,
+        first: Split,
+        /// Where it is there.
+        first_place: Place,
         /// The later split.
-        second: crate::units::Split,
-        /// Its line, from 1.
-        second_line: usize,
+        second: Split,
+        /// Where it is there.
+        second_place: Place,
     },
+    /// The documents make no three splits.
+    #[error("task {task}: its documents cannot be dealt")]
+    Deal {
+        /// Name of the task.
+        task: String,
+        /// Why.
+        #[source]
+        source: DealError,
+    },
+    /// More examples than there are.
+    #[error("task {task}: `num_fewshot` is {asked}, and there are {examples} solved documents to show")]
+    FewExamples {
+        /// Name of the task.
+        task: String,
+        /// How many are to be shown.
+        asked: usize,
+        /// How many there are.
+        examples: usize,
+    },
+    /// More examples than there are beside the question itself.
+    #[error("{place}: `num_fewshot` is {asked}, and there are {examples} other solved documents to show")]
+    FewOthers {
+        /// The question.
+        place: Place,
+        /// How many are to be shown.
+        asked: usize,
+        /// How many there are.
+        examples: usize,
+    },
+    /// A chat template that does not take these messages.
+    #[error("{place}: the chat template cannot write the prompt")]
+    Chat {
+        /// The question.
+        place: Place,
+        /// What the template says.
+        #[source]
+        source: Box<ChatError>,
+    },
+    /// A metric that the task does not have.
+    #[error("task {task}: no metric `{metric}`; it has {}", metrics.join(", "))]
+    NoMetric {
+        /// Name of the task.
+        task: String,
+        /// What was asked for.
+        metric: String,
+        /// What there is.
+        metrics: Vec<&'static str>,
+    },
+}
+
+impl TaskError {
+    /// What the user can do about it, where that is not plain from the message.
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            TaskError::Hub { source, .. } => source.remedy(),
+            TaskError::FewExamples { .. } | TaskError::FewOthers { .. } => {
+                Some("ask for fewer examples, or give the search split more documents".to_owned())
+            }
+            _ => None,
+        }
+    }
 }

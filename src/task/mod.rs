@@ -1,82 +1,230 @@
-//! Tasks: a question with fixed answers, in three splits of documents.
+//! Tasks: questions from files or the hub, as lm-eval's task files describe them, in three splits of documents.
 //!
-//! A task is a folder with a `task.toml` in lm-eval's words and one JSON-lines file per split. What is read here is text;
-//! tokens, models and scores are [`crate::evaluate`]'s.
+//! A task file ([`definition`]) says where rows come from ([`source`]), how a row becomes a question ([`template`]), how the
+//! model is asked ([`Prompt`], [`ChatTemplate`]) and what its answers are worth ([`metric`]). Which documents the search, the
+//! selection and the holdout see is decided here too ([`split`]). What is read and made here is text; tokens, models and
+//! log-likelihoods are [`crate::evaluate`]'s.
 
+mod chat;
 mod definition;
-mod documents;
+mod digest;
+mod doc;
 mod error;
+mod forbidden;
+mod jinja;
+mod kit;
+mod literal;
+mod load;
+mod metric;
+mod place;
+mod prompt;
+mod question;
+mod source;
+mod split;
+mod template;
+mod warning;
 
 use std::path::Path;
+use std::sync::Arc;
+
+use prompt::Delimiters;
+use question::{Example, Question};
+
+pub use chat::{ChatError, ChatTemplate, Message};
+pub use definition::{Definition, DefinitionError, DefinitionNote, OutputType};
+pub use doc::{Answer, Doc};
+pub use error::TaskError;
+pub use forbidden::{ForbiddenDoc, ForbiddenTexts};
+pub use load::Loader;
+pub use metric::{FilterChain, Metric, MetricKind};
+pub use place::Place;
+pub use prompt::Prompt;
+pub use source::{DatasetError, Row};
+pub use warning::TaskWarning;
 
 use crate::units::Split;
 
-pub use definition::Metric;
-pub use error::TaskError;
-
 /// One checked task.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Task {
     /// Unique among the tasks of a search.
     pub name: String,
-    /// Free text.
-    pub description: String,
-    /// How the answer is chosen.
-    pub metric: Metric,
-    /// Between prompt and answer.
+    /// One line for people.
+    pub summary: String,
+    /// What its documents are answered by.
+    pub output_type: OutputType,
+    /// The first is judged, the others are reported beside it. Never empty.
+    pub metrics: Vec<Metric>,
+    /// What is done to a written answer before it is scored.
+    pub filters: Option<FilterChain>,
+    /// Between prompt and answer; nothing where a chat template writes the prompt.
     pub target_delimiter: String,
-    /// Whether the tokenizer adds its special tokens in front (lm-eval's word).
-    pub add_bos_token: bool,
+    /// Whether the tokenizer adds its special tokens; `None`: as the tokenizer does by itself (lm-eval's default).
+    pub add_bos_token: Option<bool>,
+    /// How the documents are put to the model.
+    pub prompt: Prompt,
+    /// Texts that end a written answer.
+    pub until: Arc<[String]>,
     /// Licence of the documents, as an SPDX expression.
     pub license: Option<String>,
-    /// SHA-256, in hexadecimal, of `task.toml` and the three split files.
+    /// SHA-256, in hexadecimal, of the task file and all files that were read.
     pub digest: String,
-    documents: [Vec<Doc>; 3],
+    /// Where the documents come from.
+    pub origin: Origin,
+    /// Where the task is read in another way than lm-eval does.
+    pub notes: Vec<DefinitionNote>,
+    /// What is odd about the documents.
+    pub warnings: Vec<TaskWarning>,
+    material: Arc<Material>,
+    documents: [Arc<[Doc]>; 3],
 }
 
-/// One question.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Doc {
-    /// The rendered prompt.
-    pub text: String,
-    /// Two or more different answers, as scored after the delimiter.
-    pub choices: Vec<String>,
-    /// Index of the right answer.
-    pub target: usize,
-    /// Line of the split's file, counted from 1.
-    pub line: usize,
+/// Where a task's documents come from, for the record.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// The hub's id of the dataset; `None` for files of the user's.
+    pub dataset: Option<String>,
+    /// The commit that was read, 40 hexadecimal digits.
+    pub commit: Option<String>,
+    /// The dataset's split whose documents were dealt; `None` for a task that was split by hand.
+    pub split: Option<String>,
+    /// The benchmark whose test set this is, on which nobody should search.
+    pub benchmark_test: Option<String>,
+}
+
+/// What prompts are put together from.
+#[derive(Debug)]
+struct Material {
+    questions: [Vec<Question>; 3],
+    /// In the order of their source; from the search split or from a dataset split of their own.
+    examples: Vec<Example>,
+    target_delimiter: String,
+    fewshot_delimiter: String,
 }
 
 impl Task {
-    /// Reads `<folder>/task.toml` and the files that it names.
-    pub fn load(folder: &Path) -> Result<Task, TaskError> {
-        let (definition, mut digest) = definition::read(&folder.join("task.toml"))?;
-        let template = documents::Template::new(&definition)?;
-        let mut splits = Vec::with_capacity(Split::ALL.len());
-        for split in Split::ALL {
-            splits.push(documents::read(
-                &folder.join(definition.splits.file(split)),
-                &definition,
-                &template,
-                &mut digest,
-            )?);
-        }
-        documents::check_disjoint(&definition.path, &splits)?;
-        let [search, selection, holdout] = <[Vec<Doc>; 3]>::try_from(splits).unwrap_or_default();
-        Ok(Task {
-            name: definition.task,
-            description: definition.description,
-            metric: definition.metric,
-            target_delimiter: definition.target_delimiter,
-            add_bos_token: definition.add_bos_token,
-            license: definition.license,
-            digest: digest.hexadecimal(),
-            documents: [search, selection, holdout],
-        })
-    }
-
-    /// The documents of a split, in the file's order; never empty.
+    /// The documents of a split, in the source's order; never empty unless all splits together have fewer documents than
+    /// there are splits.
     pub fn docs(&self, split: Split) -> &[Doc] {
         &self.documents[split as usize]
+    }
+
+    /// What makes each document of a split itself (question and answers, without prompt), and where it stands.
+    pub fn contents(&self, split: Split) -> Vec<(String, Place)> {
+        let questions = self.material.questions[split as usize].iter();
+        questions.map(|question| (question.content(), question.place.clone())).collect()
+    }
+
+    /// The first document whose right answer the source does not tell.
+    pub fn unanswered(&self) -> Option<&Doc> {
+        self.documents.iter().flat_map(|docs| docs.iter()).find(|doc| !doc.answer.is_known())
+    }
+
+    /// The metric that the task is judged by.
+    pub fn judged(&self) -> &Metric {
+        &self.metrics[0]
+    }
+
+    /// The same task, judged by another of its metrics.
+    ///
+    /// # Errors
+    /// [`TaskError::NoMetric`].
+    pub fn judged_by(mut self, metric: &str) -> Result<Task, TaskError> {
+        let place = self.metrics.iter().position(|own| own.as_str() == metric);
+        let no_metric = || TaskError::NoMetric {
+            task: self.name.clone(),
+            metric: metric.to_owned(),
+            metrics: self.metrics.iter().map(Metric::as_str).collect(),
+        };
+        let place = place.ok_or_else(no_metric)?;
+        let judged = self.metrics.remove(place);
+        self.metrics.insert(0, judged);
+        Ok(self)
+    }
+
+    /// The same task put in the words of a model's chat template.
+    ///
+    /// # Errors
+    /// The template cannot be used for these messages.
+    pub fn with_chat(&self, template: &ChatTemplate) -> Result<Task, TaskError> {
+        self.clone().prompted(self.prompt.clone(), Some(template))
+    }
+
+    /// The same task put in another way.
+    ///
+    /// # Errors
+    /// More examples than there are; a chat template that cannot be used for these messages.
+    pub fn with_prompt(
+        &self,
+        prompt: Prompt,
+        template: Option<&ChatTemplate>,
+    ) -> Result<Task, TaskError> {
+        self.clone().prompted(prompt, template)
+    }
+
+    fn prompted(
+        mut self,
+        prompt: Prompt,
+        template: Option<&ChatTemplate>,
+    ) -> Result<Task, TaskError> {
+        let material = Arc::clone(&self.material);
+        let (asked, examples) = (prompt.num_fewshot, material.examples.len());
+        if asked > examples {
+            return Err(TaskError::FewExamples { task: self.name, asked, examples });
+        }
+        let chat = template.filter(|_| prompt.apply_chat_template);
+        for (split, questions) in material.questions.iter().enumerate() {
+            let docs = questions.iter().map(|question| material.doc(question, &prompt, chat));
+            self.documents[split] = docs.collect::<Result<_, TaskError>>()?;
+        }
+        // lm-eval leaves it away after a chat template, which ends where the answer begins.
+        self.target_delimiter = match chat {
+            Some(_) => String::new(),
+            None => material.target_delimiter.clone(),
+        };
+        self.prompt = prompt;
+        Ok(self)
+    }
+
+    /// Reads a task of files: a folder with a `task.toml`, a task file, or a CSV file of the starter kit with rows of one kind.
+    ///
+    /// # Errors
+    /// See [`TaskError`]; a dataset of the hub, or several tasks in one file, for which see [`Loader`].
+    pub fn load(path: &Path) -> Result<Task, TaskError> {
+        let mut tasks = Loader { hub: None }.load(path)?;
+        match (tasks.pop(), tasks.is_empty()) {
+            (Some(task), true) => Ok(task),
+            _ => Err(TaskError::Several { path: path.into() }),
+        }
+    }
+}
+
+impl Material {
+    fn doc(
+        &self,
+        question: &Question,
+        prompt: &Prompt,
+        chat: Option<&ChatTemplate>,
+    ) -> Result<Doc, TaskError> {
+        let delimiters =
+            Delimiters { target: &self.target_delimiter, fewshot: &self.fewshot_delimiter };
+        // A question is not its own example.
+        let others = self.examples.iter().filter(|example| example.query != question.query);
+        let examples: Vec<&Example> = others.take(prompt.num_fewshot).collect();
+        if examples.len() < prompt.num_fewshot {
+            let (place, asked) = (question.place.clone(), prompt.num_fewshot);
+            return Err(TaskError::FewOthers { place, asked, examples: examples.len() });
+        }
+        let text = prompt.text(question, &examples, &delimiters, chat);
+        let unusable = |source| TaskError::Chat {
+            place: question.place.clone(),
+            source: Box::new(source),
+        };
+        Ok(Doc {
+            text: text.map_err(unusable)?,
+            answer: question.answer.clone(),
+            place: question.place.clone(),
+            id: question.id.clone(),
+        })
     }
 }

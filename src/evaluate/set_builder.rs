@@ -1,0 +1,181 @@
+//! Documents to everything that a network is asked about them.
+
+use std::sync::Arc;
+
+use super::columns::Column;
+use super::generation::TextRequest;
+use super::infeasible::{Infeasible, InfeasibleMetric, by_reading};
+use super::pack::Item;
+use super::questions::{Question, Questions};
+use super::tokenize::Encoder;
+use super::tokenize_error::DocPlace;
+use super::{SetError, TaskTokenizer, TokenizeError, kit};
+use crate::model::Sequence;
+use crate::model::spec::{NetworkSpec, Reading};
+use crate::task::{Answer, Doc, Metric, Task};
+
+/// What is collected, task by task.
+pub(super) struct SetBuilder<'a> {
+    pub tokenizer: &'a TaskTokenizer,
+    pub spec: &'a NetworkSpec,
+    pub tasks: Vec<Questions>,
+    pub infeasible: Vec<InfeasibleMetric>,
+    pub items: Vec<Item>,
+    /// Where each item's document stands.
+    pub places: Vec<DocPlace>,
+    /// Number of log-likelihoods.
+    pub answers: usize,
+    pub requests: Vec<TextRequest>,
+    /// Where each request's document stands.
+    pub request_places: Vec<DocPlace>,
+}
+
+/// The sequences of a document's choices, by kind.
+type ByColumn = Vec<(Column, Vec<Sequence>)>;
+
+impl<'a> SetBuilder<'a> {
+    pub fn new(tokenizer: &'a TaskTokenizer, spec: &'a NetworkSpec) -> Self {
+        SetBuilder {
+            tokenizer,
+            spec,
+            tasks: Vec::new(),
+            infeasible: Vec::new(),
+            items: Vec::new(),
+            places: Vec::new(),
+            answers: 0,
+            requests: Vec::new(),
+            request_places: Vec::new(),
+        }
+    }
+
+    pub fn add(&mut self, task: &Task, docs: &[&Doc]) -> Result<(), SetError> {
+        let encoder = Encoder { task, tokenizer: self.tokenizer, spec: self.spec };
+        let mut metrics = self.feasible(task)?;
+        let mut columns = Column::of_all(&metrics);
+        let encode = |doc: &&Doc| encode_choices(&encoder, doc, &columns);
+        let mut encoded = docs.iter().map(encode).collect::<Result<Vec<_>, TokenizeError>>()?;
+        if let Some(index) = encoded.iter().position(crashes) {
+            let place = docs.get(index).map(|doc| encoder.place(doc));
+            let reason = place.map(|place| Infeasible::KitCrash { place });
+            self.leave_out(task, &mut metrics, &Metric::Kit, reason)?;
+            columns = Column::of_all(&metrics);
+            encoded.iter_mut().for_each(|own| own.retain(|(column, _)| columns.contains(column)));
+        }
+        let mut questions = Questions::new(task, metrics);
+        for (doc, choices) in docs.iter().zip(encoded) {
+            let mut question = Question::new(doc);
+            self.add_choices(&encoder, doc, choices, &mut question)?;
+            self.add_texts(&encoder, doc, &questions, &mut question)?;
+            questions.docs.push(question);
+        }
+        self.tasks.push(questions);
+        Ok(())
+    }
+
+    /// The task's metrics that models of this kind can be scored by.
+    fn feasible(&mut self, task: &Task) -> Result<Vec<Metric>, SetError> {
+        let mut metrics = task.metrics.clone();
+        for metric in &task.metrics {
+            let reason = by_reading(self.spec.reading, metric);
+            self.leave_out(task, &mut metrics, metric, reason)?;
+        }
+        Ok(metrics)
+    }
+
+    /// The judged metric, which is the first, cannot be left out.
+    fn leave_out(
+        &mut self,
+        task: &Task,
+        metrics: &mut Vec<Metric>,
+        metric: &Metric,
+        reason: Option<Infeasible>,
+    ) -> Result<(), SetError> {
+        let Some(reason) = reason else { return Ok(()) };
+        let left_out =
+            InfeasibleMetric { task: task.name.clone(), metric: metric.as_str(), reason };
+        if metrics.first() == Some(metric) {
+            return Err(SetError::Infeasible(Box::new(left_out)));
+        }
+        metrics.retain(|own| own != metric);
+        self.infeasible.push(left_out);
+        Ok(())
+    }
+
+    fn add_choices(
+        &mut self,
+        encoder: &Encoder,
+        doc: &Doc,
+        choices: ByColumn,
+        question: &mut Question,
+    ) -> Result<(), TokenizeError> {
+        if self.spec.reading == Reading::Classify {
+            let slots = doc.answer.choices().len();
+            question.choice_tokens = vec![0; slots];
+            self.push(encoder, doc, encoder.text(doc)?, slots);
+            return Ok(());
+        }
+        for sequence in choices.into_iter().flat_map(|(_, sequences)| sequences) {
+            question.choice_tokens.push(sequence.scored.len());
+            self.push(encoder, doc, sequence, 1);
+        }
+        Ok(())
+    }
+
+    fn add_texts(
+        &mut self,
+        encoder: &Encoder,
+        doc: &Doc,
+        questions: &Questions,
+        question: &mut Question,
+    ) -> Result<(), TokenizeError> {
+        let Answer::Text { references } = &doc.answer else { return Ok(()) };
+        if let (true, Some(reference)) = (questions.reads_reference(), references.first()) {
+            for window in encoder.reference(doc, reference)? {
+                question.reference_tokens.push(window.scored.len());
+                self.push(encoder, doc, window, 1);
+            }
+        }
+        if questions.writes() {
+            question.writes = true;
+            self.requests.push(TextRequest {
+                prompt: encoder.prompt(doc)?,
+                max_new_tokens: encoder.task.prompt.max_gen_toks,
+                until: Arc::clone(&encoder.task.until),
+            });
+            self.request_places.push(encoder.place(doc));
+        }
+        Ok(())
+    }
+
+    /// A sequence that predicts nothing is not read: the sum of nothing is 0, as for the starter kit.
+    fn push(&mut self, encoder: &Encoder, doc: &Doc, sequence: Sequence, slots: usize) {
+        let answers = self.answers..self.answers + slots;
+        self.answers += slots;
+        if !sequence.scored.is_empty() || self.spec.reading == Reading::Classify {
+            self.items.push(Item { sequence, answers });
+            self.places.push(encoder.place(doc));
+        }
+    }
+}
+
+fn encode_choices(
+    encoder: &Encoder,
+    doc: &Doc,
+    columns: &[Column],
+) -> Result<ByColumn, TokenizeError> {
+    let choices = doc.answer.choices();
+    if choices.is_empty() || encoder.spec.reading == Reading::Classify {
+        return Ok(Vec::new());
+    }
+    let of_column = |&column: &Column| {
+        let sequences = choices.iter().map(|choice| encoder.choice(doc, choice, column));
+        Ok((column, sequences.collect::<Result<Vec<_>, _>>()?))
+    };
+    columns.iter().map(of_column).collect()
+}
+
+fn crashes(choices: &ByColumn) -> bool {
+    let kit = choices.iter().find(|(column, _)| *column == Column::Kit);
+    kit.is_some_and(|(_, sequences)| kit::crashes(sequences))
+}
+
