@@ -8,7 +8,8 @@ use minijinja::{Environment, UndefinedBehavior};
 use serde_json::{Map, Value};
 
 use super::Doc;
-use super::definition::{Choices, Definition, FilesDigest, read_text};
+use super::definition::{Choices, Definition, read_text};
+use super::digest::FilesDigest;
 use super::error::TaskError;
 use crate::units::Split;
 

@@ -4,15 +4,21 @@
 //! tokens, models and scores are [`crate::evaluate`]'s.
 
 mod definition;
+mod digest;
 mod documents;
 mod error;
+mod literal;
+mod place;
+pub mod source;
 
 use std::path::Path;
 
 use crate::units::Split;
 
 pub use definition::Metric;
+pub use digest::FilesDigest;
 pub use error::TaskError;
+pub use place::Place;
 
 /// One checked task.
 #[derive(Debug, Clone, PartialEq)]
