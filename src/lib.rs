@@ -15,7 +15,8 @@
 //!
 //! A [`recipe::Recipe`] is one merge, in mergekit's own words; an [`outcome::Outcome`] is what was measured of it, or why
 //! it could not be. The optimizer never sees a tensor; the analysis of a run never sees one either: candle is named only in
-//! [`model`] and [`evaluate`], polars only in [`record`] and [`analysis`]. The library neither prints nor reads the
+//! [`model`] and [`evaluate`], polars only in [`record`], [`analysis`] and [`task`] (whose datasets may be parquet). Models
+//! and datasets alike come through [`hub`], the one module that speaks to a server. The library neither prints nor reads the
 //! environment: [`search::run`] emits [`search::SearchEvent`]s, and the command line (a module of the binary) draws them.
 //! `tests/layering.rs` holds the table of who may import whom.
 //!
@@ -24,6 +25,7 @@ pub mod analysis;
 pub mod checkpoint;
 pub mod evaluate;
 pub mod genome;
+pub mod hub;
 pub mod merge;
 pub mod model;
 pub mod objective;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use candle_core::Device;
-use merge_search::checkpoint::Hub;
 use merge_search::evaluate::{Documents, Pool, Resources, Room, ScoringSet, Source};
+use merge_search::hub::Hub;
 use merge_search::model::Precision;
 use merge_search::recipe::{ModelRef, Recipe};
 use merge_search::record::RunFolder;

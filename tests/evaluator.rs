@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use merge_search::checkpoint::Hub;
 use merge_search::evaluate::{
     CandleEvaluator, Evaluator, OpenError, Pool, Resources, Reuse, SetError, Workers,
 };
+use merge_search::hub::Hub;
 use merge_search::model::Precision;
 use merge_search::outcome::{Evaluation, ItemScore};
 use merge_search::recipe::{ModelRef, Recipe};

@@ -14,11 +14,12 @@ const TABLE: &[(&str, &[&str])] = &[
     ("genome", &["space", "recipe", "units"]),
     ("optimizer", &["genome", "units"]),
     ("simd", &[]),
+    ("hub", &["units"]),
     ("checkpoint", &["simd", "units"]),
     ("merge", &["recipe", "checkpoint", "simd", "units"]),
     ("model", &["checkpoint", "simd", "units"]),
-    ("task", &["units"]),
-    ("evaluate", &["units", "recipe", "outcome", "checkpoint", "merge", "model", "task"]),
+    ("task", &["units", "hub"]),
+    ("evaluate", &["units", "recipe", "outcome", "hub", "checkpoint", "merge", "model", "task"]),
     ("objective", &["units", "outcome"]),
     ("record", &["units", "recipe", "genome", "outcome"]),
     (
@@ -48,9 +49,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("candle_core", &["model", "evaluate"]),
     ("candle_nn", &["model"]),
     ("candle_transformers", &["model"]),
-    ("polars", &["record", "analysis"]),
-    ("hf_hub", &["checkpoint"]),
-    ("ureq", &["checkpoint"]),
+    ("polars", &["record", "analysis", "task"]),
+    ("hf_hub", &["hub"]),
+    ("ureq", &["hub"]),
     ("argmin", &["optimizer", "search"]),
 ];
 

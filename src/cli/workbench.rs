@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args as ClapArgs;
-use merge_search::checkpoint::Hub;
 use merge_search::evaluate::{CandleEvaluator, OpenError, Pool, Resources, SetError, Workers};
 use merge_search::genome::{Decoder, GroupFilters};
+use merge_search::hub::Hub;
 use merge_search::model::Precision;
 use merge_search::recipe::ModelRef;
 use merge_search::space::SearchSpace;

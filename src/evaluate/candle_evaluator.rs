@@ -17,7 +17,8 @@ use super::{
     Documents, EvaluateError, Evaluator, InfeasibleMetric, Pool, Resources, ScoreError, ScoringSet,
     TaskTokenizer, memory,
 };
-use crate::checkpoint::{Architecture, ArchitectureError, Checkpoint, CheckpointError, Hub};
+use crate::checkpoint::{Architecture, ArchitectureError, Checkpoint, CheckpointError};
+use crate::hub::Hub;
 use crate::merge::{MergeError, MergePlan};
 use crate::model::spec::{NetworkSpec, Reading};
 use crate::model::{ConfigError, Network, Prefix, Scratch};

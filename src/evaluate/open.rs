@@ -7,7 +7,8 @@ use tokenizers::Tokenizer;
 
 use super::SetError;
 use super::load::{LoadError, network_spec};
-use crate::checkpoint::{Adapter, AdapterError, Checkpoint, CheckpointError, Hub, HubError};
+use crate::checkpoint::{Adapter, AdapterError, Checkpoint, CheckpointError};
+use crate::hub::{Hub, HubError};
 use crate::model::spec::NetworkSpec;
 use crate::recipe::ModelRef;
 use crate::task::{ChatError, Place, Task, TaskError};

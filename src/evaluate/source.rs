@@ -10,7 +10,8 @@ use super::load::{
 };
 use super::open::{OpenError, open_checkpoint, whole_texts};
 use super::{Pool, Resources, Scorer, TaskTokenizer};
-use crate::checkpoint::{ArchitectureError, Checkpoint, Hub};
+use crate::checkpoint::{ArchitectureError, Checkpoint};
+use crate::hub::Hub;
 use crate::merge::{MergeError, MergePlan, PlannedTensor};
 use crate::model::gguf::{Gguf, GgufError};
 use crate::model::spec::NetworkSpec;

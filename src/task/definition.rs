@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
+use super::digest::FilesDigest;
 use super::error::TaskError;
 use crate::units::Split;
 
@@ -102,20 +102,6 @@ pub struct Definition {
     pub splits: SplitFiles,
 }
 
-/// Hash over several files, each preceded by its length so that no byte can move from one to the next unseen.
-pub struct FilesDigest(Sha256);
-
-impl FilesDigest {
-    pub fn add(&mut self, bytes: &[u8]) {
-        self.0.update((bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
-    }
-
-    pub fn hexadecimal(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
 /// Reads a file as text, adding it to the digest.
 pub fn read_text(path: &Path, digest: &mut FilesDigest) -> Result<String, TaskError> {
     let bytes = fs::read(path).map_err(|source| TaskError::Read { path: path.into(), source })?;
@@ -128,7 +114,7 @@ pub fn read_text(path: &Path, digest: &mut FilesDigest) -> Result<String, TaskEr
 }
 
 pub fn read(path: &Path) -> Result<(Definition, FilesDigest), TaskError> {
-    let mut digest = FilesDigest(Sha256::new());
+    let mut digest = FilesDigest::default();
     let text = read_text(path, &mut digest)?;
     let raw: RawDefinition = toml::from_str(&text)
         .map_err(|source| TaskError::Toml { path: path.into(), source: Box::new(source) })?;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use merge_search::checkpoint::{Adapter, Checkpoint, Hub, HubError, Snapshot};
+use merge_search::checkpoint::{Adapter, Checkpoint};
+use merge_search::hub::{Hub, HubError, Snapshot};
 use tempfile::TempDir;
 
 use server::{ID, Server};

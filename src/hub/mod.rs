@@ -1,29 +1,35 @@
-//! Model ids → folders, through the Hugging Face hub and its local cache (the one Python uses).
+//! Ids of models and datasets → files, through the Hugging Face hub and its local cache (the one Python uses).
 //!
 //! A revision is first resolved to a commit, and every file is then taken from that commit, so a branch that moves
 //! meanwhile does not mix two versions. Files are downloaded outside of what others read, compared with the digest that
 //! the hub names them by, and only then put into the cache.
 mod cache;
+mod dataset;
 mod digest;
 mod download;
 mod error;
 mod files;
+mod layout;
+mod pattern;
+mod repository;
 
 use std::path::{Path, PathBuf};
 
 use cache::RepoCache;
 use download::Remote;
 
+pub use dataset::{DatasetFiles, DatasetSnapshot};
 pub use error::HubError;
+pub use repository::{Repository, RepositoryKind};
 
-/// Where models come from. The caller reads the environment; this does not.
+/// Where models and datasets come from. The caller reads the environment; this does not.
 #[derive(Debug, Clone)]
 pub struct Hub {
-    /// Folder with `models--owner--name` folders.
+    /// Folder with `models--owner--name` and `datasets--owner--name` folders.
     pub cache: PathBuf,
     /// Server, without the trailing slash; `None` = the public one.
     pub endpoint: Option<String>,
-    /// Access token for gated models.
+    /// Access token for gated repositories.
     pub token: Option<String>,
     /// Take everything from the cache.
     pub offline: bool,
@@ -64,31 +70,26 @@ impl Hub {
         if path.is_dir() {
             return Ok(Snapshot { folder: path.to_owned(), commit: None });
         }
-        if !is_id(model) {
-            return Err(HubError::NotAnId { model: model.to_owned() });
-        }
+        let repository = Repository::parse(RepositoryKind::Model, model)
+            .ok_or_else(|| HubError::NotAnId { model: model.to_owned() })?;
+        self.wanted(&repository, revision)?.snapshot()
+    }
+
+    fn wanted<'a>(
+        &'a self,
+        repository: &'a Repository,
+        revision: Option<&'a str>,
+    ) -> Result<Wanted<'a>, HubError> {
         let revision = revision.unwrap_or("main");
-        if !is_revision(revision) {
-            return Err(HubError::NotARevision { revision: revision.to_owned() });
+        match is_revision(revision) {
+            true => Ok(Wanted { hub: self, repository, revision }),
+            false => Err(HubError::NotARevision { revision: revision.to_owned() }),
         }
-        Wanted { hub: self, id: model, revision }.snapshot()
     }
 
     fn endpoint(&self) -> &str {
         self.endpoint.as_deref().unwrap_or(PUBLIC)
     }
-}
-
-/// `owner/name`, and safe as part of a path and of a URL.
-fn is_id(model: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let is_word = |word: &str| {
-        !word.is_empty()
-            && !word.starts_with('.')
-            && !word.contains("..")
-            && word.chars().all(plain)
-    };
-    model.split('/').count() == 2 && model.split('/').all(is_word)
 }
 
 /// What git allows as a name and a URL needs no escapes for.
@@ -112,13 +113,13 @@ fn is_commit(text: &str) -> bool {
 #[derive(Debug, Clone, Copy)]
 struct Wanted<'a> {
     hub: &'a Hub,
-    id: &'a str,
+    repository: &'a Repository,
     revision: &'a str,
 }
 
 impl Wanted<'_> {
     fn snapshot(&self) -> Result<Snapshot, HubError> {
-        let cache = RepoCache::new(&self.hub.cache, self.id);
+        let cache = RepoCache::new(&self.hub.cache, self.repository);
         if self.hub.offline {
             return self.cached(&cache);
         }
@@ -136,21 +137,21 @@ impl Wanted<'_> {
     }
 
     fn cached(&self, cache: &RepoCache) -> Result<Snapshot, HubError> {
-        let commit = cache.commit(self.revision).ok_or_else(|| self.not_cached("anything"))?;
+        let commit = cache.commit(self.revision).ok_or_else(|| self.not_cached(Vec::new()))?;
         let folder = cache.snapshot(&commit);
         match files::missing_weights(&folder)? {
             None => Ok(Snapshot { folder, commit: Some(commit) }),
-            Some(file) => Err(self.not_cached(&file)),
+            Some(file) => Err(self.not_cached(vec![file])),
         }
     }
 
-    fn not_cached(&self, file: &str) -> HubError {
-        HubError::NotCached {
-            id: self.id.to_owned(),
-            revision: self.revision.to_owned(),
-            file: file.to_owned(),
-            cache: self.hub.cache.clone(),
-        }
+    fn not_cached(&self, files: Vec<String>) -> HubError {
+        let (repository, revision) = self.named();
+        HubError::NotCached { repository, revision, files, cache: self.hub.cache.clone() }
+    }
+
+    fn named(&self) -> (Repository, String) {
+        (self.repository.clone(), self.revision.to_owned())
     }
 }
 
@@ -159,15 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_and_revisions_stay_inside_the_cache() {
-        for id in ["openai-community/gpt2", "a/b", "Qwen/Qwen2.5-0.5B", "a_b/c--d"] {
-            assert!(is_id(id), "{id}");
-        }
-        for id in
-            ["gpt2", "a/b/c", "/a", "a/", "../b", "a/..", "./b", "a/b?c", "a\\b/c", "a/ö", "a/b c"]
-        {
-            assert!(!is_id(id), "{id}");
-        }
+    fn revisions_stay_inside_the_cache() {
         for revision in ["main", "refs/pr/1", "v1.0", "0123456789abcdef0123456789abcdef01234567"] {
             assert!(is_revision(revision), "{revision}");
         }

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
+use hf_hub::Cache;
 use hf_hub::api::RepoInfo;
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
-use hf_hub::{Cache, Repo, RepoType};
 
 use super::cache::{RepoCache, at};
 use super::digest::Kind;
@@ -69,8 +69,8 @@ impl<'a> Remote<'a> {
         let weights = Weights::find(has);
         if weights.is_none() {
             let pickled = listing.siblings.iter().any(|file| is_pickled(&file.rfilename));
-            let (id, revision) = (self.wanted.id.to_owned(), self.wanted.revision.to_owned());
-            return Err(HubError::NoSafetensors { id, revision, pickled });
+            let (repository, revision) = self.wanted.named();
+            return Err(HubError::NoSafetensors { repository, revision, pickled });
         }
         let (commit, folder) = (listing.sha.as_str(), self.cache.snapshot(&listing.sha));
         for name in SMALL.into_iter().filter(|name| has(name)) {
@@ -84,14 +84,31 @@ impl<'a> Remote<'a> {
                 self.fetch_file(commit, &shard)?;
             }
         }
-        self.cache.note(self.wanted.revision, commit)?;
-        self.clean_up();
+        self.finish(commit)?;
         Ok(Snapshot { folder, commit: Some(commit.to_owned()) })
     }
 
+    /// Brings the named files of a commit into the cache.
+    pub(super) fn fetch_files<'n>(
+        &self,
+        commit: &str,
+        names: impl Iterator<Item = &'n String>,
+    ) -> Result<(), HubError> {
+        for name in names {
+            self.fetch_file(commit, name)?;
+        }
+        self.finish(commit)
+    }
+
+    /// Everything is there.
+    fn finish(&self, commit: &str) -> Result<(), HubError> {
+        self.cache.note(self.wanted.revision, commit)?;
+        self.clean_up();
+        Ok(())
+    }
+
     fn repo(&self, revision: &str) -> ApiRepo {
-        let (id, revision) = (self.wanted.id.to_owned(), revision.to_owned());
-        self.api.repo(Repo::with_revision(id, RepoType::Model, revision))
+        self.api.repo(self.wanted.repository.at(revision))
     }
 
     fn fetch_file(&self, commit: &str, name: &str) -> Result<(), HubError> {
@@ -107,14 +124,14 @@ impl<'a> Remote<'a> {
     }
 
     fn describe<'f>(&self, commit: &'f str, name: &'f str) -> Result<RemoteFile<'f>, HubError> {
-        let url = self.repo(commit).url(name);
+        let url = self.repo(commit).url(&escaped(name));
         let metadata = with_retries(|| self.api.metadata(&url));
         let metadata = metadata.map_err(|error| self.wanted.failure(name, error))?;
         let (digest, size) = (metadata.etag().to_owned(), metadata.size() as u64);
         match Kind::of(&digest) {
             Some(kind) => Ok(RemoteFile { name, commit, digest, kind, size }),
             None => Err(HubError::Unverifiable {
-                id: self.wanted.id.to_owned(),
+                repository: self.wanted.repository.clone(),
                 revision: self.wanted.revision.to_owned(),
                 file: name.to_owned(),
                 etag: digest,
@@ -134,7 +151,7 @@ impl<'a> Remote<'a> {
             fs::remove_file(&staged).map_err(at(&staged))?;
             if !resumed {
                 return Err(HubError::Checksum {
-                    id: self.wanted.id.to_owned(),
+                    repository: self.wanted.repository.clone(),
                     revision: self.wanted.revision.to_owned(),
                     file: file.name.to_owned(),
                     expected: file.digest.as_str().into(),
@@ -172,9 +189,10 @@ impl<'a> Remote<'a> {
             fs::remove_file(part)?;
         }
         let repo = self.repo(file.commit);
-        let pointer = self.staged_root().join("snapshots").join(file.commit).join(file.name);
+        let name = escaped(file.name);
+        let pointer = self.staged_root().join("snapshots").join(file.commit).join(&name);
         let _absent = fs::remove_file(pointer);
-        repo.download(file.name)?;
+        repo.download(&name)?;
         let received = fs::metadata(staged)?.len();
         if received < file.size {
             fs::rename(staged, part)?;
@@ -184,7 +202,7 @@ impl<'a> Remote<'a> {
     }
 
     fn staged_root(&self) -> PathBuf {
-        self.cache.staging().join(Repo::model(self.wanted.id.to_owned()).folder_name())
+        self.cache.staging().join(self.wanted.repository.folder_name())
     }
 
     fn staged_blob(&self, file: &RemoteFile<'_>) -> PathBuf {
@@ -203,28 +221,42 @@ impl<'a> Remote<'a> {
 
 impl Wanted<'_> {
     fn failure(&self, file: &str, source: ApiError) -> HubError {
-        let (id, revision) = (self.id.to_owned(), self.revision.to_owned());
+        let (repository, revision) = self.named();
         let (file, endpoint) = (file.to_owned(), self.hub.endpoint().to_owned());
         let source = match source {
-            ApiError::LockAcquisition(_) => return HubError::Busy { id, revision, file },
+            ApiError::LockAcquisition(_) => return HubError::Busy { repository, revision, file },
             ApiError::IoError(source) if is_of_disk(&source) => {
                 return HubError::Cache { path: self.hub.cache.clone(), source };
             }
             other => Box::new(other),
         };
         match status(&source) {
-            Some(404) => HubError::Absent { id, revision, file, endpoint },
+            Some(404) => HubError::Absent { repository, revision, file, endpoint },
             Some(status @ (401 | 403)) => {
                 let with_token = self.hub.token.is_some();
-                HubError::Refused { id, revision, endpoint, status, with_token }
+                HubError::Refused { repository, revision, endpoint, status, with_token }
             }
-            Some(status) => HubError::Status { id, revision, file, endpoint, status },
+            Some(status) => HubError::Status { repository, revision, file, endpoint, status },
             None if is_of_connection(&source) => {
-                HubError::Connection { id, revision, file, endpoint, source }
+                HubError::Connection { repository, revision, file, endpoint, source }
             }
-            None => HubError::Answer { id, revision, file, endpoint, source },
+            None => HubError::Answer { repository, revision, file, endpoint, source },
         }
     }
+}
+
+/// A path in a URL: hf-hub takes names as they are.
+fn escaped(name: &str) -> String {
+    let mut escaped = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                escaped.push(char::from(byte));
+            }
+            _ => escaped += &format!("%{byte:02X}"),
+        }
+    }
+    escaped
 }
 
 fn with_retries<T>(mut attempt: impl FnMut() -> Result<T, ApiError>) -> Result<T, ApiError> {

@@ -5,20 +5,20 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use hf_hub::{Cache, Repo, RepoType};
+use hf_hub::Cache;
 
-use super::{HubError, is_commit};
+use super::{HubError, Repository, is_commit};
 
 pub(super) struct RepoCache {
     all: PathBuf,
-    id: String,
+    repository: Repository,
     root: PathBuf,
 }
 
 impl RepoCache {
-    pub(super) fn new(all: &Path, id: &str) -> RepoCache {
-        let root = all.join(Repo::model(id.to_owned()).folder_name());
-        RepoCache { all: all.to_owned(), id: id.to_owned(), root }
+    pub(super) fn new(all: &Path, repository: &Repository) -> RepoCache {
+        let root = all.join(repository.folder_name());
+        RepoCache { all: all.to_owned(), repository: repository.clone(), root }
     }
 
     /// The commit that `revision` stood for when it was last looked up; a commit stands for itself.
@@ -56,8 +56,9 @@ impl RepoCache {
         create_parent(&pointer)?;
         // A link whose blob somebody has removed.
         let _absent = fs::remove_file(&pointer);
-        link(&self.blob(digest), Path::new("../../blobs").join(digest).as_path(), &pointer)
-            .map_err(at(&pointer))
+        let up = "../".repeat(2 + file.matches('/').count());
+        let relative = Path::new(&up).join("blobs").join(digest);
+        link(&self.blob(digest), &relative, &pointer).map_err(at(&pointer))
     }
 
     /// Notes which commit a branch or a tag stands for.
@@ -65,9 +66,49 @@ impl RepoCache {
         if revision == commit {
             return Ok(());
         }
-        let repo = Repo::with_revision(self.id.clone(), RepoType::Model, revision.to_owned());
-        let noted = Cache::new(self.all.clone()).repo(repo).create_ref(commit);
+        let cache = Cache::new(self.all.clone());
+        let noted = cache.repo(self.repository.at(revision)).create_ref(commit);
         noted.map_err(at(&self.root.join("refs").join(revision)))
+    }
+
+    /// Notes which files a commit has, not only those that were fetched: a pattern means the same offline then. Python does
+    /// not look here either.
+    pub(super) fn note_listing(&self, commit: &str, names: &[String]) -> Result<(), HubError> {
+        let path = self.listing_path(commit);
+        create_parent(&path)?;
+        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+        fs::write(&temporary, names.join("\n")).map_err(at(&temporary))?;
+        fs::rename(&temporary, &path).map_err(at(&path))
+    }
+
+    /// The noted files of a commit.
+    pub(super) fn listing(&self, commit: &str) -> Option<Vec<String>> {
+        let text = fs::read_to_string(self.listing_path(commit)).ok()?;
+        Some(text.lines().map(str::to_owned).collect())
+    }
+
+    fn listing_path(&self, commit: &str) -> PathBuf {
+        self.root.join(".listing").join(commit)
+    }
+
+    /// The files of a commit that are there, sorted.
+    pub(super) fn present(&self, commit: &str) -> Vec<String> {
+        let mut names = Vec::new();
+        walk(&self.snapshot(commit), "", &mut names);
+        names.sort();
+        names
+    }
+}
+
+fn walk(folder: &Path, prefix: &str, names: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        // Files are links here; a folder that is one could lead in a circle.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            walk(&entry.path(), &format!("{prefix}{name}/"), names);
+        } else {
+            names.push(format!("{prefix}{name}"));
+        }
     }
 }
 
