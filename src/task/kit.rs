@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::TaskError;
-use super::definition::{Definition, read_text_as_toml};
+use super::definition::{self, Definition};
 use super::digest::FilesDigest;
 use super::source::read_kit;
 
@@ -32,7 +32,7 @@ pub(super) fn definitions(file: &Path) -> Result<Vec<(Definition, FilesDigest)>,
     let definition = |(kind, keys): (&str, &str)| {
         let name = if single { stem.to_owned() } else { format!("{stem}_{kind}") };
         let text = task_file(file, &name, kind, keys);
-        Ok(read_text_as_toml(file, &text)?)
+        Ok(definition::of_text(file, &text)?)
     };
     found.into_iter().map(definition).collect()
 }

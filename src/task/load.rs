@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::definition::{self, Dataset, DatasetPath, Definition, Splits};
 use super::digest::FilesDigest;
 use super::question::{Example, Question, Rendering, written_out};
-use super::source::{Format, Row, duplicate_ids, join_conversations, keep, read_kit, read_rows};
+use super::source::{Format, Row, duplicate_ids, keep, read_kit, read_rows};
 use super::split::{Content, benchmark_test, deal};
 use super::{Material, Origin, Prompt, Task, TaskError, TaskWarning, kit};
 use crate::hub::{DatasetFiles, Hub};
@@ -70,7 +70,7 @@ impl Loader<'_> {
     fn files(&self, definition: &Definition, dataset: &Dataset) -> Result<Files, TaskError> {
         let splits = splits_read(definition);
         match &dataset.path {
-            DatasetPath::Local(_) | DatasetPath::Kit => local_files(definition, dataset, &splits),
+            DatasetPath::Local(_) => local_files(definition, dataset, &splits),
             DatasetPath::Hub { id, revision } => {
                 let no_hub = || TaskError::NoHub { path: definition.path.clone(), id: id.clone() };
                 let hub = self.hub.ok_or_else(no_hub)?;
@@ -220,8 +220,12 @@ impl Reader<'_> {
 
     fn file(&mut self, dataset: &Dataset, file: &Path) -> Result<Vec<Row>, TaskError> {
         let format = match &dataset.path {
-            DatasetPath::Kit => return Ok(read_kit(file, &mut self.digest)?),
-            DatasetPath::Local(format) => Some(*format),
+            DatasetPath::Local(definition::Format::Kit) => {
+                return Ok(read_kit(file, &mut self.digest)?);
+            }
+            DatasetPath::Local(definition::Format::Json) => Some(Format::Json),
+            DatasetPath::Local(definition::Format::Csv) => Some(Format::Csv),
+            DatasetPath::Local(definition::Format::Parquet) => Some(Format::Parquet),
             DatasetPath::Hub { .. } => Format::of_file(file),
         };
         let unknown = || TaskError::Format { file: file.to_owned() };
@@ -292,7 +296,7 @@ fn solved(questions: &[Question]) -> Vec<Example> {
 fn origin(dataset: &Dataset, files: &Files, from: &str) -> Origin {
     let id = match &dataset.path {
         DatasetPath::Hub { id, .. } => Some(id.clone()),
-        DatasetPath::Local(_) | DatasetPath::Kit => None,
+        DatasetPath::Local(_) => None,
     };
     let benchmark = id.as_deref().and_then(|id| benchmark_test(id, from));
     Origin {
@@ -364,4 +368,25 @@ fn check_disjoint(path: &Path, splits: &[Vec<Question>; 3]) -> Result<(), TaskEr
         }
     }
     Ok(())
+}
+
+impl Definition {
+    /// The dataset's split that examples are taken from, where that is said.
+    fn examples_split(&self) -> Option<&str> {
+        self.fewshot.split.as_deref()
+    }
+
+    /// The field whose values dealing keeps even.
+    pub(super) fn stratify(&self) -> Option<&str> {
+        match &self.splits {
+            Splits::Dealt { stratify, .. } => stratify.as_deref(),
+            Splits::Files { .. } => None,
+        }
+    }
+
+    /// Whether the rows are the starter kit's, whose test set has no right answers.
+    pub(super) fn is_kit(&self) -> bool {
+        let path = self.dataset.as_ref().map(|dataset| &dataset.path);
+        path == Some(&DatasetPath::Local(definition::Format::Kit))
+    }
 }

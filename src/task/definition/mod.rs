@@ -321,14 +321,28 @@ pub struct Definition {
 pub fn read(path: &Path) -> Result<(Definition, FilesDigest), DefinitionError> {
     let mut digest = FilesDigest::default();
     let file = TaskFile::read(path, &mut digest)?;
+    Ok((checked(path, &file)?, digest))
+}
+
+/// As [`read`], of a text in TOML that stands for the file at `path`.
+///
+/// # Errors
+/// As there.
+pub fn of_text(path: &Path, text: &str) -> Result<(Definition, FilesDigest), DefinitionError> {
+    let mut digest = FilesDigest::default();
+    digest.add(text.as_bytes());
+    Ok((checked(path, &TaskFile::of_text(path, text))?, digest))
+}
+
+fn checked(path: &Path, file: &TaskFile) -> Result<Definition, DefinitionError> {
     let entries = file.parse()?;
-    let table = keys::check(&file, &entries)?;
+    let table = keys::check(file, &entries)?;
     let mut notes = Vec::new();
     let output_type = prompt::output_type(&table)?;
     let dataset = dataset::dataset(&table, &mut notes)?;
     let conversation = dataset::conversation(&table)?;
     let fewshot = prompt::fewshot(&table, output_type, &mut notes)?;
-    let definition = Definition {
+    Ok(Definition {
         path: path.into(),
         task: table.required("task", "the task's name")?,
         summary: table.text("summary")?.unwrap_or_default(),
@@ -357,6 +371,5 @@ pub fn read(path: &Path) -> Result<(Definition, FilesDigest), DefinitionError> {
         fewshot,
         conversation,
         notes,
-    };
-    Ok((definition, digest))
+    })
 }

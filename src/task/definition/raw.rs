@@ -36,6 +36,11 @@ impl TaskFile {
         Ok(TaskFile { path: path.into(), dialect, text })
     }
 
+    /// A text in TOML that stands for a file.
+    pub fn of_text(path: &Path, text: &str) -> TaskFile {
+        TaskFile { path: path.into(), dialect: Dialect::Toml, text: text.to_owned() }
+    }
+
     pub fn parse(&self) -> Result<Map<String, Value>, DefinitionError> {
         match self.dialect {
             Dialect::Toml => self.parse_toml(),
