@@ -21,5 +21,7 @@ pub use batch::{Batch, Prediction, Segments, Sequence, common_prefix};
 pub use config::ConfigError;
 pub use device::DeviceNetwork;
 pub use layers::{Cache, Matrix, Precision, product};
-pub use network::{Depth, Generation, Network, Pass, Prefix, Prompt, Scored, Scratch, States};
+pub use network::{
+    Depth, Generation, Network, Pace, Pass, Prefix, Prompt, Scored, Scratch, States, Texts,
+};
 pub use spec::{NetworkSpec, Reading};

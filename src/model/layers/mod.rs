@@ -6,6 +6,7 @@
 mod activation;
 mod add;
 mod attention;
+mod likeliest;
 mod linear;
 mod log_likelihood;
 mod matrix;
@@ -21,6 +22,7 @@ pub use add::Add;
 pub use attention::{
     Attention, Cache, HeadShape, Positions, RelativeBias, Sight, bucket, extend_cache, temporaries,
 };
+pub use likeliest::likeliest;
 pub use linear::Linear;
 pub use log_likelihood::log_likelihoods;
 pub use matrix::{Matrix, Precision, product};

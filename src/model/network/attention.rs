@@ -19,16 +19,25 @@ pub(super) enum View<'a> {
     Chain { depths: &'a [usize], kept: &'a RefCell<Vec<Cache>> },
     /// The whole text.
     Segments { starts: &'a [usize] },
-    /// Runs of tokens that extend caches: by layer, then by run.
-    Runs { caches: &'a [RefCell<Vec<Cache>>], counts: &'a [usize] },
+    /// Runs of tokens that extend caches: by layer, then by run; the prefix has one cache per layer.
+    Runs {
+        prefix: Option<&'a [Cache]>,
+        caches: &'a [RefCell<Vec<Cache>>],
+        counts: &'a [usize],
+    },
 }
 
-/// An encoder's output and which of its texts each row of the decoder looks at.
+/// What the decoder sees of the encoder's texts, and which of them each of its tokens looks at.
 pub(super) struct Sources<'a> {
-    /// `[source tokens, hidden]`.
-    pub states: &'a Tensor,
-    pub starts: &'a [usize],
+    pub seen: Seen<'a>,
     pub source_of_token: &'a [usize],
+}
+
+pub(super) enum Seen<'a> {
+    /// The encoder's output, `[source tokens, hidden]`, and where its texts start.
+    States { states: &'a Tensor, starts: &'a [usize] },
+    /// Keys and values made of it before, by layer, then by text.
+    Kept(&'a [Vec<Cache>]),
 }
 
 #[derive(Clone)]
@@ -122,7 +131,11 @@ impl Attention {
             }
             View::Chain { depths, .. } => Sight::Tree { depths, prefix: None },
             View::Segments { starts } => Sight::Segments { starts },
-            View::Runs { caches, counts } => Sight::Caches { caches: &caches[layer], counts },
+            View::Runs { prefix, caches, counts } => Sight::Caches {
+                prefix: prefix.and_then(|caches| caches.get(layer)),
+                caches: &caches[layer],
+                counts,
+            },
         };
         let out = scratch.attended.matrix(rows.tokens().len(), width)?;
         let attend = Attend { shape: &self.shape, positions, sight, rows: rows.tokens() };
@@ -130,29 +143,47 @@ impl Attention {
         Ok(out)
     }
 
-    /// The same over an encoder's output; every row of `x` is a query, of the tokens in `rows`.
+    /// The same over an encoder's texts; every row of `x` is a query, of the tokens in `rows`.
     pub fn gather_sources(
         &self,
+        layer: usize,
         x: &Tensor,
         rows: &Rows,
         sources: &Sources,
         scratch: &mut Scratch,
     ) -> Result<Tensor> {
-        let (width, kv_width) = self.widths();
-        let keys_values = scratch.joined.matrix(sources.states.dim(0)?, kv_width)?;
-        self.query_key_value.only(1..3)?.forward_into(&keys_values, sources.states)?;
+        let keys_values = match sources.seen {
+            Seen::States { states, .. } => self.keys_values(states, scratch)?,
+            Seen::Kept(_) => scratch.joined.matrix(0, self.widths().1)?,
+        };
         let queries = self.queries(x, scratch)?;
         let source_of_row: Vec<usize> =
             rows.tokens().iter().map(|&token| sources.source_of_token[token]).collect();
-        let out = scratch.attended.matrix(x.dim(0)?, width)?;
-        let attend = Attend {
-            shape: &self.shape,
-            positions: Positions::Absolute,
-            sight: Sight::Sources { starts: sources.starts, source_of_row: &source_of_row },
-            rows: rows.tokens(),
+        let sight = match sources.seen {
+            Seen::States { starts, .. } => Sight::Sources { starts, source_of_row: &source_of_row },
+            Seen::Kept(caches) => {
+                Sight::Kept { caches: &caches[layer], cache_of_row: &source_of_row }
+            }
         };
+        let out = scratch.attended.matrix(x.dim(0)?, self.widths().0)?;
+        let positions = Positions::Absolute;
+        let attend = Attend { shape: &self.shape, positions, sight, rows: rows.tokens() };
         out.inplace_op3(&queries, &keys_values, &attend)?;
         Ok(out)
+    }
+
+    /// Keys and values of one of the encoder's texts, to be seen by many queries. `states`: `[source tokens, hidden]`.
+    pub fn keep_source(&self, states: &Tensor, scratch: &mut Scratch) -> Result<Cache> {
+        let mut cache = self.cache();
+        let keys_values = self.keys_values(states, scratch)?;
+        extend_cache(&mut cache, &keys_values, &Positions::Absolute, &self.shape)?;
+        Ok(cache)
+    }
+
+    fn keys_values(&self, x: &Tensor, scratch: &mut Scratch) -> Result<Tensor> {
+        let keys_values = scratch.joined.matrix(x.dim(0)?, self.widths().1)?;
+        self.query_key_value.only(1..3)?.forward_into(&keys_values, x)?;
+        Ok(keys_values)
     }
 
     fn queries(&self, x: &Tensor, scratch: &mut Scratch) -> Result<Tensor> {

@@ -5,7 +5,7 @@ use candle_core::{Device, Result, Tensor};
 use super::pass::Scratch;
 use super::places::Builder;
 use crate::model::batch::Prediction;
-use crate::model::layers::{Linear, Norm, log_likelihoods, tanh};
+use crate::model::layers::{Buffer, Linear, Norm, log_likelihoods, tanh};
 use crate::model::spec::{Activation, HeadSpec};
 
 pub(super) enum Head {
@@ -119,9 +119,13 @@ impl Head {
 
     /// All logits, `[rows, outputs]`; for few rows.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.logits_in(hidden, &mut Buffer::new()?)
+    }
+
+    /// The same in memory that is there already.
+    pub fn logits_in(&self, hidden: &Tensor, buffer: &mut Buffer) -> Result<Tensor> {
         let features = self.features(hidden)?;
-        let shape = (features.dim(0)?, self.outputs());
-        let logits = Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu)?;
+        let logits = buffer.matrix(features.dim(0)?, self.outputs())?;
         self.logits_into(&logits, &features)?;
         Ok(logits)
     }

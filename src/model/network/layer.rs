@@ -81,6 +81,11 @@ impl Residual {
 }
 
 impl Layer {
+    /// The attention to the encoder's texts.
+    pub fn cross(&self) -> Option<&Attention> {
+        self.cross.as_ref().map(|(attention, _)| attention)
+    }
+
     pub fn new(spec: &LayerSpec, builder: &mut Builder) -> Result<Self> {
         let cross = match &spec.cross {
             Some((attention, norm)) => {
@@ -114,7 +119,7 @@ impl Layer {
         self.attention_norm.close(&x, &addend, scratch)?;
         if let (Some((attention, norm)), Some(sources)) = (&self.cross, &around.sources) {
             let input = norm.open(&x, scratch)?;
-            let attended = attention.gather_sources(&input, rows, sources, scratch)?;
+            let attended = attention.gather_sources(number, &input, rows, sources, scratch)?;
             norm.close(&x, &Addend::Product(&attention.output, attended), scratch)?;
         }
         let input = self.mlp_norm.open(&x, scratch)?;

@@ -19,8 +19,8 @@ use std::cell::RefCell;
 
 use candle_core::{Result, Tensor};
 
-use attention::{Sources, View};
-pub use generate::{Generation, Prompt};
+use attention::{Seen, Sources, View};
+pub use generate::{Generation, Pace, Prompt, Texts};
 use head::Head;
 use layer::Surroundings;
 use pass::Tables;
@@ -187,8 +187,7 @@ impl Network {
         };
         let encoded = self.encode(&batch.sources, scratch)?;
         let sources = encoded.as_ref().map(|states| Sources {
-            states,
-            starts: &batch.sources.starts,
+            seen: Seen::States { states, starts: &batch.sources.starts },
             source_of_token: &batch.source_of_token,
         });
         let tables = stack.tables(batch.longest())?;

@@ -57,6 +57,16 @@ impl Cache {
         (self.kv_heads, self.head_dim) == (kv_heads, head_dim)
     }
 
+    /// What a sequence that begins with this one's tokens has of its own at first; see [`super::Sight::Caches`].
+    pub fn after(&self) -> Cache {
+        self.last_partial_tile(0)
+    }
+
+    /// Tokens in whole tiles.
+    pub fn in_whole_tiles(&self) -> usize {
+        self.len / TILE * TILE
+    }
+
     /// The tokens after the last whole tile as a cache of their own, with room for `capacity` tokens.
     pub(super) fn last_partial_tile(&self, capacity: usize) -> Cache {
         let (whole, rest) = (self.len / TILE, self.len % TILE);

@@ -75,7 +75,7 @@ fn causal(sight: &Sight) -> bool {
 }
 
 fn sight(op: &Attention, queries: usize, tokens: usize) -> Result<()> {
-    if !matches!(op.sight, Sight::Sources { .. }) {
+    if !matches!(op.sight, Sight::Sources { .. } | Sight::Kept { .. }) {
         rows(op.rows, queries, tokens)?;
     }
     match op.sight {
@@ -89,10 +89,11 @@ fn sight(op: &Attention, queries: usize, tokens: usize) -> Result<()> {
             segments(starts, tokens)?;
             sources(op, starts, source_of_row, queries)
         }
-        Sight::Caches { caches, counts } => {
+        Sight::Caches { prefix, caches, counts } => {
             let Ok(caches) = caches.try_borrow() else { bail!("the caches are in use") };
-            runs(op, &caches, counts, tokens)
+            runs(op, prefix, &caches, counts, tokens)
         }
+        Sight::Kept { caches, cache_of_row } => kept(op, caches, cache_of_row, queries),
     }
 }
 
@@ -156,7 +157,35 @@ fn sources(
     }
 }
 
-fn runs(op: &Attention, caches: &[Cache], counts: &[usize], tokens: usize) -> Result<()> {
+fn kept(op: &Attention, caches: &[Cache], cache_of_row: &[usize], queries: usize) -> Result<()> {
+    if !matches!(op.positions, Positions::Absolute) {
+        bail!("queries and keys of different sequences have no common positions");
+    }
+    if cache_of_row.len() != queries {
+        bail!("{} sources for {queries} queries", cache_of_row.len());
+    }
+    let (kv_heads, head_dim) = (op.shape.kv_heads, op.shape.head_dim);
+    let unfit = |&index: &usize| {
+        let fits = |cache: &Cache| !cache.is_empty() && cache.fits(kv_heads, head_dim);
+        !caches.get(index).is_some_and(fits)
+    };
+    match cache_of_row.iter().copied().find(unfit) {
+        Some(index) => bail!("source {index} is empty, of other heads or does not exist"),
+        None => Ok(()),
+    }
+}
+
+fn runs(
+    op: &Attention,
+    prefix: Option<&Cache>,
+    caches: &[Cache],
+    counts: &[usize],
+    tokens: usize,
+) -> Result<()> {
+    if prefix.is_some_and(|prefix| !prefix.fits(op.shape.kv_heads, op.shape.head_dim)) {
+        bail!("the prefix is of other heads");
+    }
+    let behind = prefix.map_or(0, Cache::in_whole_tiles);
     if caches.len() != counts.len() || counts.iter().sum::<usize>() != tokens {
         bail!("{counts:?} tokens for {} caches, {tokens} in all", caches.len());
     }
@@ -164,7 +193,7 @@ fn runs(op: &Attention, caches: &[Cache], counts: &[usize], tokens: usize) -> Re
         if !cache.fits(op.shape.kv_heads, op.shape.head_dim) {
             bail!("a cache is of other heads");
         }
-        reach(&op.positions, op.shape, cache.len() + count)?;
+        reach(&op.positions, op.shape, behind + cache.len() + count)?;
     }
     Ok(())
 }

@@ -100,10 +100,19 @@ pub enum Sight<'a> {
     },
     /// Generation: runs of tokens, each the continuation of a sequence of its own, causal.
     Caches {
-        /// Keys and values so far, one per run; the run's are appended.
+        /// Keys and values of the tokens that all sequences begin with.
+        prefix: Option<&'a Cache>,
+        /// Keys and values so far, one per run, each begun by [`Cache::after`] of the prefix; the run's are appended.
         caches: &'a RefCell<Vec<Cache>>,
-        /// Tokens of each run; the first has position `caches[i].len()`.
+        /// Tokens of each run; the first has the position behind the prefix's whole tiles and `caches[i]`.
         counts: &'a [usize],
+    },
+    /// Cross-attention to keys and values that were computed before, without positions.
+    Kept {
+        /// One per source.
+        caches: &'a [Cache],
+        /// The cache that each query row sees; rows with the same one are best neighbours.
+        cache_of_row: &'a [usize],
     },
 }
 
@@ -122,7 +131,7 @@ pub struct Attention<'a> {
     pub positions: Positions<'a>,
     /// Keys in sight.
     pub sight: Sight<'a>,
-    /// Token of each query, ascending; not read with [`Sight::Sources`].
+    /// Token of each query, ascending; not read with [`Sight::Sources`] and [`Sight::Kept`].
     pub rows: &'a [usize],
 }
 

@@ -361,7 +361,7 @@ proptest! {
         for run in path.chunks(step) {
             let both = [&run[..1], run].concat();
             let (rows, counts) = ((0..both.len()).collect::<Vec<_>>(), [1, run.len()]);
-            let sight = Sight::Caches { caches: &caches, counts: &counts };
+            let sight = Sight::Caches { prefix: None, caches: &caches, counts: &counts };
             let op = Attention { shape: &shape, positions, sight, rows: &rows };
             let got = attention(&op, &tokens.queries(&both), &gathered(&tokens, &both)).unwrap();
             for (index, token) in run.iter().enumerate() {

@@ -34,7 +34,8 @@ impl<'a> Walk<'a> {
             Sight::Tree { depths, prefix } => self.tree(depths, prefix),
             Sight::Segments { starts } => self.segments(starts),
             Sight::Sources { starts, source_of_row } => self.sources(starts, source_of_row),
-            Sight::Caches { caches, counts } => return self.runs(caches, counts),
+            Sight::Caches { prefix, caches, counts } => return self.runs(prefix, caches, counts),
+            Sight::Kept { caches, cache_of_row } => self.kept(caches, cache_of_row),
         }
         Ok(())
     }
@@ -84,14 +85,36 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn runs(&mut self, caches: &RefCell<Vec<Cache>>, counts: &[usize]) -> Result<()> {
+    fn kept(&mut self, caches: &[Cache], cache_of_row: &[usize]) {
+        let mut first = 0;
+        for rows in cache_of_row.chunk_by(|a, b| a == b) {
+            let cache = &caches[rows[0]];
+            let queries: Vec<Query> = (first..first + rows.len())
+                .map(|row| Query { row, position: 0, sees: 0..cache.len() })
+                .collect();
+            self.attend(Context::of(cache), &queries);
+            first += rows.len();
+        }
+    }
+
+    fn runs(
+        &mut self,
+        prefix: Option<&Cache>,
+        caches: &RefCell<Vec<Cache>>,
+        counts: &[usize],
+    ) -> Result<()> {
         let Ok(mut caches) = caches.try_borrow_mut() else { bail!("the caches are in use") };
+        let behind = prefix.map_or(0, Cache::in_whole_tiles);
         let mut start = 0;
         for (cache, count) in caches.iter_mut().zip(counts) {
-            let (tokens, position) = (start..start + count, cache.len());
+            let (tokens, position) = (start..start + count, behind + cache.len());
             cache.extend(position, self.keys_values, tokens.clone(), &self.op.positions);
             let queries = self.causal(tokens, position);
-            self.attend(Context::of(cache), &queries);
+            let context = match prefix {
+                Some(prefix) => Context { shared: behind / TILE, prefix, own: cache },
+                None => Context::of(cache),
+            };
+            self.attend(context, &queries);
             start += count;
         }
         Ok(())
