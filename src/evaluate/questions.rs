@@ -41,7 +41,8 @@ impl Questions {
             let non_finite = || ScoreError::NonFinite { task: self.task.clone(), doc: index };
             doc.score(self.metric, choices).ok_or_else(non_finite)
         });
-        Ok(TaskScore { task: self.task.clone(), items: items.collect::<Result<_, _>>()? })
+        let items = items.collect::<Result<_, _>>()?;
+        Ok(TaskScore { task: self.task.clone(), items, others: Vec::new() })
     }
 }
 
@@ -69,7 +70,8 @@ impl Question {
             .filter(|(choice, _)| *choice != self.target)
             .map(|(_, score)| *score);
         let margin = scores[self.target] - others.fold(f32::NEG_INFINITY, f32::max);
-        Some(ItemScore { correct: chosen == self.target, chosen: chosen as u32, margin })
+        let score = f64::from(u8::from(chosen == self.target));
+        Some(ItemScore { score, chosen: Some(chosen as u32), margin })
     }
 }
 
