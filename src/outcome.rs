@@ -60,30 +60,50 @@ pub struct TaskScore {
     pub task: String,
     /// One entry per document, in the split's order.
     pub items: Vec<ItemScore>,
+    /// The task's metrics besides the judged one, in the task file's order, without those that the model's tokenizer has
+    /// no answer to.
+    pub others: Vec<MetricScore>,
 }
 
 impl TaskScore {
-    /// Share of right answers (lm-eval's `acc` or `acc_norm`, whichever the task names).
+    /// Mean over the documents of the judged metric, the first of the task's: lm-eval's `acc`, `acc_norm`, `rougeL`, …
+    /// NaN without documents.
     pub fn accuracy(&self) -> Accuracy {
-        let right = self.items.iter().filter(|item| item.correct).count();
-        Accuracy(right as f64 / self.items.len() as f64)
+        let sum: f64 = self.items.iter().map(|item| item.score).sum();
+        Accuracy(sum / self.items.len() as f64)
     }
+
+    /// Mean over the documents of [`ItemScore::margin`], in nats; 0 without documents.
+    pub fn margin(&self) -> f64 {
+        let sum: f64 = self.items.iter().map(|item| f64::from(item.margin)).sum();
+        sum / self.items.len().max(1) as f64
+    }
+}
+
+/// What another metric than the judged one says of the same answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricScore {
+    /// Its name in the task file.
+    pub metric: String,
+    /// Mean over the documents; higher is better.
+    pub score: f64,
 }
 
 /// One document's result.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ItemScore {
-    /// Whether the chosen answer is the target.
-    pub correct: bool,
-    /// Index of the chosen answer.
-    pub chosen: u32,
-    /// Log-likelihood of the target minus the best other choice's, in nats.
+    /// The judged metric, in `[0, 1]`: 1 or 0 for a choice, the share of the reference found for a text.
+    pub score: f64,
+    /// Index of the chosen answer; `None` where there are no answers to choose from.
+    pub chosen: Option<u32>,
+    /// How surely the target was chosen: its log-likelihood minus the best other choice's, in nats (per character, byte …
+    /// where the metric divides by that). 0 where the metric has nothing of the kind.
     pub margin: f32,
 }
 
-/// A geometric mean of the tasks' accuracies with its 95 % confidence interval, all in `[0, 1]`.
+/// A score with its 95 % confidence interval, all in `[0, 1]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct GeometricMean {
+pub struct Estimate {
     /// Point estimate.
     pub value: f64,
     /// Lower end of the interval.

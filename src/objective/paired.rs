@@ -4,11 +4,11 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::geometric_mean_of;
+use super::Aggregate;
 use crate::outcome::{Evaluation, TaskScore};
 use crate::units::Seed;
 
-/// Difference of two geometric means measured on the same documents.
+/// Difference of two aggregates measured on the same documents.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct PairedDifference {
     /// First minus second, in `[-1, 1]`.
@@ -47,8 +47,8 @@ pub enum PairingError {
     NoResamples,
 }
 
-/// Right or wrong of both models, document by document, one list per task.
-type Pairs = Vec<Vec<(bool, bool)>>;
+/// Scores of both models, document by document, one list per task.
+type Pairs = Vec<Vec<(f64, f64)>>;
 
 /// Compares two models document by document. Both draws keep the pairing and the number of documents per task: the
 /// bootstrap draws documents with replacement within each task, the same for both models (percentile interval: Efron &
@@ -58,6 +58,7 @@ type Pairs = Vec<Vec<(bool, bool)>>;
 /// # Errors
 /// When the two were not measured on the same documents of the same tasks, or `resamples` is 0.
 pub fn paired_difference(
+    aggregate: &Aggregate,
     a: &Evaluation,
     b: &Evaluation,
     seed: Seed,
@@ -67,14 +68,19 @@ pub fn paired_difference(
         return Err(PairingError::NoResamples);
     }
     let pairs = pair(a, b)?;
-    let observed = difference(&pairs, |task, document| task[document]);
+    let observed = difference(aggregate, &pairs, |task, document| task[document]);
     let mut rng = ChaCha8Rng::seed_from_u64(seed.0);
     let mut bootstrap: Vec<f64> = (0..resamples)
-        .map(|_| difference(&pairs, |task, _| task[rng.random_range(0..task.len())]))
+        .map(|_| {
+            difference(aggregate, &pairs, |task, _| task[rng.random_range(0..task.len())])
+        })
         .collect();
     bootstrap.sort_by(f64::total_cmp);
     let as_extreme = (0..resamples)
-        .map(|_| difference(&pairs, |task, document| swap_half(task[document], &mut rng)))
+        .map(|_| {
+            let swapped = |task: &[(f64, f64)], document: usize| swap_half(task[document], &mut rng);
+            difference(aggregate, &pairs, swapped)
+        })
         .filter(|drawn| drawn.abs() >= observed.abs() - TIE)
         .count();
     Ok(PairedDifference {
@@ -98,7 +104,7 @@ fn pair(a: &Evaluation, b: &Evaluation) -> Result<Pairs, PairingError> {
     a.tasks.iter().zip(&b.tasks).map(pair_task).collect()
 }
 
-fn pair_task((a, b): (&TaskScore, &TaskScore)) -> Result<Vec<(bool, bool)>, PairingError> {
+fn pair_task((a, b): (&TaskScore, &TaskScore)) -> Result<Vec<(f64, f64)>, PairingError> {
     if a.items.len() != b.items.len() {
         return Err(PairingError::Documents {
             task: a.task.clone(),
@@ -107,33 +113,36 @@ fn pair_task((a, b): (&TaskScore, &TaskScore)) -> Result<Vec<(bool, bool)>, Pair
         });
     }
     let answers = a.items.iter().zip(&b.items);
-    Ok(answers.map(|(a, b)| (a.correct, b.correct)).collect())
+    Ok(answers.map(|(a, b)| (a.score, b.score)).collect())
 }
 
-/// Difference of the geometric means when `draw` says which pair of answers stands for each document of a task.
-fn difference(pairs: &Pairs, mut draw: impl FnMut(&[(bool, bool)], usize) -> (bool, bool)) -> f64 {
-    let accuracies: Vec<(f64, f64)> = (pairs.iter())
-        .map(|task| {
-            let (mut first, mut second) = (0u32, 0u32);
-            for document in 0..task.len() {
-                let (a, b) = draw(task, document);
-                first += u32::from(a);
-                second += u32::from(b);
-            }
-            let documents = task.len() as f64;
-            (f64::from(first) / documents, f64::from(second) / documents)
-        })
-        .collect();
-    geometric_mean_of(accuracies.iter().map(|pair| pair.0))
-        - geometric_mean_of(accuracies.iter().map(|pair| pair.1))
+/// Difference of the aggregates when `draw` says which pair of scores stands for each document of a task.
+fn difference(
+    aggregate: &Aggregate,
+    pairs: &Pairs,
+    mut draw: impl FnMut(&[(f64, f64)], usize) -> (f64, f64),
+) -> f64 {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for task in pairs {
+        let (mut first, mut second) = (0.0, 0.0);
+        for document in 0..task.len() {
+            let (a, b) = draw(task, document);
+            first += a;
+            second += b;
+        }
+        let documents = task.len() as f64;
+        ours.push(first / documents);
+        theirs.push(second / documents);
+    }
+    aggregate.value(&ours) - aggregate.value(&theirs)
 }
 
-fn swap_half((a, b): (bool, bool), rng: &mut ChaCha8Rng) -> (bool, bool) {
+fn swap_half((a, b): (f64, f64), rng: &mut ChaCha8Rng) -> (f64, f64) {
     if rng.random() { (b, a) } else { (a, b) }
 }
 
 /// Linear interpolation between order statistics (type 7 of Hyndman & Fan 1996). `sorted` is not empty.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let position = share * (sorted.len() - 1) as f64;
     let (below, above) = (position.floor() as usize, position.ceil() as usize);
     sorted[below] + (position - position.floor()) * (sorted[above] - sorted[below])
