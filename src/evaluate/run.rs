@@ -16,6 +16,8 @@ pub(super) struct Run {
     pub answers: Vec<f32>,
     /// Texts in answer; filled by [`super::ScoringSet`].
     pub texts: Vec<GeneratedText>,
+    /// States of what prompts of texts begin with; filled by [`super::ScoringSet`].
+    pub text_prefixes: Vec<Arc<Prefix>>,
     /// States of the shared beginnings.
     pub prefixes: Vec<Arc<Prefix>>,
     /// The states that were to be kept, pack by pack.
@@ -98,7 +100,8 @@ impl<'a> Course<'a> {
             seconds += run.seconds;
         }
         let prefixes = prefixes.into_iter().map(|(prefix, _)| prefix).collect();
-        Ok(Run { answers, texts: Vec::new(), prefixes, kept, seconds })
+        let (texts, text_prefixes) = (Vec::new(), Vec::new());
+        Ok(Run { answers, texts, text_prefixes, prefixes, kept, seconds })
     }
 
     /// Computes a shared beginning and lets the packs behind it begin.

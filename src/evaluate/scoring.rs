@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::answers::{DocAnswer, Documents};
-use super::generation::TextSet;
+use super::generation::{TextError, TextSet, TextSetError};
 use super::infeasible::InfeasibleMetric;
 use super::pack::{Pack, Packing, Packs, Reads};
 use super::questions::Questions;
@@ -27,6 +27,9 @@ pub enum ScoreError {
         /// Index of the document within the split.
         doc: usize,
     },
+    /// A text could not be written.
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// candle could not compute.
     #[error("computing log-likelihoods")]
     Candle(#[from] candle_core::Error),
@@ -41,6 +44,14 @@ pub enum SetError {
     /// The metric that a task is judged by cannot be had.
     #[error("task {}: {} cannot be had: {}", .0.task, .0.metric, .0.reason)]
     Infeasible(Box<InfeasibleMetric>),
+    /// A document that cannot be answered by a text.
+    #[error("{}{source}", .place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default())]
+    Text {
+        /// Which document, if it is one's fault.
+        place: Option<DocPlace>,
+        /// Why.
+        source: TextSetError,
+    },
     /// A document does not fit into memory.
     #[error(
         "{place}: scoring this document takes {needed} of memory on each of {threads} threads, and there are {available} for all"
@@ -73,7 +84,7 @@ pub struct ScoringSet {
     infeasible: Vec<InfeasibleMetric>,
     packs: Packs,
     answers: usize,
-    texts: TextSet,
+    texts: Option<TextSet>,
 }
 
 impl ScoringSet {
@@ -109,8 +120,15 @@ impl ScoringSet {
         let packs = Packing { network, mask_token, bytes: share }
             .pack(&items)
             .map_err(|error| too_large(&places[error.item], error.bytes))?;
-        let texts = TextSet::new(requests, network, share)
-            .map_err(|error| too_large(&request_places[error.request], error.bytes))?;
+        let text_error = |source: TextSetError| SetError::Text {
+            place: source.request().and_then(|request| request_places.get(request)).cloned(),
+            source,
+        };
+        let stop: Vec<u32> = tokenizer.eos().into_iter().collect();
+        let texts = match requests.is_empty() {
+            true => None,
+            false => Some(TextSet::new(requests, &stop, network, share).map_err(text_error)?),
+        };
         Ok(ScoringSet { tasks, infeasible, packs, answers, texts })
     }
 
@@ -126,7 +144,7 @@ impl ScoringSet {
 
     /// Number of log-likelihoods and texts over all documents: what a progress bar counts.
     pub fn answers(&self) -> usize {
-        self.answers + self.texts.len()
+        self.answers + self.texts.as_ref().map_or(0, TextSet::len)
     }
 
     /// Number of tokens the model reads for log-likelihoods: shared beginnings once, or once per pack where they are short.
@@ -155,12 +173,12 @@ impl ScoringSet {
 
     /// Memory of the activations of the largest pack: what each thread needs.
     pub fn activation_bytes(&self) -> Bytes {
-        Bytes(self.packs.largest.max(self.texts.activation_bytes()) as u64)
+        Bytes(self.packs.largest.max(self.texts.as_ref().map_or(0, TextSet::activation_bytes)) as u64)
     }
 
     /// Memory of the states of shared beginnings: what each model that is being scored needs.
     pub fn header_bytes(&self) -> Bytes {
-        Bytes(self.packs.states as u64)
+        Bytes((self.packs.states + self.texts.as_ref().map_or(0, TextSet::header_bytes)) as u64)
     }
 
     /// The score of every task.
@@ -249,10 +267,11 @@ impl ScoringSet {
         saved: Saved,
     ) -> Result<Run, ScoreError> {
         let mut run = Course::new(&self.packs, network, pool, saved).run(self.answers)?;
-        if self.texts.len() > 0 {
-            let texts = self.texts.run(network, pool, tokenizer.tokenizer(), saved.progress)?;
-            run.seconds += texts.seconds;
-            run.texts = texts.texts;
+        if let Some(texts) = &self.texts {
+            let written = texts.run(network, pool, tokenizer.tokenizer(), saved.progress)?;
+            run.seconds += written.seconds;
+            run.texts = written.texts;
+            run.text_prefixes = written.prefixes;
         }
         Ok(run)
     }
@@ -272,7 +291,7 @@ impl ScoringSet {
     }
 
     /// The texts that are written, for timing.
-    pub(super) fn texts(&self) -> &TextSet {
-        &self.texts
+    pub(super) fn texts(&self) -> Option<&TextSet> {
+        self.texts.as_ref()
     }
 }

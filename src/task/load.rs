@@ -213,7 +213,7 @@ impl Reader<'_> {
         }
         let rows = self.chosen(rows)?;
         let Some(conversation) = &self.definition.conversation else { return Ok(rows) };
-        let (rows, warnings) = join_conversations(rows, conversation)?;
+        let (rows, warnings) = conversation.join(rows)?;
         self.warnings.extend(warnings.into_iter().map(TaskWarning::Rows));
         Ok(rows)
     }
