@@ -6,6 +6,7 @@
 mod definition;
 mod documents;
 mod error;
+pub mod metric;
 
 use std::path::Path;
 
