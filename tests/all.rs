@@ -14,6 +14,7 @@ mod hub;
 mod layering;
 mod mask_laws;
 mod merge;
+mod metrics;
 mod model;
 mod model_scoring;
 mod model_task;

@@ -1,0 +1,140 @@
+//! Longest common subsequences, 64 cells of the table at a time.
+//!
+//! Let `t[i][j]` be the length for the first `i` tokens of the reference and the first `j` of the candidate. Column `j` of the
+//! table is kept as one bit per `i`, which is unset where `t[i][j] > t[i-1][j]` (Hyyrö, "Bit-parallel LCS-length computation
+//! revisited", AWOCA 2004): the memory of a table is `n·m/8` bytes, of its last column `n/8`.
+
+use std::collections::HashMap;
+
+const WORD: usize = u64::BITS as usize;
+
+/// A column: bit `i - 1` is unset where the `i`-th reference token lengthens the subsequence.
+type Column = Vec<u64>;
+
+fn is_set(bits: &[u64], index: usize) -> bool {
+    bits.get(index / WORD).is_some_and(|word| word >> (index % WORD) & 1 == 1)
+}
+
+/// Where each token stands in the reference.
+fn places(reference: &[u32]) -> HashMap<u32, Vec<usize>> {
+    let mut places: HashMap<u32, Vec<usize>> = HashMap::new();
+    for (place, token) in reference.iter().enumerate() {
+        places.entry(*token).or_default().push(place);
+    }
+    places
+}
+
+/// `V ← (V + (V ∧ M)) ∨ (V ∧ ¬M)`, with `M` the reference's places of one candidate token.
+fn advance(column: &mut Column, matches: &[u64]) {
+    let mut carry = false;
+    for (word, matching) in column.iter_mut().zip(matches) {
+        let (sum, first) = word.overflowing_add(*word & matching);
+        let (sum, second) = sum.overflowing_add(u64::from(carry));
+        carry = first || second;
+        *word = sum | (*word & !matching);
+    }
+}
+
+/// Calls `visit` with the column after each candidate token, from the first to the last.
+fn columns(reference: &[u32], candidate: &[u32], mut visit: impl FnMut(&Column)) {
+    let places = places(reference);
+    let mut column = vec![u64::MAX; reference.len().div_ceil(WORD)];
+    let mut matches = vec![0; column.len()];
+    for token in candidate {
+        matches.fill(0);
+        for place in places.get(token).into_iter().flatten() {
+            if let Some(word) = matches.get_mut(place / WORD) {
+                *word |= 1 << (place % WORD);
+            }
+        }
+        advance(&mut column, &matches);
+        visit(&column);
+    }
+}
+
+/// The length of a longest common subsequence, in tokens.
+pub(super) fn length(reference: &[u32], candidate: &[u32]) -> usize {
+    let mut length = 0;
+    columns(reference, candidate, |column| {
+        length = (0..reference.len()).filter(|index| !is_set(column, *index)).count();
+    });
+    length
+}
+
+/// The places in the reference of one longest common subsequence, from the last to the first: the one that rouge_score finds,
+/// which goes back along equal tokens, then to the left if only that keeps the length, else up.
+pub(super) fn places_of_one(reference: &[u32], candidate: &[u32]) -> Vec<usize> {
+    let mut table = Vec::with_capacity(candidate.len());
+    columns(reference, candidate, |column| table.push(column.clone()));
+    let (mut i, mut j) = (reference.len(), candidate.len());
+    let mut found = Vec::new();
+    while let (Some(row), Some(left)) = (i.checked_sub(1), j.checked_sub(1)) {
+        let longer_with_row = table.get(left).is_some_and(|column| !is_set(column, row));
+        if reference.get(row) == candidate.get(left) {
+            found.push(row);
+            (i, j) = (row, left);
+        } else if longer_with_row {
+            // t[i][j-1] > t[i-1][j], because t[i][j] is the greater of the two
+            j = left;
+        } else {
+            i = row;
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The textbook's table (Cormen et al., chapter 15.4).
+    fn table(reference: &[u32], candidate: &[u32]) -> Vec<Vec<usize>> {
+        let mut table = vec![vec![0; candidate.len() + 1]; reference.len() + 1];
+        for i in 1..=reference.len() {
+            for j in 1..=candidate.len() {
+                table[i][j] = if reference[i - 1] == candidate[j - 1] {
+                    table[i - 1][j - 1] + 1
+                } else {
+                    table[i - 1][j].max(table[i][j - 1])
+                };
+            }
+        }
+        table
+    }
+
+    fn tokens() -> impl Strategy<Value = Vec<u32>> {
+        prop_oneof![
+            proptest::collection::vec(0..4u32, 0..200),
+            proptest::collection::vec(0..30u32, 0..200)
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn length_is_the_tables(reference in tokens(), candidate in tokens()) {
+            let table = table(&reference, &candidate);
+            prop_assert_eq!(length(&reference, &candidate), table[reference.len()][candidate.len()]);
+        }
+
+        #[test]
+        fn places_are_a_common_subsequence_of_full_length(reference in tokens(), candidate in tokens()) {
+            let mut places = places_of_one(&reference, &candidate);
+            places.reverse();
+            prop_assert!(places.is_sorted_by(|a, b| a < b));
+            prop_assert_eq!(places.len(), length(&reference, &candidate));
+            let mut rest = candidate.iter();
+            for place in places {
+                prop_assert!(rest.any(|token| *token == reference[place]));
+            }
+        }
+    }
+
+    #[test]
+    fn ten_thousand_tokens() {
+        let even: Vec<u32> = (0..20_000).filter(|token| token % 2 == 0).collect();
+        let third: Vec<u32> = (0..20_000).filter(|token| token % 3 == 0).collect();
+        assert_eq!(length(&even, &third), 3334); // the multiples of 6 below 20,000
+        assert_eq!(places_of_one(&even, &third).len(), 3334);
+    }
+}
