@@ -25,7 +25,7 @@ class Tree:
         scores = {"name": ["spam", "quality"], "value": [0.0, 0.75], "count": [3, 3]}
         row = {
             **{"message_id": name, "parent_id": parent, "user_id": hexadecimal(f"user {salt}", 32), "role": role},
-            **{"created_date": "2023-02-05T14:23:50.983374+00:00", "text": self.write.text(2), "lang": self.lang},
+            **{"created_date": "2023-02-05T14:23:50.983374+00:00", "text": self.write.text(3), "lang": self.lang},
             **{"review_count": 3, "review_result": True, "deleted": False, "rank": rank, "synthetic": False},
             **{"model_name": None, "message_tree_id": tree, "tree_state": "ready_for_export", "labels": scores},
             "detoxify": {name: 0.000244140625 for name in SCORES} if parent else None,

@@ -108,7 +108,7 @@ def dolly():
     for at in range(MANY):
         kind = kinds[at % len(kinds)]
         context = write.text(3) if kind in ("closed_qa", "information_extraction", "summarization") else ""
-        instruction = f"What would you tell {write.one(NAMES)} about the {write.thing()} from the {write.one(PLACES)}?"
+        instruction = f"{write.text(2)} What would you tell {write.one(NAMES)} about the {write.one(PLACES)}?"
         rows.append({"instruction": instruction, "context": context, "response": write.text(3), "category": kind})
     files["databricks-dolly-15k.jsonl"] = jsonl(rows)
 
@@ -128,7 +128,7 @@ def oasst():
     files = repository(
         "OpenAssistant/oasst1", "fdf72ae0827c1cda404aff25b6603abec9e3399b", [".gitattributes", "README.md", *exports]
     )
-    for split, digits, trees in [("train", "b42a775f407cee45", 8), ("validation", "134b8fd0c89408b6", 30)]:
+    for split, digits, trees in [("train", "b42a775f407cee45", 8), ("validation", "134b8fd0c89408b6", 31)]:
         rows = conversations(f"oasst {split}", trees)
         files[f"data/{split}-00000-of-00001-{digits}.parquet"] = parquet(MESSAGE, rows)
 
@@ -183,7 +183,7 @@ def mmlu():
         write = Writer(f"mmlu {split}")
         rows = [
             {
-                "question": f"{write.text(2)} What follows for the {write.one(THINGS)}? ",
+                "question": f"{write.text(3)} What follows for the {write.one(THINGS)}? ",
                 "subject": "" if split == "auxiliary_train" else subjects[at * len(subjects) // count],
                 "choices": write.phrases(4),
                 "answer": write.dice.randrange(4),
@@ -251,7 +251,7 @@ def bigbench():
         write, rows = Writer(f"bigbench {split}"), []
         for at in range(count):
             right = write.dice.randrange(2)
-            text = f"{write.text(2)}\n  choice: No\n  choice: Yes\nA: "
+            text = f"{write.text(3)}\n  choice: No\n  choice: Yes\nA: "
             rows.append(dict(zip(columns, [at, text, [["No", "Yes"][right]], ["No", "Yes"], [1 - right, right]])))
         files[f"anachronisms/{split}-00000-of-00001.parquet"] = parquet(columns, rows)
 
