@@ -251,7 +251,7 @@ def bigbench():
         write, rows = Writer(f"bigbench {split}"), []
         for at in range(count):
             right = write.dice.randrange(2)
-            text = f"{write.text(3)}\n  choice: No\n  choice: Yes\nA: "
+            text = f"{write.text(3)}\n  choice: No\n  choice: Yes\nA:"
             rows.append(dict(zip(columns, [at, text, [["No", "Yes"][right]], ["No", "Yes"], [1 - right, right]])))
         files[f"anachronisms/{split}-00000-of-00001.parquet"] = parquet(columns, rows)
 
