@@ -320,8 +320,7 @@ pub struct Definition {
 /// The file cannot be read; a key is unknown, missing, unsupported or has a value that cannot be used.
 pub fn read(path: &Path) -> Result<(Definition, FilesDigest), DefinitionError> {
     let mut digest = FilesDigest::default();
-    let file = TaskFile::read(path, &mut digest)?;
-    let entries = file.parse()?;
+    let (file, entries) = TaskFile::read(path, &mut digest)?;
     let table = keys::check(&file, &entries)?;
     let mut notes = Vec::new();
     let output_type = prompt::output_type(&table)?;
