@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::OpenError;
-use crate::task::{ChatTemplate, Task};
+use crate::task::{ChatTemplate, Date, Task};
 
 /// The tasks with their prompts as the chat template in `folder` writes them, where they ask for one.
 ///
@@ -11,7 +11,7 @@ use crate::task::{ChatTemplate, Task};
 /// The folder has no chat template, or one that cannot be used for these prompts.
 pub fn ready_tasks(tasks: &[Task], folder: &Path) -> Result<Vec<Task>, OpenError> {
     let template = match tasks.iter().any(|task| task.prompt.apply_chat_template) {
-        true => ChatTemplate::read(folder)?,
+        true => ChatTemplate::read(folder, today())?,
         false => None,
     };
     let ready = |task: &Task| match (&template, task.prompt.apply_chat_template) {

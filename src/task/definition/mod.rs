@@ -320,8 +320,8 @@ pub struct Definition {
 /// The file cannot be read; a key is unknown, missing, unsupported or has a value that cannot be used.
 pub fn read(path: &Path) -> Result<(Definition, FilesDigest), DefinitionError> {
     let mut digest = FilesDigest::default();
-    let file = TaskFile::read(path, &mut digest)?;
-    Ok((checked(path, &file)?, digest))
+    let (file, entries) = TaskFile::read(path, &mut digest)?;
+    Ok((checked(path, &file, &entries)?, digest))
 }
 
 /// As [`read`], of a text in TOML that stands for the file at `path`.
@@ -331,12 +331,16 @@ pub fn read(path: &Path) -> Result<(Definition, FilesDigest), DefinitionError> {
 pub fn of_text(path: &Path, text: &str) -> Result<(Definition, FilesDigest), DefinitionError> {
     let mut digest = FilesDigest::default();
     digest.add(text.as_bytes());
-    Ok((checked(path, &TaskFile::of_text(path, text))?, digest))
+    let (file, entries) = TaskFile::of_text(path, text)?;
+    Ok((checked(path, &file, &entries)?, digest))
 }
 
-fn checked(path: &Path, file: &TaskFile) -> Result<Definition, DefinitionError> {
-    let entries = file.parse()?;
-    let table = keys::check(file, &entries)?;
+fn checked(
+    path: &Path,
+    file: &TaskFile,
+    entries: &Map<String, Value>,
+) -> Result<Definition, DefinitionError> {
+    let table = keys::check(file, entries)?;
     let mut notes = Vec::new();
     let output_type = prompt::output_type(&table)?;
     let dataset = dataset::dataset(&table, &mut notes)?;

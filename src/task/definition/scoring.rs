@@ -183,37 +183,40 @@ pub fn filters(
 ) -> Result<Vec<Filter>, DefinitionError> {
     let Some(entries) = table.list("filter_list")? else { return Ok(Vec::new()) };
     only_generated(table, "filter_list", output_type)?;
-    let mut chains = Vec::new();
+    let mut first = Vec::new();
+    let mut names = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
-        chains.push(chain(table, index, entry)?);
+        let entry = chain(table, index, entry)?;
+        match index {
+            0 => first = steps(&entry)?,
+            _ => names.push(entry.name("name")?.unwrap_or_else(|| format!("filter_list[{index}]"))),
+        }
     }
-    let mut chains = chains.into_iter();
-    let first = chains.next().map(|(_, filters)| filters).unwrap_or_default();
-    let names: Vec<String> = chains.map(|(name, _)| name).collect();
     if !names.is_empty() {
         notes.push(DefinitionNote::FiltersLeftOut { names });
     }
     Ok(first)
 }
 
-fn chain(
-    table: &Table,
+fn chain<'a>(
+    table: &Table<'a>,
     index: usize,
-    entry: &Value,
-) -> Result<(String, Vec<Filter>), DefinitionError> {
+    entry: &'a Value,
+) -> Result<Table<'a>, DefinitionError> {
     let expected = "a list of tables { name = \"...\", filter = [{ function = \"...\" }] }";
     let entry = entry.as_object().ok_or_else(|| table.wrong("filter_list", expected))?;
-    let name = format!("filter_list[{index}]");
-    let entry = Table::new(table.file, &name, entry, &["name", "filter"])?;
-    let steps =
-        entry.list("filter")?.ok_or_else(|| entry.missing("filter", "a list of filters"))?;
-    let filters = steps.iter().map(Filter::parse).collect::<Result<Vec<_>, _>>();
-    let filters = filters.map_err(|source| DefinitionError::Metric {
-        place: entry.file.place("filter"),
-        key: entry.full("filter"),
-        source,
-    })?;
-    Ok((entry.name("name")?.unwrap_or(name), filters))
+    Table::new(table.file, &format!("filter_list[{index}]"), entry, &["name", "filter"])
+}
+
+fn steps(chain: &Table) -> Result<Vec<Filter>, DefinitionError> {
+    let steps = chain.list("filter")?.ok_or_else(|| chain.missing("filter", "a list of filters"))?;
+    steps.iter().map(Filter::parse).collect::<Result<Vec<_>, _>>().map_err(|source| {
+        DefinitionError::Metric {
+            place: chain.file.place("filter_list"),
+            key: chain.full("filter"),
+            source,
+        }
+    })
 }
 
 fn only_generated(
