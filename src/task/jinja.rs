@@ -112,6 +112,13 @@ fn python_method(
             let middle = if before.len() == text.len() { "" } else { separator };
             Ok(Value::from_iter([before, middle, after].map(Value::from)))
         }
+        (Some(text), _, "index") => {
+            let (part,): (&str,) = from_args(args)?;
+            let before = text.split_once(part).map(|(before, _)| before.chars().count());
+            before.map(Value::from).ok_or_else(|| {
+                Error::new(ErrorKind::InvalidOperation, format!("{part:?} is not in the text"))
+            })
+        }
         (None, ValueKind::Seq, "index") => {
             let (item,): (Value,) = from_args(args)?;
             value.try_iter()?.position(|other| other == item).map(Value::from).ok_or_else(|| {

@@ -166,18 +166,28 @@ impl Reader<'_> {
         known.ok_or_else(|| self.expected("the number of a Unicode character"))
     }
 
+    /// At most one sign, then digits; an integer has no zeros in front.
     fn number(&mut self) -> Result<Value, LiteralError> {
-        let letters = self.run(|letter| letter.is_ascii_alphanumeric() || "+-._".contains(letter));
-        let plain = letters.replace('_', "");
-        let is_integer =
-            plain.trim_start_matches(['+', '-']).bytes().all(|byte| byte.is_ascii_digit());
+        let sign = if self.take('-') { "-" } else { "" };
+        if sign.is_empty() {
+            self.take('+');
+        }
+        self.blanks();
+        let mut digits = self.run(|letter| letter.is_ascii_alphanumeric() || "._".contains(letter));
+        if digits.ends_with(['e', 'E']) {
+            digits += &self.run(|letter| letter.is_ascii_digit() || "+-".contains(letter));
+        }
+        let plain = format!("{sign}{}", digits.replace('_', ""));
+        let is_integer = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
+        let has_zeros = digits.len() > 1 && digits.starts_with('0') && digits.contains(|c| c != '0');
         let number = match is_integer {
+            true if has_zeros => None,
             true => plain.parse::<i64>().ok().map(Number::from),
             false => plain.parse::<f64>().ok().and_then(Number::from_f64),
         };
         number
             .map(Value::Number)
-            .ok_or_else(|| self.expected("a number of at most 64 bits before this"))
+            .ok_or_else(|| self.expected("a decimal number of at most 64 bits before this"))
     }
 
     fn word(&mut self) -> Result<Value, LiteralError> {

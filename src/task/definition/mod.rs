@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 pub use error::{DefinitionError, KeyPlace};
 
 use super::digest::FilesDigest;
-use super::metric::{Filter, Metric};
+use super::metric::{Metric, Pipeline};
 use super::template::{Template, TemplateError};
 use crate::units::Split;
 use raw::{Dialect, TaskFile};
@@ -290,8 +290,8 @@ pub struct Definition {
     pub target_delimiter: String,
     /// The first is judged, the others are reported beside it. Never empty.
     pub metrics: Vec<Metric>,
-    /// What is done to generated text before it is scored, in order.
-    pub filters: Vec<Filter>,
+    /// What is done to generated text before it is scored; none: nothing.
+    pub filters: Option<Pipeline>,
     /// How text is generated.
     pub generation: Generation,
     /// Whether a beginning-of-sequence token is put in front; absent: as the tokenizer does.

@@ -86,7 +86,11 @@ impl TaskFile {
         let mut entries = Map::new();
         for included in included(path, own.shift_remove("include"))? {
             if deepest == 0 {
-                return Err(wrong_include(path, &included, "files that do not include one another"));
+                return Err(wrong_include(
+                    path,
+                    &included,
+                    "files that do not include one another",
+                ));
             }
             entries.extend(self.with_included(&beside(path, &included), deepest - 1, digest)?);
         }
@@ -107,7 +111,11 @@ fn included(path: &Path, include: Option<Value>) -> Result<Vec<String>, Definiti
     };
     let file = |file: &Value| match file.as_str() {
         Some(file) if !file.is_empty() => Ok(file.to_owned()),
-        _ => Err(wrong_include(path, file, "the path of a file, relative to this one, or a list of them")),
+        _ => Err(wrong_include(
+            path,
+            file,
+            "the path of a file, relative to this one, or a list of them",
+        )),
     };
     files.iter().map(file).collect()
 }

@@ -5,30 +5,17 @@ use serde_json::{Map, Value};
 use super::error::DefinitionError;
 use super::table::Table;
 use super::{DefinitionNote, Generation, OutputType};
-use crate::task::metric::{Filter, Metric};
+use crate::task::metric::{Metric, MetricKind, Pipeline};
 
 /// lm-eval's default length of generated text, in tokens.
 const MAX_GEN_TOKS: usize = 256;
 
-const OF_CHOICES: &[&str] =
-    &["acc", "acc_norm", "acc_bytes", "acc_mutual_info", "kit", "kit_fixed"];
-const OF_TEXT: &[&str] = &[
-    "exact_match",
-    "quasi_exact_match",
-    "f1",
-    "last_number",
-    "rouge1",
-    "rouge2",
-    "rougeL",
-    "rougeLsum",
-    TOKEN_LIKELIHOOD,
-];
-const OF_REFERENCE: &[&str] = &[TOKEN_LIKELIHOOD];
-const TOKEN_LIKELIHOOD: &str = "token_likelihood";
-
 /// lm-eval's measures that say the same as the likelihood per token, in other units.
 const PERPLEXITIES: &[&str] =
     &["perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte"];
+
+const TOKEN_LIKELIHOOD: &str = "token_likelihood";
+const EXPECTED: &str = "a metric's name";
 
 /// lm-eval's metrics that there are not here: known, so that they can be left out beside one that there is.
 const LEFT_OUT: &[&str] = &[
@@ -58,9 +45,10 @@ pub fn metrics(
         let Some(metric) = metric(&entry, output_type, metrics.is_empty(), notes)? else {
             continue;
         };
+        let name = entry.required("metric", EXPECTED)?;
         if !metrics.contains(&metric) {
             metrics.push(metric);
-        } else if !PERPLEXITIES.contains(&entry.required("metric", "a metric")?.as_str()) {
+        } else if !PERPLEXITIES.contains(&name.as_str()) {
             return Err(entry.wrong("metric", "each metric once"));
         }
     }
@@ -103,11 +91,29 @@ fn default(output_type: OutputType) -> &'static str {
     }
 }
 
-fn fitting(output_type: OutputType) -> &'static [&'static str] {
+/// What a task's metric may look at.
+fn fits(output_type: OutputType, metric: &Metric) -> bool {
     match output_type {
-        OutputType::MultipleChoice => OF_CHOICES,
-        OutputType::GenerateUntil => OF_TEXT,
-        OutputType::Loglikelihood | OutputType::LoglikelihoodRolling => OF_REFERENCE,
+        OutputType::MultipleChoice => metric.kind() == MetricKind::Choice,
+        OutputType::GenerateUntil => metric.kind() != MetricKind::Choice,
+        OutputType::Loglikelihood | OutputType::LoglikelihoodRolling => {
+            metric.kind() == MetricKind::Reference
+        }
+    }
+}
+
+fn fitting(output_type: OutputType) -> &'static str {
+    match output_type {
+        OutputType::MultipleChoice => {
+            "`acc`, `acc_norm`, `acc_bytes`, `acc_mutual_info`, `kit` or `kit_fixed`"
+        }
+        OutputType::GenerateUntil => {
+            "`exact_match`, `quasi_exact_match`, `f1`, `last_number`, `rouge1`, `rouge2`, `rougeL`, `rougeLsum` or \
+             `token_likelihood`"
+        }
+        OutputType::Loglikelihood | OutputType::LoglikelihoodRolling => {
+            "`token_likelihood`, or lm-eval's `perplexity`"
+        }
     }
 }
 
@@ -118,104 +124,63 @@ fn metric(
     is_first: bool,
     notes: &mut Vec<DefinitionNote>,
 ) -> Result<Option<Metric>, DefinitionError> {
-    let fitting = fitting(output_type);
-    let name = entry.required("metric", "a metric's name")?;
-    let is_perplexity =
-        PERPLEXITIES.contains(&name.as_str()) && fitting.contains(&TOKEN_LIKELIHOOD);
-    if is_perplexity {
+    let name = entry.required("metric", EXPECTED)?;
+    if PERPLEXITIES.contains(&name.as_str()) && fits(output_type, &Metric::TokenLikelihood) {
         notes.push(DefinitionNote::TokenLikelihood { metric: name });
-        return parsed(entry, TOKEN_LIKELIHOOD).map(Some);
+        return Ok(Some(Metric::TokenLikelihood));
     }
-    if !fitting.contains(&name.as_str()) || has_other_aggregation(entry, &name) {
-        if is_first || !LEFT_OUT.contains(&name.as_str()) {
-            return Err(unfit(entry, output_type, &name));
-        }
+    if !is_first && is_left_out(entry, output_type, &name) {
         notes.push(DefinitionNote::MetricLeftOut { metric: name });
         return Ok(None);
     }
-    aggregated(entry)?;
-    parsed(entry, &name).map(Some)
-}
-
-/// lm-eval's `f1` with the aggregation of the same name is scikit-learn's over labels, another measure than ours.
-fn has_other_aggregation(entry: &Table, name: &str) -> bool {
-    name == "f1" && entry.get("aggregation").is_some_and(|aggregation| aggregation != "mean")
-}
-
-fn unfit(entry: &Table, output_type: OutputType, name: &str) -> DefinitionError {
-    let fitting = fitting(output_type);
-    let names = fitting.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let meant = super::table::closest(name, fitting)
-        .map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"));
-    let expected =
-        format!("one of {names} for `output_type = \"{}\"`{meant}", output_type.as_str());
-    entry.wrong("metric", expected)
-}
-
-/// Every metric is a mean over documents, and better the higher it is.
-fn aggregated(entry: &Table) -> Result<(), DefinitionError> {
-    match entry.name("aggregation")?.as_deref() {
-        None | Some("mean" | "nanmean") => {}
-        Some(_) => return Err(entry.wrong("aggregation", "`mean`")),
-    }
-    match entry.flag("higher_is_better")? {
-        Some(false) => Err(entry.wrong("higher_is_better", "true")),
-        _ => Ok(()),
-    }
-}
-
-fn parsed(entry: &Table, name: &str) -> Result<Metric, DefinitionError> {
-    let is_option = |key: &str| !matches!(key, "metric" | "aggregation" | "higher_is_better");
-    let own = entry.entries().iter().filter(|(key, _)| is_option(key));
-    let options = own.map(|(key, value)| (key.clone(), value.clone())).collect();
-    Metric::parse(name, &options).map_err(|source| DefinitionError::Metric {
-        place: entry.file.place("metric"),
+    let options = entry.entries().iter().filter(|(key, _)| *key != "metric");
+    let options = options.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let metric = Metric::parse(&name, &options).map_err(|source| DefinitionError::Metric {
+        place: entry.file.place("metric_list"),
         key: entry.full("metric"),
         source,
-    })
+    })?;
+    if fits(output_type, &metric) {
+        return Ok(Some(metric));
+    }
+    let output_type_name = output_type.as_str();
+    let expected = format!("{} for `output_type = \"{output_type_name}\"`", fitting(output_type));
+    Err(entry.wrong("metric", expected))
 }
 
-/// The first chain of `filter_list`, step by step.
+/// Known to lm-eval for such a task, and not here. lm-eval's `f1` with the aggregation of the same name is
+/// scikit-learn's over labels, another measure than ours.
+fn is_left_out(entry: &Table, output_type: OutputType, name: &str) -> bool {
+    let is_ours = Metric::parse(name, &Map::new()).is_ok_and(|metric| fits(output_type, &metric));
+    let is_over_labels = name == "f1" && entry.get("aggregation").is_some_and(|how| how != "mean");
+    LEFT_OUT.contains(&name) && (!is_ours || is_over_labels)
+}
+
+/// The first pipeline of `filter_list`.
 pub fn filters(
     table: &Table,
     output_type: OutputType,
     notes: &mut Vec<DefinitionNote>,
-) -> Result<Vec<Filter>, DefinitionError> {
-    let Some(entries) = table.list("filter_list")? else { return Ok(Vec::new()) };
+) -> Result<Option<Pipeline>, DefinitionError> {
+    let Some(entries) = table.list("filter_list")? else { return Ok(None) };
     only_generated(table, "filter_list", output_type)?;
-    let mut first = Vec::new();
-    let mut names = Vec::new();
-    for (index, entry) in entries.iter().enumerate() {
-        let entry = chain(table, index, entry)?;
-        match index {
-            0 => first = steps(&entry)?,
-            _ => names.push(entry.name("name")?.unwrap_or_else(|| format!("filter_list[{index}]"))),
-        }
-    }
+    let entries: Option<Vec<_>> = entries.iter().map(Value::as_object).collect();
+    let entries = entries.filter(|entries| !entries.is_empty()).ok_or_else(|| {
+        table.wrong(
+            "filter_list",
+            "a list of tables { name = \"...\", filter = [{ function = \"...\" }] }",
+        )
+    })?;
+    let name = |entry: &&Map<String, Value>| entry.get("name").map(Value::to_string);
+    let names: Vec<String> = entries.iter().skip(1).filter_map(name).collect();
     if !names.is_empty() {
         notes.push(DefinitionNote::FiltersLeftOut { names });
     }
-    Ok(first)
-}
-
-fn chain<'a>(
-    table: &Table<'a>,
-    index: usize,
-    entry: &'a Value,
-) -> Result<Table<'a>, DefinitionError> {
-    let expected = "a list of tables { name = \"...\", filter = [{ function = \"...\" }] }";
-    let entry = entry.as_object().ok_or_else(|| table.wrong("filter_list", expected))?;
-    Table::new(table.file, &format!("filter_list[{index}]"), entry, &["name", "filter"])
-}
-
-fn steps(chain: &Table) -> Result<Vec<Filter>, DefinitionError> {
-    let steps = chain.list("filter")?.ok_or_else(|| chain.missing("filter", "a list of filters"))?;
-    steps.iter().map(Filter::parse).collect::<Result<Vec<_>, _>>().map_err(|source| {
-        DefinitionError::Metric {
-            place: chain.file.place("filter_list"),
-            key: chain.full("filter"),
-            source,
-        }
+    let first = entries.into_iter().next().map(Pipeline::parse).transpose();
+    first.map_err(|source| DefinitionError::Metric {
+        place: table.file.place("filter_list"),
+        key: "filter_list".into(),
+        source,
     })
 }
 
