@@ -124,7 +124,7 @@ impl Filter {
     pub fn apply(&self, text: &str) -> String {
         match self {
             Filter::Regex { pattern, group_select, fallback } => {
-                select(pattern, *group_select, text).unwrap_or_else(|| fallback.clone())
+                select(pattern, *group_select, fallback, text).unwrap_or_else(|| fallback.clone())
             }
             Filter::RemoveWhitespace => python_str::strip(text).to_owned(),
             Filter::Lowercase => text.to_lowercase(),
@@ -188,14 +188,14 @@ fn answer(value: &Value) -> Option<String> {
     }
 }
 
-/// The chosen match, if there is one.
-fn select(pattern: &Pattern, group_select: i64, text: &str) -> Option<String> {
+/// The chosen match, if there is one; if all of its groups are empty, the fallback, which then loses its blanks too.
+fn select(pattern: &Pattern, group_select: i64, fallback: &str, text: &str) -> Option<String> {
     let matches = pattern.find_all(text).ok()?;
     let from_end = usize::try_from(group_select.unsigned_abs()).ok()?;
     let index = if group_select < 0 { matches.len().checked_sub(from_end)? } else { from_end };
     let found = match matches.get(index)?.as_slice() {
         [one] => one,
-        several => several.iter().find(|group| !group.is_empty())?,
+        several => several.iter().find(|group| !group.is_empty()).unwrap_or(&fallback),
     };
     Some(python_str::strip(found).to_owned())
 }

@@ -1,6 +1,6 @@
 //! Python's `re`, on an engine that backtracks as Python's does.
 
-use fancy_regex::{Captures, Regex, RegexBuilder};
+use fancy_regex::{Captures, CompileError, Regex, RegexBuilder};
 
 use super::python_syntax;
 
@@ -40,8 +40,8 @@ pub(super) struct GivenUp;
 pub struct Pattern {
     source: String,
     regex: Regex,
-    /// The same at the very place where a search begins, and not empty.
-    advancing: Regex,
+    /// The same at the very place where a search begins, and not empty; none if it is always empty.
+    advancing: Option<Regex>,
 }
 
 /// Patterns are equal if they are written alike.
@@ -59,12 +59,19 @@ fn engine(pattern: &str, find_not_empty: bool) -> Result<Regex, PatternError> {
         .map_err(|source| PatternError::Engine(Box::new(source)))
 }
 
+fn is_always_empty(refusal: &fancy_regex::Error) -> bool {
+    matches!(refusal, fancy_regex::Error::CompileError(error) if matches!(**error, CompileError::PatternCanNeverMatch))
+}
+
 impl Pattern {
     /// `re.compile(source)`, but a look-behind need not be of one width.
     pub fn compile(source: &str) -> Result<Pattern, PatternError> {
         let pattern = python_syntax::translate(source)?;
         let regex = engine(&pattern, false)?;
-        let advancing = engine(&format!(r"\G(?:{pattern})"), true)?;
+        let advancing = match engine(&format!(r"\G(?:{pattern})"), true) {
+            Err(PatternError::Engine(refusal)) if is_always_empty(&refusal) => None,
+            advancing => Some(advancing?),
+        };
         Ok(Pattern { source: source.to_owned(), regex, advancing })
     }
 
@@ -120,7 +127,10 @@ impl Pattern {
         if !after_empty {
             return self.regex.captures_from_pos(text, from).map_err(|_| GivenUp);
         }
-        let here = self.advancing.captures_from_pos(text, from).map_err(|_| GivenUp)?;
+        let here = match &self.advancing {
+            Some(advancing) => advancing.captures_from_pos(text, from).map_err(|_| GivenUp)?,
+            None => None,
+        };
         let next = text.get(from..).and_then(|rest| rest.chars().next());
         match (here, next) {
             (Some(here), _) => Ok(Some(here)),

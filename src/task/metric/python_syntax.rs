@@ -292,16 +292,14 @@ impl Translation {
     fn flags(&mut self) -> Result<(), PatternError> {
         let at_start = self.place == 2;
         let on = self.take_while(usize::MAX, |flag| flag.is_ascii_alphabetic());
-        let off = if self.take_if('-') {
-            self.take_while(usize::MAX, |flag| flag.is_ascii_alphabetic())
-        } else {
-            String::new()
-        };
+        let minus = self.take_if('-');
+        let off =
+            self.take_while(if minus { usize::MAX } else { 0 }, |flag| flag.is_ascii_alphabetic());
         let global = self.take_if(')');
         if global && !at_start {
             return Err(self.syntax("global flags not at the start of the pattern"));
         }
-        if (global && !off.is_empty()) || !(global || self.take_if(':')) {
+        if (global && minus) || minus == off.is_empty() || !(global || self.take_if(':')) {
             return Err(self.syntax("bad flags"));
         }
         self.set_flags(&on, &off, global)
@@ -329,11 +327,12 @@ impl Translation {
     }
 }
 
+/// `\A`, `\Z`, `\b` or `\B`, of which Python before 3.14 finds the last in no empty text.
 fn assertion(letter: char) -> String {
     match letter {
         'A' => r"\A".to_owned(),
         'Z' => r"\z".to_owned(),
         'b' => format!("(?:(?<={WORD})(?!{WORD})|(?<!{WORD})(?={WORD}))"),
-        _ => format!("(?:(?<={WORD})(?={WORD})|(?<!{WORD})(?!{WORD}))"),
+        _ => format!(r"(?:(?<={WORD})(?={WORD})|(?!\A\z)(?<!{WORD})(?!{WORD}))"),
     }
 }

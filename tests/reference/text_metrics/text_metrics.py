@@ -131,15 +131,15 @@ def main():
         name, version = line.strip().split("==")
         assert importlib.metadata.version(name) == version, line
     draw = random.Random(7)
-    pairs = draw.sample(list(itertools.product(ANSWERS, ANSWERS)), 330) + [(answer, answer) for answer in ANSWERS]
+    pairs = draw.sample(list(itertools.product(ANSWERS, ANSWERS)), 200) + [(answer, answer) for answer in ANSWERS]
     pairs += list(itertools.product(ANSWERS[:14], ANSWERS[:14]))
     assert all(map(is_refused, REFUSED)), [pattern for pattern in REFUSED if not is_refused(pattern)]
     sections = {
         "exact_match": [{"options": options, "prediction": a, "reference": b, "score": exact_match(options, a, b)}
-                        for options in OPTIONS for a, b in draw.sample(pairs, 90)],
+                        for options in OPTIONS for a, b in draw.sample(pairs, 60)],
         "short_answers": [short_answer(a, b) for a, b in pairs],
         "filters": [{"filter": functions, "text": text, "result": filtered(functions, text)} for functions in FILTERS for text in TEXTS],
-        "regex": [regex(pattern, text) for pattern in PATTERNS for text in draw.sample(TEXTS, 12)],
+        "regex": [regex(pattern, text) for pattern in PATTERNS for text in draw.sample(TEXTS, 9)],
         "refused": REFUSED,
     }
     body = ",\n".join(f"{json.dumps(name)}: [\n" + ",\n".join(json.dumps(case, ensure_ascii=False) for case in cases) + "\n]"
