@@ -28,6 +28,7 @@ mod recipe_round_trip;
 mod record;
 mod record_damage;
 mod search;
+mod sources;
 mod space;
 mod space_evolve;
 mod tiny;

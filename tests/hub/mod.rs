@@ -1,4 +1,5 @@
 //! The hub's client against a server on the loopback that answers as the hub does.
+mod datasets;
 mod server;
 
 use std::collections::BTreeMap;

@@ -27,6 +27,8 @@ pub struct State {
     pub corrupts: Option<&'static str>,
     /// Serves only with this token.
     pub token: Option<&'static str>,
+    /// Whether [`ID`] is a dataset.
+    pub is_dataset: bool,
     /// Names files by something that is not their digest.
     pub odd_etags: bool,
     /// `path from-last` of each request.
@@ -39,6 +41,8 @@ pub struct Server {
 }
 
 pub const ID: &str = "owner/tiny";
+/// What [`ID`] was called when datasets had no owner.
+pub const OLD_ID: &str = "tiny";
 
 impl Server {
     /// Serves `files` as `main` of [`ID`].
@@ -156,10 +160,15 @@ fn reply(request: &Request, state: &mut State, endpoint: &str) -> Reply {
     if state.token.is_some_and(|token| request.token.as_deref() != Some(token)) {
         return bare(401);
     }
-    if let Some(revision) = request.path.strip_prefix(&format!("/api/models/{ID}/revision/")) {
-        return listing(state, revision);
+    let (kind, page) = if state.is_dataset { ("datasets", "/datasets") } else { ("models", "") };
+    if state.is_dataset && request.path.contains(&format!("/datasets/{OLD_ID}/")) {
+        let path = request.path.replace(&format!("/{OLD_ID}/"), &format!("/{ID}/"));
+        return Reply { headers: vec![("Location", path)], ..bare(307) };
     }
-    match request.path.strip_prefix(&format!("/{ID}/resolve/")) {
+    if let Some(revision) = request.path.strip_prefix(&format!("/api/{kind}/{ID}/revision/")) {
+        return listing(state, &revision.replace("%2F", "/"));
+    }
+    match request.path.strip_prefix(&format!("{page}/{ID}/resolve/")) {
         Some(place) => resolve(request, state, place, endpoint),
         None => bare(404),
     }
@@ -177,6 +186,7 @@ fn listing(state: &State, revision: &str) -> Reply {
 /// The revision's commit, the name, the content.
 fn find<'a>(state: &'a State, place: &str) -> Option<(&'a str, String, &'a Vec<u8>)> {
     let (revision, name) = place.split_once('/')?;
+    let name = &name.replace("%20", " ").replace("%23", "#");
     let commit = state.revisions.get(revision)?;
     Some((commit, name.to_owned(), state.commits[commit].get(name)?))
 }
@@ -184,7 +194,7 @@ fn find<'a>(state: &'a State, place: &str) -> Option<(&'a str, String, &'a Vec<u
 fn resolve(request: &Request, state: &State, place: &str, endpoint: &str) -> Reply {
     let Some((commit, name, content)) = find(state, place) else { return bare(404) };
     let commit_header = ("X-Repo-Commit", commit.to_owned());
-    if !name.ends_with(".safetensors") {
+    if !name.ends_with(".safetensors") && !name.ends_with(".parquet") {
         let mut reply = ranged(request, content, state.ignores_ranges);
         let etag =
             if state.odd_etags { "W/\"5-abc\"".to_owned() } else { quoted(&git_blob(content)) };
