@@ -11,6 +11,7 @@ mod answers;
 mod budget;
 mod candle_evaluator;
 mod fingerprint;
+mod generation;
 mod headers;
 mod load;
 mod lru;
@@ -33,6 +34,9 @@ mod workers;
 pub use answers::Documents;
 pub use budget::Resources;
 pub use candle_evaluator::CandleEvaluator;
+pub use generation::{
+    GeneratedText, TextError, TextPack, TextRequest, TextRun, TextSet, TextSetError,
+};
 pub use load::{LoadError, load_network, network_spec};
 pub use memory::peak as peak_memory;
 pub use open::{OpenError, check_names, open_checkpoint, open_tokenizer};
