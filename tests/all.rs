@@ -9,6 +9,7 @@ mod eval;
 mod evaluator;
 mod evolve_example;
 mod fuzz;
+mod generation;
 mod gguf;
 mod hub;
 mod layering;

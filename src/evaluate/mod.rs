@@ -42,7 +42,9 @@ pub use budget::Resources;
 pub use candle_evaluator::CandleEvaluator;
 pub use chat::ready_tasks;
 pub use columns::Column;
-pub use generation::GeneratedText;
+pub use generation::{
+    GeneratedText, TextError, TextPack, TextRequest, TextRun, TextSet, TextSetError,
+};
 pub use infeasible::{Infeasible, InfeasibleMetric};
 pub use load::{LoadError, load_network, network_spec};
 pub use memory::peak as peak_memory;

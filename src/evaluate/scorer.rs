@@ -4,7 +4,9 @@ use candle_core::{Result, bail};
 
 use super::memory;
 use crate::model::spec::NetworkSpec;
-use crate::model::{Batch, DeviceNetwork, Network, Pass, Prefix, Scored, Scratch};
+use crate::model::{
+    Batch, DeviceNetwork, Network, Pace, Pass, Prefix, Scored, Scratch, Texts,
+};
 use crate::units::Bytes;
 
 /// A network that reads packs.
@@ -50,6 +52,18 @@ pub trait Scorer: Send + Sync {
     /// # Errors
     /// As [`Self::score`]; always, if it is [`Self::on_device`].
     fn prefix(&self, tokens: &[u32], scratch: &mut Scratch) -> Result<Prefix>;
+
+    /// As [`Network::grow`].
+    ///
+    /// # Errors
+    /// As there; always, if it is [`Self::on_device`].
+    fn generate(
+        &self,
+        prefix: Option<&Prefix>,
+        pace: Pace,
+        texts: &mut dyn Texts,
+        scratch: &mut Scratch,
+    ) -> Result<()>;
 }
 
 impl Scorer for Network {
@@ -91,6 +105,16 @@ impl Scorer for Network {
 
     fn prefix(&self, tokens: &[u32], scratch: &mut Scratch) -> Result<Prefix> {
         Ok(self.prefix(tokens, &Pass::default(), scratch)?.0)
+    }
+
+    fn generate(
+        &self,
+        prefix: Option<&Prefix>,
+        pace: Pace,
+        texts: &mut dyn Texts,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        self.grow(prefix, pace, texts, scratch)
     }
 }
 
@@ -138,5 +162,15 @@ impl Scorer for DeviceNetwork {
 
     fn prefix(&self, _: &[u32], _: &mut Scratch) -> Result<Prefix> {
         bail!("a network on a device computes no prefixes")
+    }
+
+    fn generate(
+        &self,
+        _: Option<&Prefix>,
+        _: Pace,
+        _: &mut dyn Texts,
+        _: &mut Scratch,
+    ) -> Result<()> {
+        bail!("texts are generated on the CPU alone so far: generate_until needs --device cpu")
     }
 }
