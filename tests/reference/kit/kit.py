@@ -16,7 +16,8 @@ any other                         as the post-processor says            as the p
 
 A decoder's score of a choice is the sum of log p(token | prompt, tokens before) over all of its tokens but the first one. Rows
 whose choices all have one token break the kit; among longer ones a choice of one token scores 0, which no other reaches. An
-encoder-decoder's score is the sum over all of the labels. The first of equal scores wins. `fixed` sums over all tokens.
+encoder-decoder's score is the sum over all of the labels (given a list: from a CSV file the kit's own encoder-decoder reads
+the column's characters as choices). The first of equal scores wins. `fixed` sums over all tokens.
 Generation is greedy, of 64 tokens at most, ends at the tokenizer's eos only, and cuts the prompt off for decoders.
 """
 
@@ -34,6 +35,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 MODELS = HERE.parent / "lm_eval" / "docs" / "models"
 SETTABLE = {"LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer", "CohereTokenizer"}
 MAX_GEN_LEN = 64
+# A submission's `max_seq_len`, which cuts prompts from the right and keeps </s>. None (no limit) is what the kit's decoders
+# were run with; that its encoder-decoder was run with 512 shows only in the text that it wrote after a prompt of 745 tokens.
+MAX_SEQ_LEN = {"decoder": None, "encoder_decoder": 512}
 
 
 class Pieces:
@@ -90,7 +94,8 @@ class Kit:
         self.start = self.model.config.decoder_start_token_id if is_pair else None
 
     def prompt(self, text):
-        return self.reader.ids(text, False)
+        ids, limit = self.reader.ids(text, False), MAX_SEQ_LEN["decoder" if self.start is None else "encoder_decoder"]
+        return ids if limit is None or len(ids) <= limit else ids[:limit - 1] + [self.eos]
 
     def choice(self, text):
         return self.reader.ids(text, True)
