@@ -10,7 +10,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("units", &[]),
     ("recipe", &["units"]),
     ("outcome", &["units"]),
-    ("space", &["recipe", "units"]),
+    ("space", &["recipe", "objective", "units"]),
     ("genome", &["space", "recipe", "units"]),
     ("optimizer", &["genome", "units"]),
     ("simd", &[]),
@@ -21,7 +21,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("task", &["units", "hub"]),
     ("evaluate", &["units", "recipe", "outcome", "hub", "checkpoint", "merge", "model", "task"]),
     ("objective", &["units", "outcome"]),
-    ("record", &["units", "recipe", "genome", "outcome"]),
+    ("record", &["units", "recipe", "genome", "outcome", "objective"]),
     (
         "search",
         &[

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use merge_search::objective::{
-    Aggregate, AggregateChoice, AggregateError, AggregateKind, PairingError, Point, TieBreak,
+    Aggregate, AggregateChoice, AggregateError, AggregateKind, PairingError, Point, TaskWeights, TieBreak,
     compare_metrics, estimate, geometric_mean, geometric_mean_of, hypervolume, interval,
     paired_difference, pareto_front, pooled_times,
 };
@@ -44,8 +44,12 @@ fn kind(kind: AggregateKind) -> AggregateChoice {
     AggregateChoice { kind, ..AggregateChoice::default() }
 }
 
-fn weights(weights: &[f64]) -> BTreeMap<String, f64> {
-    names(weights.len()).into_iter().zip(weights.iter().copied()).collect()
+fn by_task(scores: &[f64]) -> BTreeMap<String, f64> {
+    names(scores.len()).into_iter().zip(scores.iter().copied()).collect()
+}
+
+fn weights(weights: &[f64]) -> TaskWeights {
+    TaskWeights::ByName(by_task(weights))
 }
 
 fn evaluation(tasks: Vec<TaskScore>) -> Evaluation {
@@ -151,9 +155,7 @@ fn aggregates_by_hand() {
 /// Nine entrants: wins over eight rivals; two tied get 1/2 of a win, four 1/4 (0.03125 in the published table).
 #[test]
 fn win_rates_by_hand() {
-    let rival = |scores: &[f64]| -> BTreeMap<String, f64> {
-        names(scores.len()).into_iter().zip(scores.iter().copied()).collect()
-    };
+    let rival = by_task;
     let mut rivals: BTreeMap<String, BTreeMap<String, f64>> =
         (1..=8).map(|n| (format!("r{n}"), rival(&[f64::from(n) / 10.0]))).collect();
     let of = |rivals: &BTreeMap<String, BTreeMap<String, f64>>, score: f64| {
@@ -186,7 +188,7 @@ fn an_aggregate_must_fit_the_tasks() {
     let refused = |choice: AggregateChoice| Aggregate::new(&choice, &["arc", "boolq"]).unwrap_err();
     let plain = AggregateChoice::default;
     let typo = BTreeMap::from([("ark".to_owned(), 1.0)]);
-    let error = refused(AggregateChoice { weights: typo.clone(), ..plain() });
+    let error = refused(AggregateChoice { weights: TaskWeights::ByName(typo.clone()), ..plain() });
     assert!(matches!(error, AggregateError::UnknownTask { .. }));
     let text = error.to_string();
     assert!(["`tasks.weights`", "`ark`", "arc, boolq"].iter().all(|w| text.contains(w)), "{text}");
@@ -266,7 +268,7 @@ fn the_plain_interval_has_not_moved() {
 fn intervals_of_all_aggregates_cover_the_truth() {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let truth = [0.45, 0.6, 0.8];
-    let spread = BTreeMap::from([("r".to_owned(), weights(&[0.5, 0.55, 0.7]))]);
+    let spread = BTreeMap::from([("r".to_owned(), by_task(&[0.5, 0.55, 0.7]))]);
     let hidden = vec!["t1".to_owned()];
     let choices = [
         kind(AggregateKind::ArithmeticMean),

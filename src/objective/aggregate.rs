@@ -45,13 +45,40 @@ impl AggregateKind {
     }
 }
 
-/// An aggregate as a file says it: by the names of tasks.
+/// Weights of tasks: finite, at least 0, relative to their sum.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TaskWeights {
+    /// Task → weight; a task that is not listed has weight 1.
+    ByName(BTreeMap<String, f64>),
+    /// One per task.
+    InOrder(Vec<f64>),
+}
+
+impl TaskWeights {
+    fn of(&self, index: usize, task: &str) -> f64 {
+        let known = match self {
+            TaskWeights::ByName(weights) => weights.get(task),
+            TaskWeights::InOrder(weights) => weights.get(index),
+        };
+        known.copied().unwrap_or(1.0)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &String> {
+        let named = match self {
+            TaskWeights::ByName(weights) => Some(weights.keys()),
+            TaskWeights::InOrder(_) => None,
+        };
+        named.into_iter().flatten()
+    }
+}
+
+/// An aggregate as a file says it, before its tasks are known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AggregateChoice {
     /// What is done.
     pub kind: AggregateKind,
-    /// Task → weight, at least 0; a task that is not listed has weight 1.
-    pub weights: BTreeMap<String, f64>,
+    /// How much each task counts.
+    pub weights: TaskWeights,
     /// Scores below count as this much (kinds that have [`AggregateKind::has_zero_floor`]).
     pub zero_floor: f64,
     /// Whom the mean win rate is against; empty for other kinds.
@@ -69,7 +96,7 @@ impl Default for AggregateChoice {
     fn default() -> Self {
         AggregateChoice {
             kind: AggregateKind::GeometricMean,
-            weights: BTreeMap::new(),
+            weights: TaskWeights::ByName(BTreeMap::new()),
             zero_floor: 0.0,
             rivals: RivalTable::default(),
             hidden: Vec::new(),
@@ -110,13 +137,13 @@ impl Aggregate {
     /// # Errors
     /// A name that is no task's, a group of tasks without any weight, a task without rivals.
     pub fn new(choice: &AggregateChoice, tasks: &[&str]) -> Result<Aggregate, AggregateError> {
-        let named = choice.weights.keys().map(|name| (ObjectiveKey::Weights, name));
+        let named = choice.weights.names().map(|name| (ObjectiveKey::Weights, name));
         let hidden = choice.hidden.iter().map(|name| (ObjectiveKey::Hidden, name));
         for (key, name) in named.chain(hidden) {
             require_task(key, name, tasks)?;
         }
-        let weight = |task: &&str| choice.weights.get(*task).copied().unwrap_or(1.0);
-        let mut weights: Vec<f64> = tasks.iter().map(weight).collect();
+        let weight = |(index, task): (usize, &&str)| choice.weights.of(index, task);
+        let mut weights: Vec<f64> = tasks.iter().enumerate().map(weight).collect();
         if weights.windows(2).all(|pair| pair[0] == pair[1]) && weights.iter().any(|w| *w > 0.0) {
             weights.fill(1.0);
         }

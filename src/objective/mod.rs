@@ -14,7 +14,7 @@ mod pareto;
 mod rivals;
 mod tie_break;
 
-pub use aggregate::{Aggregate, AggregateChoice, AggregateKind, HIDDEN_WEIGHT};
+pub use aggregate::{Aggregate, AggregateChoice, AggregateKind, HIDDEN_WEIGHT, TaskWeights};
 pub use aggregate_error::{AggregateError, ObjectiveKey};
 pub use disagreement::{MetricComparison, compare_metrics};
 pub use hypervolume::hypervolume;

@@ -2,9 +2,9 @@
 
 use polars::prelude::*;
 
-use super::{GeneColumn, RecordError, RunManifest, Trial};
+use super::{GeneColumn, RecordError, RunManifest, TaskEntry, Trial};
 use crate::genome::{Domain, Gene};
-use crate::outcome::{Evaluation, GeometricMean, Outcome};
+use crate::outcome::{Estimate, Evaluation, Outcome, TaskScore};
 
 pub(super) const FEASIBLE: &str = "feasible";
 pub(super) const INFEASIBLE: &str = "infeasible";
@@ -67,18 +67,40 @@ fn identity(trials: &[&Trial]) -> Vec<Column> {
 }
 
 fn scores(trials: &[&Trial], manifest: &RunManifest) -> Vec<Column> {
-    let mean = |name: &str, value: fn(GeometricMean) -> f64| {
-        column(name, trials, |trial| trial.geometric_mean.map(value))
-    };
-    let mut columns = vec![
-        mean("geometric_mean", |mean| mean.value),
-        mean("geometric_mean_low", |mean| mean.low),
-        mean("geometric_mean_high", |mean| mean.high),
-    ];
+    let mut columns = estimate("geometric_mean", trials, |trial| trial.geometric_mean);
+    columns.extend(estimate("objective", trials, |trial| trial.objective));
+    columns.push(column("companion", trials, |trial| trial.companion));
     columns.extend(manifest.task_names().enumerate().map(|(index, task)| {
         measured(&accuracy_column(task), trials, |evaluation| evaluation.tasks[index].accuracy().0)
     }));
+    for (index, task) in manifest.tasks.iter().enumerate() {
+        columns.extend(task.others.iter().map(|metric| {
+            column(&metric_column(metric, &task.name), trials, |trial| {
+                by_metric(&trial.outcome.evaluation()?.tasks[index], metric)
+            })
+        }));
+    }
     columns
+}
+
+/// A value and the ends of its interval.
+fn estimate(
+    name: &str,
+    trials: &[&Trial],
+    of: impl Fn(&Trial) -> Option<Estimate>,
+) -> Vec<Column> {
+    let end = |suffix: &str, end: fn(Estimate) -> f64| {
+        column(&format!("{name}{suffix}"), trials, |trial| of(trial).map(end))
+    };
+    vec![
+        end("", |estimate| estimate.value),
+        end("_low", |estimate| estimate.low),
+        end("_high", |estimate| estimate.high),
+    ]
+}
+
+fn by_metric(task: &TaskScore, metric: &str) -> Option<f64> {
+    task.others.iter().find(|other| other.metric == metric).map(|other| other.score)
 }
 
 fn costs(trials: &[&Trial]) -> Vec<Column> {
@@ -117,6 +139,10 @@ pub(super) fn accuracy_column(task: &str) -> String {
     format!("accuracy.{task}")
 }
 
+pub(super) fn metric_column(metric: &str, task: &str) -> String {
+    format!("{metric}.{task}")
+}
+
 pub(super) fn gene_column(gene: &str) -> String {
     format!("gene.{gene}")
 }
@@ -127,12 +153,28 @@ fn check_tasks(trial: &Trial, manifest: &RunManifest) -> Result<(), RecordError>
     };
     let found = evaluation.tasks.iter().map(|task| task.task.as_str());
     if found.clone().eq(manifest.task_names()) {
-        return Ok(());
+        return evaluation.tasks.iter().zip(&manifest.tasks).try_for_each(|(scored, task)| {
+            check_metrics(trial.trial, scored, task)
+        });
     }
     Err(RecordError::TasksDiffer {
         trial: trial.trial,
         expected: manifest.task_names().map(str::to_owned).collect(),
         found: found.map(str::to_owned).collect(),
+    })
+}
+
+/// Some may be missing, where they have no answer to the model's tokenizer.
+fn check_metrics(trial: u64, scored: &TaskScore, task: &TaskEntry) -> Result<(), RecordError> {
+    let mut known = task.others.iter();
+    if scored.others.iter().all(|other| known.any(|metric| *metric == other.metric)) {
+        return Ok(());
+    }
+    Err(RecordError::MetricsDiffer {
+        trial,
+        task: task.name.clone(),
+        expected: task.others.clone(),
+        found: scored.others.iter().map(|other| other.metric.clone()).collect(),
     })
 }
 

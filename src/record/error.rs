@@ -44,7 +44,7 @@ pub enum RecordError {
     },
     /// Written by a program with another schema.
     #[error(
-        "{} has schema version {found}, this program reads version {SCHEMA_VERSION}; read it with merge-search {written_by}",
+        "{} has schema version {found}, this program reads version {SCHEMA_VERSION}; read it with the build of merge-search {written_by} that wrote it",
         path.display()
     )]
     SchemaVersion {
@@ -127,6 +127,18 @@ pub enum RecordError {
         /// Tasks of the run.
         expected: Vec<String>,
         /// Tasks of the trial.
+        found: Vec<String>,
+    },
+    /// A trial has a metric that the manifest does not name for its task, or in another place.
+    #[error("trial {trial} has the metrics [{}] on task `{task}`, the run has [{}]", found.join(", "), expected.join(", "))]
+    MetricsDiffer {
+        /// Which trial.
+        trial: u64,
+        /// On which task.
+        task: String,
+        /// Metrics besides the judged one, by the manifest.
+        expected: Vec<String>,
+        /// Metrics besides the judged one, of the trial.
         found: Vec<String>,
     },
     /// A trial's genotype has more or fewer genes than the manifest.

@@ -7,7 +7,7 @@ use super::{RecordError, RunManifest, Trial};
 use crate::outcome::{ItemScore, TaskScore};
 use crate::units::Split;
 
-/// Columns `trial, split, task, doc, correct, chosen, margin`, ordered by task, then doc (its position among the scored
+/// Columns `trial, split, task, doc, score, chosen, margin`, ordered by task, then doc (its position among the scored
 /// documents of the split). No rows for an infeasible trial.
 pub(super) fn item_columns(trial: &Trial) -> Vec<Column> {
     vec![
@@ -15,7 +15,7 @@ pub(super) fn item_columns(trial: &Trial) -> Vec<Column> {
         column("split", trial, |_| trial.split.as_str()),
         column("task", trial, |item| item.task),
         column("doc", trial, |item| item.doc),
-        column("correct", trial, |item| item.score.correct),
+        column("score", trial, |item| item.score.score),
         column("chosen", trial, |item| item.score.chosen),
         column("margin", trial, |item| item.score.margin),
     ]
@@ -46,7 +46,7 @@ fn items_of(trial: &Trial) -> impl Iterator<Item = Item<'_>> {
     })
 }
 
-/// Reads the documents of `trial` on `split` back, by task.
+/// Reads the documents of `trial` on `split` back, by task; the tasks' other metrics are not here.
 ///
 /// # Errors
 /// When they are not exactly the `count` rows that the trial's own row announces.
@@ -59,7 +59,10 @@ pub(super) fn read_items(
 ) -> Result<Vec<TaskScore>, RecordError> {
     let mut rows = Rows::new(table)?;
     let tasks = (manifest.task_names())
-        .map(|task| Ok(TaskScore { task: task.to_owned(), items: rows.take(trial, split, task)? }))
+        .map(|task| {
+            let items = rows.take(trial, split, task)?;
+            Ok(TaskScore { task: task.to_owned(), items, others: Vec::new() })
+        })
         .collect::<Result<Vec<_>, RecordError>>()?;
     if rows.next == table.height() && count == rows.next as u64 {
         return Ok(tasks);
@@ -73,7 +76,7 @@ struct Rows<'a> {
     split: &'a StringChunked,
     task: &'a StringChunked,
     doc: &'a UInt32Chunked,
-    correct: &'a BooleanChunked,
+    score: &'a Float64Chunked,
     chosen: &'a UInt32Chunked,
     margin: &'a Float32Chunked,
     next: usize,
@@ -87,7 +90,7 @@ impl<'a> Rows<'a> {
             split: table.str("split")?,
             task: table.str("task")?,
             doc: table.u32("doc")?,
-            correct: table.bool("correct")?,
+            score: table.f64("score")?,
             chosen: table.u32("chosen")?,
             margin: table.f32("margin")?,
             next: 0,
@@ -108,18 +111,18 @@ impl<'a> Rows<'a> {
             && self.task.get(self.next) == Some(task)
             && self.doc.get(self.next) == Some(items.len() as u32)
         {
-            items.push(self.score()?);
+            items.push(self.item()?);
             self.next += 1;
         }
         Ok(items)
     }
 
-    fn score(&self) -> Result<ItemScore, RecordError> {
+    fn item(&self) -> Result<ItemScore, RecordError> {
         let row = self.next;
         let invalid = |column| self.table.invalid(row, column);
         Ok(ItemScore {
-            correct: self.correct.get(row).ok_or_else(|| invalid("correct"))?,
-            chosen: self.chosen.get(row).ok_or_else(|| invalid("chosen"))?,
+            score: self.score.get(row).ok_or_else(|| invalid("score"))?,
+            chosen: self.chosen.get(row),
             margin: self.margin.get(row).ok_or_else(|| invalid("margin"))?,
         })
     }

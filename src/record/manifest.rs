@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::atomic::{io_error, replace};
 use super::{RecordError, SCHEMA_VERSION};
 use crate::genome::{Dimension, Domain};
+use crate::objective::Aggregate;
 use crate::units::Seed;
 
 /// Written once, when a run begins. Unknown keys are ignored on reading (see [`super`]).
@@ -33,8 +34,12 @@ pub struct RunManifest {
     pub optimizer: OptimizerSettings,
     /// How long.
     pub budget: RunBudget,
-    /// In the order of the search space; the columns `accuracy.<name>`.
+    /// In the order of the search space; the columns `accuracy.<name>` and `<metric>.<name>`.
     pub tasks: Vec<TaskEntry>,
+    /// What the tasks' scores are made into; the column `objective`.
+    pub objective: Aggregate,
+    /// Whether the optimizer saw candidates of equal `objective` in the order of `companion`, where it could.
+    pub tie_break: bool,
     /// Base model first, then the experts.
     pub checkpoints: Vec<CheckpointEntry>,
     /// `cpu`, `cuda:0`, …
@@ -111,6 +116,10 @@ pub struct RunBudget {
 pub struct TaskEntry {
     /// As in its `task.toml`.
     pub name: String,
+    /// Its judged metric; the column `accuracy.<name>`.
+    pub metric: String,
+    /// Its other metrics; the columns `<metric>.<name>`.
+    pub others: Vec<String>,
     /// Digest of its documents.
     pub sha256: String,
     /// Number of documents per split.

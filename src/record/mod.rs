@@ -16,6 +16,12 @@
 //! **Versions.** [`SCHEMA_VERSION`] is in the manifest and in every parquet file's key-value metadata. A reader takes its
 //! own schema version only. A key or column may be added within a version, so readers ignore those they do not know;
 //! whatever a reader could misunderstand raises the version. Each parquet file also holds its own SHA-256 (`seal.rs`).
+//!
+//! - 1: `items` have `correct`, a boolean; runs are ranked by `geometric_mean`. A run of this version is read and resumed
+//!   by the build that wrote it: its candidates are in the order of another cost.
+//! - 2: `items` have `score`, a number in `[0, 1]`, and `chosen` may be empty; `trials` have `objective`, its interval and
+//!   its `companion`, and `<metric>.<task>` for metrics that are not judged. Where the aggregate is the plain geometric
+//!   mean, `objective` and `geometric_mean` are the same.
 mod atomic;
 mod columns;
 mod error;
@@ -30,7 +36,7 @@ mod table;
 mod trial;
 mod writer;
 
-pub use crate::outcome::GeometricMean;
+pub use crate::outcome::Estimate;
 pub use error::RecordError;
 pub use folder::{FrontEntry, RunFolder};
 pub use manifest::{
@@ -42,4 +48,4 @@ pub use trial::{Trial, TrialKind};
 pub use writer::{FrontRow, RunWriter};
 
 /// Version of everything in a run folder. See the module's reader policy.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;

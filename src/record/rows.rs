@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::columns::{FEASIBLE, INFEASIBLE, accuracy_column, gene_column};
+use super::columns::{FEASIBLE, INFEASIBLE, accuracy_column, gene_column, metric_column};
 use super::items::read_items;
 use super::part::Part;
 use super::table::Table;
-use super::{GeneColumn, RecordError, RunManifest, Trial, TrialKind};
+use super::{GeneColumn, RecordError, RunManifest, TaskEntry, Trial, TrialKind};
 use crate::genome::{Domain, Gene, Genotype};
-use crate::outcome::{Evaluation, GeometricMean, Outcome, TaskScore};
+use crate::outcome::{Estimate, Evaluation, MetricScore, Outcome, TaskScore};
 use crate::units::{Bytes, Seconds, Seed, Split};
 
 /// All rows of one part, each with its items.
@@ -42,7 +42,9 @@ impl<'a> Row<'a> {
             kind: TrialKind::from_word(self.str("kind")?).ok_or_else(|| self.invalid("kind"))?,
             split,
             outcome: self.outcome(trial, split, items, manifest)?,
-            geometric_mean: self.geometric_mean()?,
+            geometric_mean: self.estimate("geometric_mean")?,
+            objective: self.estimate("objective")?,
+            companion: self.table.f64("companion")?.get(self.index),
             recipe: self.str("recipe")?.to_owned(),
             genotype: self.genotype(&manifest.genes)?,
             seed: Seed(self.u64("seed")?),
@@ -83,18 +85,30 @@ impl<'a> Row<'a> {
         if !items.exists() {
             return Err(RecordError::MissingItems { path: items.to_owned(), trial, split });
         }
-        read_items(&Table::read(items)?, trial, split, self.u64("items")?, manifest)
+        let mut tasks =
+            read_items(&Table::read(items)?, trial, split, self.u64("items")?, manifest)?;
+        for (scored, task) in tasks.iter_mut().zip(&manifest.tasks) {
+            scored.others = self.others(task)?;
+        }
+        Ok(tasks)
     }
 
-    fn geometric_mean(&self) -> Result<Option<GeometricMean>, RecordError> {
-        let value = self.table.f64("geometric_mean")?.get(self.index);
+    fn others(&self, task: &TaskEntry) -> Result<Vec<MetricScore>, RecordError> {
+        let mut others = Vec::new();
+        for metric in &task.others {
+            let score = self.table.f64(&metric_column(metric, &task.name))?.get(self.index);
+            others.extend(score.map(|score| MetricScore { metric: metric.clone(), score }));
+        }
+        Ok(others)
+    }
+
+    fn estimate(&self, name: &str) -> Result<Option<Estimate>, RecordError> {
+        let value = self.table.f64(name)?.get(self.index);
         value
             .map(|value| {
-                Ok(GeometricMean {
-                    value,
-                    low: self.f64("geometric_mean_low")?,
-                    high: self.f64("geometric_mean_high")?,
-                })
+                let low = self.f64(&format!("{name}_low"))?;
+                let high = self.f64(&format!("{name}_high"))?;
+                Ok(Estimate { value, low, high })
             })
             .transpose()
     }

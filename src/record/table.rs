@@ -82,10 +82,6 @@ impl Table {
         self.typed(name, Column::f32)
     }
 
-    pub(super) fn bool(&self, name: &str) -> Result<&BooleanChunked, RecordError> {
-        self.typed(name, Column::bool)
-    }
-
     pub(super) fn str(&self, name: &str) -> Result<&StringChunked, RecordError> {
         self.typed(name, Column::str)
     }

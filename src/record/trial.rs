@@ -1,7 +1,7 @@
 //! One row of the record: a recipe, where it came from, and what was measured of it on one split.
 
 use crate::genome::Genotype;
-use crate::outcome::{GeometricMean, Outcome};
+use crate::outcome::{Estimate, Outcome};
 use crate::units::{Seconds, Seed, Split};
 
 /// Why a trial was made.
@@ -47,8 +47,13 @@ pub struct Trial {
     pub split: Split,
     /// What came of it.
     pub outcome: Outcome,
-    /// `None` when infeasible.
-    pub geometric_mean: Option<GeometricMean>,
+    /// The plain geometric mean of the tasks' accuracies; `None` when infeasible.
+    pub geometric_mean: Option<Estimate>,
+    /// What the run maximises and ranks by: the manifest's aggregate. `None` when infeasible.
+    pub objective: Option<Estimate>,
+    /// Mean margin of the right choices over the tasks, in nats (see
+    /// [`Aggregate::companion`](crate::objective::Aggregate::companion)). `None` when infeasible.
+    pub companion: Option<f64>,
     /// The recipe as YAML that mergekit reads too.
     pub recipe: String,
     /// `None` for baselines, which no genotype need express.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::genome::Genotype;
 use crate::objective::{Point, pareto_front, pooled_times};
-use crate::outcome::GeometricMean;
+use crate::outcome::Estimate;
 use crate::record::{Trial, TrialKind};
 use crate::units::{Seconds, Split};
 
@@ -20,7 +20,7 @@ pub struct FrontMember {
 pub(super) struct Contender {
     pub trial: u64,
     pub generation: u64,
-    pub geometric_mean: GeometricMean,
+    pub objective: Estimate,
     pub genotype: Genotype,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Archive {
     graphs: BTreeMap<usize, (Trial, Vec<f64>)>,
     with_time: bool,
     /// Baselines and the optimizer's recommendation.
-    others: BTreeMap<u64, GeometricMean>,
+    others: BTreeMap<u64, Estimate>,
     /// Number and generation of the last candidate.
     last: Option<(u64, u64)>,
     candidates: u64,
@@ -73,7 +73,7 @@ impl Archive {
             self.candidates += 1;
             self.last = self.last.max(Some((trial.trial, trial.generation)));
         }
-        let (Some(evaluation), Some(mean)) = (trial.outcome.evaluation(), trial.geometric_mean)
+        let (Some(evaluation), Some(objective)) = (trial.outcome.evaluation(), trial.objective)
         else {
             self.infeasible += u64::from(trial.kind == TrialKind::Candidate);
             return;
@@ -81,26 +81,27 @@ impl Archive {
         self.seconds += evaluation.merge_seconds.0 + evaluation.score_seconds.0;
         self.timed += 1;
         self.slowest_merge.0 = self.slowest_merge.0.max(evaluation.merge_seconds.0);
-        self.add_graph(trial, mean, evaluation.relative_time, layers);
+        self.add_graph(trial, objective, evaluation.relative_time, layers);
         if let (TrialKind::Candidate, Some(genotype)) = (trial.kind, &trial.genotype) {
             self.add_contender(Contender {
                 trial: trial.trial,
                 generation: trial.generation,
-                geometric_mean: mean,
+                objective,
                 genotype: genotype.clone(),
             });
         } else {
-            self.others.insert(trial.trial, mean);
+            self.others.insert(trial.trial, objective);
         }
     }
 
-    fn add_graph(&mut self, trial: &Trial, mean: GeometricMean, time: f64, layers: usize) {
+    fn add_graph(&mut self, trial: &Trial, objective: Estimate, time: f64, layers: usize) {
         let graph = if self.with_time { layers } else { 0 };
         let (best, times) = self.graphs.entry(graph).or_insert_with(|| (trial.clone(), Vec::new()));
         times.push(time);
         // Trials finish in any order: the earlier one wins a tie whichever came in first.
-        let rank = |trial: &Trial, mean: f64| (mean, std::cmp::Reverse(trial.trial));
-        if best.geometric_mean.is_none_or(|old| rank(trial, mean.value) > rank(best, old.value)) {
+        let rank = |trial: &Trial, score: f64| (score, std::cmp::Reverse(trial.trial));
+        let ours = rank(trial, objective.value);
+        if best.objective.is_none_or(|old| ours > rank(best, old.value)) {
             *best = trial.clone();
         }
     }
@@ -114,7 +115,7 @@ impl Archive {
             return;
         }
         let better = |other: &Contender| {
-            let (theirs, ours) = (other.geometric_mean.value, contender.geometric_mean.value);
+            let (theirs, ours) = (other.objective.value, contender.objective.value);
             theirs > ours || (theirs == ours && other.trial < contender.trial)
         };
         let place = self.contenders.partition_point(better);
@@ -127,10 +128,10 @@ impl Archive {
         &self.contenders
     }
 
-    /// Geometric mean on the search split of a contender, a baseline or the recommendation.
-    pub fn mean_of(&self, trial: u64) -> Option<GeometricMean> {
+    /// Objective on the search split of a contender, a baseline or the recommendation.
+    pub fn objective_of(&self, trial: u64) -> Option<Estimate> {
         let contender = self.contenders.iter().find(|contender| contender.trial == trial);
-        contender.map(|contender| contender.geometric_mean).or(self.others.get(&trial).copied())
+        contender.map(|contender| contender.objective).or(self.others.get(&trial).copied())
     }
 
     /// Number and generation of the last candidate scored.
@@ -156,7 +157,7 @@ impl Archive {
             .iter()
             .zip(&times)
             .map(|(trial, &time)| Point {
-                accuracy: trial.geometric_mean.map_or(f64::NAN, |mean| mean.value),
+                accuracy: trial.objective.map_or(f64::NAN, |objective| objective.value),
                 time,
             })
             .collect();
@@ -171,10 +172,10 @@ impl Archive {
         if self.graphs.len() < 2 { self.graphs.len() } else { self.front().len() }
     }
 
-    /// Best geometric mean so far.
-    pub fn best(&self) -> Option<GeometricMean> {
-        let means = self.graphs.values().filter_map(|(trial, _)| trial.geometric_mean);
-        means.max_by(|a, b| a.value.total_cmp(&b.value))
+    /// Best objective so far.
+    pub fn best(&self) -> Option<Estimate> {
+        let objectives = self.graphs.values().filter_map(|(trial, _)| trial.objective);
+        objectives.max_by(|a, b| a.value.total_cmp(&b.value))
     }
 
     /// Candidates scored, infeasible ones included.

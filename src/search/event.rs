@@ -1,6 +1,7 @@
 //! What a search tells whoever watches it. The library prints nothing; the command line draws these.
 
-use crate::outcome::GeometricMean;
+use crate::objective::{Aggregate, MetricComparison};
+use crate::outcome::Estimate;
 use crate::record::Trial;
 use crate::units::{Seconds, Split};
 
@@ -26,8 +27,8 @@ pub enum SearchEvent<'a> {
 pub struct Progress {
     /// Candidates scored on the search split so far.
     pub candidates: u64,
-    /// Best geometric mean on the search split among candidates and baselines.
-    pub best: Option<GeometricMean>,
+    /// Best objective on the search split among candidates and baselines.
+    pub best: Option<Estimate>,
     /// Size of the Pareto front.
     pub front: usize,
     /// Mean time of one candidate on one worker.
@@ -39,6 +40,8 @@ pub struct Progress {
 /// The last line of a run.
 #[derive(Debug, Clone)]
 pub struct Report {
+    /// What everything is ranked by.
+    pub aggregate: Aggregate,
     /// Base, experts and uniform average, in row order.
     pub baselines: Vec<Standing>,
     /// What is shipped.
@@ -53,11 +56,23 @@ pub struct Report {
     pub against_best_parent: Option<Comparison>,
     /// Winner against the uniform average on holdout, same documents.
     pub against_uniform: Option<Comparison>,
+    /// The winner by other metrics than the judged ones on holdout: against the best single parent, the uniform average
+    /// and the base model.
+    pub other_metrics: Vec<OtherMetrics>,
     /// Time used by the run.
     pub elapsed: Seconds,
 }
 
-/// One recipe's geometric mean on each split.
+/// The winner (first) and a baseline (second) by every metric that is not judged.
+#[derive(Debug, Clone)]
+pub struct OtherMetrics {
+    /// Row name of the baseline.
+    pub against: String,
+    /// Task by task, and then over all tasks.
+    pub metrics: Vec<MetricComparison>,
+}
+
+/// One recipe's objective on each split.
 #[derive(Debug, Clone)]
 pub struct Standing {
     /// Trial number.
@@ -67,13 +82,13 @@ pub struct Standing {
     /// As YAML.
     pub recipe: String,
     /// On search, selection and holdout; `None` where infeasible or not scored.
-    pub geometric_means: [Option<GeometricMean>; 3],
+    pub objectives: [Option<Estimate>; 3],
 }
 
 impl Standing {
-    /// Its geometric mean on `split`.
-    pub fn on(&self, split: Split) -> Option<GeometricMean> {
-        self.geometric_means[split as usize]
+    /// Its objective on `split`.
+    pub fn on(&self, split: Split) -> Option<Estimate> {
+        self.objectives[split as usize]
     }
 
     /// Search score minus holdout score: how much the search flattered itself.
@@ -82,7 +97,7 @@ impl Standing {
     }
 }
 
-/// A paired difference of two geometric means with its 95 % interval.
+/// A paired difference of two objectives with its 95 % interval.
 #[derive(Debug, Clone)]
 pub struct Comparison {
     /// Row name of the other.

@@ -2,12 +2,11 @@
 
 use super::baselines::Baseline;
 use super::budget::Reserve;
-use super::event::{Comparison, Report, SearchEvent, Standing};
+use super::event::{Comparison, OtherMetrics, Report, SearchEvent, Standing};
 use super::session::{Job, Session};
 use super::{FINALISTS, SearchError};
 use crate::genome::Genotype;
-use crate::objective::{RESAMPLES, paired_difference};
-use crate::outcome::Evaluation;
+use crate::objective::{Aggregate, RESAMPLES, compare_metrics, paired_difference};
 use crate::recipe::Recipe;
 use crate::record::{Trial, TrialKind};
 use crate::units::{Seconds, Seed, Split};
@@ -51,7 +50,7 @@ pub(super) fn decide(
         }
     }
     let on_selection = baselines.iter().map(|b| b.on(Split::Selection)).chain(&selected);
-    let Some(winner) = on_selection.max_by(by_accuracy).cloned() else {
+    let Some(winner) = on_selection.max_by(by_objective).cloned() else {
         return Err(SearchError::Executor("there is no baseline to fall back on".to_owned()));
     };
     session.emit(SearchEvent::HoldingOut);
@@ -60,19 +59,25 @@ pub(super) fn decide(
     };
     session.write_front()?;
     session.writer().write_text("best.yaml", &winner.recipe)?;
-    session.writer().write_text("README.md", &summary(&baselines, &winner, &holdout))?;
+    let summary = summary(&session.aggregate, &baselines, &winner, &holdout);
+    session.writer().write_text("README.md", &summary)?;
     Ok(Some(report(session, &baselines, &winner, &holdout, seed)))
 }
 
 /// The run folder's README: what it is and what was found.
-fn summary(baselines: &[Baseline], winner: &Trial, holdout: &Trial) -> String {
+fn summary(
+    aggregate: &Aggregate,
+    baselines: &[Baseline],
+    winner: &Trial,
+    holdout: &Trial,
+) -> String {
     let shown = |trial: &Trial| {
-        trial.geometric_mean.map_or("–".to_owned(), |mean| format!("{:.1}", 100.0 * mean.value))
+        trial.objective.map_or("–".to_owned(), |score| format!("{:.1}", 100.0 * score.value))
     };
-    let mut text = String::from(
+    let mut text = format!(
         "# A merge-search run\n\n`manifest.json` says how it was made (command, seed, search space), `best.yaml` is the \
          winner as a mergekit recipe, `front.parquet` the Pareto front. Rows of `trials/` and `items/` join by `trial` and \
-         `split`; the winner's row on holdout is named `winner`.\n\nGeometric mean ×100:\n\n| | selection | holdout |\n|---|---|---|\n",
+         `split`; the winner's row on holdout is named `winner`.\n\nThe {aggregate} of the tasks' scores, ×100:\n\n| | selection | holdout |\n|---|---|---|\n",
     );
     for baseline in baselines {
         let (selection, holdout) = (baseline.on(Split::Selection), baseline.on(Split::Holdout));
@@ -91,9 +96,9 @@ fn summary(baselines: &[Baseline], winner: &Trial, holdout: &Trial) -> String {
     )
 }
 
-/// More accurate on selection; of equals the earlier trial (so a baseline before a candidate).
-fn by_accuracy(a: &&Trial, b: &&Trial) -> std::cmp::Ordering {
-    let value = |trial: &Trial| trial.geometric_mean.map_or(f64::NEG_INFINITY, |mean| mean.value);
+/// Better on selection; of equals the earlier trial (so a baseline before a candidate).
+fn by_objective(a: &&Trial, b: &&Trial) -> std::cmp::Ordering {
+    let value = |trial: &Trial| trial.objective.map_or(f64::NEG_INFINITY, |score| score.value);
     value(a).total_cmp(&value(b)).then(b.trial.cmp(&a.trial))
 }
 
@@ -155,42 +160,75 @@ fn report(
             trial: baseline.trials[0].trial,
             name: baseline.name.clone(),
             recipe: baseline.trials[0].recipe.clone(),
-            geometric_means: Split::ALL.map(|split| baseline.on(split).geometric_mean),
+            objectives: Split::ALL.map(|split| baseline.on(split).objective),
         })
         .collect();
-    let against = |baseline: &Baseline| compare(baseline, holdout, seed);
+    let against = |baseline: &Baseline| compare(&session.aggregate, baseline, holdout, seed);
     let is_uniform = |baseline: &&Baseline| baseline.name == "uniform";
     let best_parent = baselines
         .iter()
         .filter(|baseline| !is_uniform(baseline))
-        .max_by(|a, b| by_accuracy(&a.on(Split::Selection), &b.on(Split::Selection)));
+        .max_by(|a, b| by_objective(&a.on(Split::Selection), &b.on(Split::Selection)));
+    let uniform = baselines.iter().find(is_uniform);
     let archive = session.archive();
-    let search = archive.mean_of(winner.trial);
+    let search = archive.objective_of(winner.trial);
     Report {
+        aggregate: session.aggregate.clone(),
         winner: Standing {
             trial: winner.trial,
             name: "winner".to_owned(),
             recipe: winner.recipe.clone(),
-            geometric_means: [search, winner.geometric_mean, holdout.geometric_mean],
+            objectives: [search, winner.objective, holdout.objective],
         },
         nothing_better: (winner.trial as usize) < baselines.len(),
         candidates: archive.candidates(),
         infeasible: archive.infeasible(),
         against_best_parent: best_parent.and_then(against),
-        against_uniform: baselines.iter().find(is_uniform).and_then(against),
+        against_uniform: uniform.and_then(against),
+        other_metrics: other_metrics(
+            session,
+            [best_parent, uniform, baselines.first()].into_iter().flatten(),
+            holdout,
+        ),
         elapsed: session.clock.elapsed(),
         baselines: standings,
     }
 }
 
-fn compare(baseline: &Baseline, holdout: &Trial, seed: Seed) -> Option<Comparison> {
-    let evaluation = |trial: &Trial| -> Option<Evaluation> { trial.outcome.evaluation().cloned() };
-    let (ours, theirs) = (evaluation(holdout)?, evaluation(baseline.on(Split::Holdout))?);
-    let paired = paired_difference(&ours, &theirs, seed, RESAMPLES).ok()?;
+fn compare(
+    aggregate: &Aggregate,
+    baseline: &Baseline,
+    holdout: &Trial,
+    seed: Seed,
+) -> Option<Comparison> {
+    let (ours, theirs) =
+        (holdout.outcome.evaluation()?, baseline.on(Split::Holdout).outcome.evaluation()?);
+    let paired = paired_difference(aggregate, ours, theirs, seed, RESAMPLES).ok()?;
     Some(Comparison {
         against: baseline.name.clone(),
         difference: paired.difference,
         low: paired.low,
         high: paired.high,
     })
+}
+
+/// What metrics that are not judged say of the winner against each of `baselines`, once each.
+fn other_metrics<'a>(
+    session: &Session<'_>,
+    baselines: impl Iterator<Item = &'a Baseline>,
+    holdout: &Trial,
+) -> Vec<OtherMetrics> {
+    let judged = session.judged();
+    let judged: Vec<&str> = judged.iter().map(String::as_str).collect();
+    let mut found: Vec<OtherMetrics> = Vec::new();
+    for baseline in baselines {
+        let theirs = baseline.on(Split::Holdout).outcome.evaluation();
+        if let (Some(ours), Some(theirs)) = (holdout.outcome.evaluation(), theirs)
+            && found.iter().all(|other| other.against != baseline.name)
+        {
+            let metrics = compare_metrics(&session.aggregate, &judged, ours, theirs);
+            found.push(OtherMetrics { against: baseline.name.clone(), metrics });
+        }
+    }
+    found
 }

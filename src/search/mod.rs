@@ -18,15 +18,17 @@ use std::time::Instant;
 use argmin::core::Executor;
 
 pub use budget::Budget;
-pub use event::{Comparison, Progress, Report, SearchEvent, Standing};
+pub use event::{Comparison, OtherMetrics, Progress, Report, SearchEvent, Standing};
 
 use archive::Archive;
+use baselines::Baseline;
 use budget::{Clock, Deadline};
 use problem::MergeProblem;
 use session::{Parts, Session};
 
 use crate::evaluate::{EvaluateError, Evaluator, Workers};
 use crate::genome::Decoder;
+use crate::objective::TieBreak;
 use crate::optimizer::{ArgminSolver, Optimizer};
 use crate::record::{RecordError, RunWriter};
 use crate::space::Objective;
@@ -123,7 +125,8 @@ pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
         reserve: reserve.total(session.archive().slowest_merge()),
     });
     let deadline = Deadline::new(setup.budget, reserve);
-    let optimizer = optimize(&session, deadline, baselines.len(), setup.optimizer)?;
+    let tie_break = tie_break(&session, &baselines);
+    let optimizer = optimize(&session, deadline, tie_break, baselines.len(), setup.optimizer)?;
     if session.interrupted() {
         return Ok(Ending::Interrupted);
     }
@@ -137,14 +140,35 @@ pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
     }
 }
 
+/// From the numbers of documents alone, which the base model's row has too.
+fn tie_break(session: &Session<'_>, baselines: &[Baseline]) -> TieBreak {
+    let asked = session.decoder.space().tie_break;
+    let evaluation = baselines.first().and_then(|base| base.on(Split::Search).outcome.evaluation());
+    let tie_break = match evaluation {
+        Some(evaluation) if session.breaks_ties => {
+            TieBreak::new(&session.aggregate, &evaluation.tasks)
+        }
+        _ => TieBreak::NONE,
+    };
+    if asked == Some(true) && !tie_break.is_active() {
+        session.emit(SearchEvent::Warning(format!(
+            "`objective.tie_break` does nothing: different values of this {} can be too close to tell from equal ones",
+            session.aggregate
+        )));
+    }
+    tie_break
+}
+
 /// Generations under argmin's executor until the budget ends; gives the optimizer back as it then stands.
 fn optimize(
     session: &Session<'_>,
     deadline: Deadline,
+    tie_break: TieBreak,
     baselines: usize,
     optimizer: Box<dyn Optimizer + Send>,
 ) -> Result<Box<dyn Optimizer + Send>, SearchError> {
-    let problem = MergeProblem::new(session, deadline, baselines, optimizer.population_size());
+    let population = optimizer.population_size();
+    let problem = MergeProblem::new(session, deadline, tie_break, baselines, population);
     let result = Executor::new(problem, ArgminSolver(optimizer)).run();
     match result {
         Ok(result) => Ok(result.solver.0),

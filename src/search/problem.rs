@@ -9,14 +9,16 @@ use super::budget::Deadline;
 use super::session::{Job, Session};
 use super::{EXPECTED_FLOOR, SearchError};
 use crate::genome::Genotype;
-use crate::objective::cost;
+use crate::objective::TieBreak;
 use crate::record::TrialKind;
 use crate::units::{Seconds, Split};
 
-/// Cost of a genotype = minus the geometric mean of its recipe on the search split; `None` = the budget ended before it.
+/// Cost of a genotype = minus the objective of its recipe on the search split, and between equals minus the companion;
+/// `None` = the budget ended before it.
 pub(super) struct MergeProblem<'a> {
     session: &'a Session<'a>,
     deadline: Deadline,
+    tie_break: TieBreak,
     /// Trials before the first candidate.
     baselines: u64,
     population: u64,
@@ -27,12 +29,14 @@ impl<'a> MergeProblem<'a> {
     pub fn new(
         session: &'a Session<'a>,
         deadline: Deadline,
+        tie_break: TieBreak,
         baselines: usize,
         population: usize,
     ) -> Self {
         Self {
             session,
             deadline,
+            tie_break,
             baselines: baselines as u64,
             population: population as u64,
             generation: AtomicU64::new(0),
@@ -55,7 +59,8 @@ impl<'a> MergeProblem<'a> {
     fn candidate_cost(&self, job: &Job) -> Result<Option<f64>, SearchError> {
         if self.session.is_recorded(job) || (self.session.may_score(job)? && self.fits(job)) {
             let trial = self.session.trial(job)?;
-            return Ok(Some(cost(trial.geometric_mean)));
+            let score = trial.objective.map(|objective| objective.value);
+            return Ok(Some(self.tie_break.cost(score, trial.companion)));
         }
         Ok(None)
     }

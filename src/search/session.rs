@@ -10,8 +10,8 @@ use super::event::{Progress, SearchEvent};
 use super::{Clock, SearchError};
 use crate::evaluate::{Evaluator, Workers};
 use crate::genome::{Decoder, Genotype};
-use crate::objective::interval;
-use crate::outcome::Outcome;
+use crate::objective::{Aggregate, estimate, interval};
+use crate::outcome::{Evaluation, Outcome, TaskScore};
 use crate::recipe::{Layout, ModuleBody, OutputModule, OutputSlice, Recipe};
 use crate::record::{FrontRow, RunWriter, Trial, TrialKind};
 use crate::units::{Seconds, Seed, Split};
@@ -22,6 +22,10 @@ pub(super) struct Session<'a> {
     pub layers: usize,
     pub evaluator: &'a dyn Evaluator,
     pub workers: &'a Workers,
+    /// The manifest's.
+    pub aggregate: Aggregate,
+    /// The manifest's `tie_break`.
+    pub breaks_ties: bool,
     pub clock: Clock,
     pub interrupt: &'a AtomicBool,
     pub listener: &'a (dyn Fn(SearchEvent<'_>) + Sync),
@@ -94,6 +98,8 @@ impl<'a> Session<'a> {
             layers: parts.layers,
             evaluator: parts.evaluator,
             workers: parts.workers,
+            aggregate: parts.writer.folder().manifest().objective.clone(),
+            breaks_ties: parts.writer.folder().manifest().tie_break,
             clock: Clock::resume(parts.started, Seconds(before)),
             interrupt: parts.interrupt,
             listener: parts.listener,
@@ -205,10 +211,10 @@ impl<'a> Session<'a> {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_micros() as i64);
         let outcome = self.evaluator.evaluate(&job.recipe, job.split)?;
-        let geometric_mean = match &outcome {
-            Outcome::Feasible(evaluation) => Some(interval(evaluation)),
-            Outcome::Infeasible { .. } => None,
-        };
+        let evaluation = outcome.evaluation();
+        let geometric_mean = evaluation.map(interval);
+        let objective = evaluation.map(|scored| estimate(&self.aggregate, &scored.tasks));
+        let companion = evaluation.map(|scored| self.companion(scored));
         let mut writer = self.writer();
         let trial = Trial {
             trial: job.trial,
@@ -218,6 +224,8 @@ impl<'a> Session<'a> {
             split: job.split,
             outcome,
             geometric_mean,
+            objective,
+            companion,
             recipe: job.recipe.to_yaml(),
             genotype: job.genotype.clone(),
             seed: Seed(job.recipe.mask_seed),
@@ -226,6 +234,17 @@ impl<'a> Session<'a> {
         };
         writer.append(&trial)?;
         Ok(trial)
+    }
+
+    /// The judged metric of each task.
+    pub fn judged(&self) -> Vec<String> {
+        let writer = self.writer();
+        writer.folder().manifest().tasks.iter().map(|task| task.metric.clone()).collect()
+    }
+
+    fn companion(&self, evaluation: &Evaluation) -> f64 {
+        let margins: Vec<f64> = evaluation.tasks.iter().map(TaskScore::margin).collect();
+        self.aggregate.companion(&margins)
     }
 
     /// Writes `front.parquet`.
@@ -242,9 +261,9 @@ impl<'a> Session<'a> {
 /// The documents' outcomes of a candidate are needed only if it becomes a member of the front, which is the first of the
 /// best so far. A day's run has more candidates than memory has room for their documents.
 fn forget_items_unless_best(trial: &mut Trial, best: &mut f64) {
-    let mean = trial.geometric_mean.map_or(f64::NEG_INFINITY, |mean| mean.value);
-    if mean > *best {
-        *best = mean;
+    let score = trial.objective.map_or(f64::NEG_INFINITY, |objective| objective.value);
+    if score > *best {
+        *best = score;
     } else if let Outcome::Feasible(evaluation) = &mut trial.outcome {
         evaluation.tasks.clear();
     }

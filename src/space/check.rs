@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::error::Blame;
 use super::model_ref::model_ref;
 use super::raw::{RawMerge, RawOptimizer, RawSpace, RawTasks};
-use super::{Depth, DocLimits, Expert, Objective, OptimizerChoice, SearchSpace, SpaceError};
-use super::{genes, group, together};
+use super::{Depth, DocLimits, Expert, OptimizerChoice, SearchSpace, SpaceError};
+use super::{genes, group, objective, together};
 use crate::recipe::MergeMethod;
 
 /// Rows of a run that are no expert's.
@@ -25,6 +25,8 @@ pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceErro
         let (name, spec) = genes::check(&blame, key, value, &methods)?;
         parameters.insert(name, spec);
     }
+    let mut notes = Vec::new();
+    let aggregate = objective::check_aggregate(&blame, &raw, folder, &mut notes)?;
     let space = SearchSpace {
         name: raw.name,
         base: model_ref(&blame, "models.base", &raw.models.base, folder)?,
@@ -36,10 +38,12 @@ pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceErro
         parameters,
         tasks: check_tasks(&blame, &raw.tasks, folder)?,
         docs: check_docs(&blame, &raw.tasks)?,
-        objectives: check_objectives(&blame, raw.objectives.as_deref())?,
+        objectives: objective::check_axes(&blame, raw.objectives.as_deref(), aggregate.kind)?,
+        aggregate,
+        tie_break: raw.objective.tie_break,
         optimizer: check_optimizer(&blame, &raw.optimizer)?,
         tokenizer: None,
-        notes: Vec::new(),
+        notes,
     };
     together::check(&blame, &space)?;
     Ok(space)
@@ -156,26 +160,6 @@ fn check_docs(blame: &Blame<'_>, tasks: &RawTasks) -> Result<DocLimits, SpaceErr
         selection: limit("selection_docs", tasks.selection_docs)?,
         holdout: limit("holdout_docs", tasks.holdout_docs)?,
     })
-}
-
-fn check_objectives(
-    blame: &Blame<'_>,
-    words: Option<&[String]>,
-) -> Result<Vec<Objective>, SpaceError> {
-    let both = [Objective::GeometricMean, Objective::RelativeTime];
-    let Some(words) = words else {
-        return Ok(both.to_vec());
-    };
-    let words: Vec<_> = words.iter().map(String::as_str).collect();
-    match words[..] {
-        ["geometric_mean"] => Ok(both[..1].to_vec()),
-        ["geometric_mean", "relative_time"] => Ok(both.to_vec()),
-        _ => Err(blame.value(
-            "objectives",
-            format!("{words:?}"),
-            "[\"geometric_mean\"] or [\"geometric_mean\", \"relative_time\"]",
-        )),
-    }
 }
 
 fn check_optimizer(blame: &Blame<'_>, raw: &RawOptimizer) -> Result<OptimizerChoice, SpaceError> {

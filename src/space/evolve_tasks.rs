@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use super::Note;
 use super::error::{Blame, SpaceError};
 use super::evolve::RawEvolve;
+use crate::objective::{AggregateChoice, AggregateKind, TaskWeights};
 
 /// An entry of `tasks`.
 #[derive(Debug)]
@@ -62,9 +63,6 @@ pub(super) fn check(
     notes: &mut Vec<Note>,
 ) -> Result<Vec<PathBuf>, SpaceError> {
     check_weights(blame, &raw.tasks, notes)?;
-    if raw.tasks.len() > 1 {
-        notes.push(Note::GeometricMean { tasks: raw.tasks.len() });
-    }
     let mut folders = Vec::new();
     for task in &raw.tasks {
         let found = find(blame, &task.name, folder)?;
@@ -91,23 +89,33 @@ pub(super) fn limit(blame: &Blame<'_>, raw: &RawEvolve) -> Result<Option<usize>,
     }
 }
 
-/// A geometric mean has no weights (yet). A task that is to do badly, or not to count, is another objective.
+/// mergekit-evolve maximises the sum of `weight · metric` over the tasks, of which the weighted arithmetic mean is a fixed
+/// multiple. Of a single task every mean is its metric.
+pub(super) fn aggregate(tasks: &[RawTask]) -> AggregateChoice {
+    if tasks.len() < 2 {
+        return AggregateChoice::default();
+    }
+    AggregateChoice {
+        kind: AggregateKind::ArithmeticMean,
+        weights: TaskWeights::InOrder(tasks.iter().map(|task| task.weight).collect()),
+        ..AggregateChoice::default()
+    }
+}
+
+/// A task that is to do badly, or not to count, is another objective.
 fn check_weights(
     blame: &Blame<'_>,
     tasks: &[RawTask],
     notes: &mut Vec<Note>,
 ) -> Result<(), SpaceError> {
-    let Some(first) = tasks.first() else {
-        return Err(blame.value("tasks", "empty", "at least one task"));
-    };
     let weights: Vec<f64> = tasks.iter().map(|task| task.weight).collect();
-    if weights.iter().any(|weight| !weight.is_normal() || *weight < 0.0) {
-        return Err(blame.value("tasks.weight", format!("{weights:?}"), "positive numbers"));
-    }
-    if weights.iter().any(|weight| *weight != first.weight) {
-        notes.push(Note::UnequalWeights { weights });
-    } else if first.weight != 1.0 {
-        notes.push(Note::EqualWeights { weight: first.weight });
+    match weights[..] {
+        [] => return Err(blame.value("tasks", "empty", "at least one task")),
+        [1.0] => {}
+        _ if weights.iter().any(|weight| !weight.is_normal() || *weight < 0.0) => {
+            return Err(blame.value("tasks.weight", format!("{weights:?}"), "positive numbers"));
+        }
+        _ => notes.push(Note::WeightedSum { weights }),
     }
     Ok(())
 }
@@ -125,28 +133,53 @@ fn find(blame: &Blame<'_>, name: &str, folder: &Path) -> Result<PathBuf, SpaceEr
     })
 }
 
-/// lm-eval's `metric,filter`. Which metrics a folder may name is [`crate::task`]'s to say; here the two are compared.
+/// Metrics of a task's folder that a choice can be scored by: whichever of them the file asks for, the folder's is meant.
+const CHOICE_METRICS: [&str; 7] =
+    ["acc", "acc_norm", "acc_bytes", "acc_mutual_info", "pmi", "kit", "kit_fixed"];
+
+/// What a task's folder says of its metrics. Which it may name is [`crate::task`]'s to say; here they are compared.
+#[derive(Debug, Default, Deserialize)]
+struct FolderMetrics {
+    metric: Option<String>,
+    #[serde(default)]
+    metric_list: Vec<NamedMetric>,
+    #[serde(default)]
+    filter_list: Vec<NamedFilter>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NamedMetric {
+    metric: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct NamedFilter {
+    name: String,
+}
+
+/// lm-eval's `metric,filter`.
 fn check_metric(
     blame: &Blame<'_>,
     task: &RawTask,
     folder: &Path,
     notes: &mut Vec<Note>,
 ) -> Result<(), SpaceError> {
-    #[derive(Deserialize)]
-    struct MetricOnly {
-        metric: String,
-    }
     let text = std::fs::read_to_string(folder.join("task.toml")).unwrap_or_default();
     // A folder that makes no sense is reported with its line when the task is loaded.
-    let Ok(MetricOnly { metric: scored }) = toml::from_str(&text) else {
+    let of_folder: FolderMetrics = toml::from_str(&text).unwrap_or_default();
+    let listed = of_folder.metric_list.into_iter().map(|named| named.metric);
+    let metrics: Vec<String> = of_folder.metric.into_iter().chain(listed).collect();
+    let Some(scored) = metrics.first().cloned() else {
         return Ok(());
     };
     let (asked, filter) = task.metric.split_once(',').unwrap_or((&task.metric, ""));
-    let accuracies = ["acc", "acc_norm"];
-    if filter == "none" && asked == scored {
+    let filtered =
+        filter == "none" || of_folder.filter_list.iter().any(|known| known.name == filter);
+    let choices = [asked, &scored].iter().all(|metric| CHOICE_METRICS.contains(metric));
+    if filtered && asked == scored {
         return Ok(());
     }
-    if filter == "none" && accuracies.contains(&asked) && accuracies.contains(&scored.as_str()) {
+    if filtered && (choices || metrics.iter().any(|metric| metric == asked)) {
         let (task, asked) = (task.name.clone(), task.metric.clone());
         notes.push(Note::MetricOfTask { task, asked, scored });
         return Ok(());

@@ -15,13 +15,16 @@ mod genes;
 mod group;
 mod model_ref;
 mod note;
+mod objective;
 mod parameter;
 mod raw;
+mod rivals;
 mod together;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::objective::AggregateChoice;
 use crate::recipe::{MergeMethod, ModelRef, TokenizerChoice};
 
 pub use dimensions::{GeneKey, Place, takes_pair};
@@ -56,11 +59,11 @@ pub enum Depth {
     PointPerBlock { layers_per_block: usize },
 }
 
-/// What a front is made of besides the geometric mean of accuracies, which always is its first axis.
+/// The axes of a front, the first of which always is the aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Objective {
-    /// Geometric mean of the tasks' accuracies, maximised.
-    GeometricMean,
+    /// The aggregate of the tasks' scores, maximised.
+    Aggregate,
     /// Scoring time relative to the base model, minimised.
     RelativeTime,
 }
@@ -113,6 +116,10 @@ pub struct SearchSpace {
     pub docs: DocLimits,
     /// The axes of the front.
     pub objectives: Vec<Objective>,
+    /// What the tasks' scores are made into, and the search maximises.
+    pub aggregate: AggregateChoice,
+    /// Whether a smooth companion orders candidates of equal score for the optimizer; `None` = where it can.
+    pub tie_break: Option<bool>,
     /// How it is searched.
     pub optimizer: OptimizerChoice,
     /// Handed on to the recipes.

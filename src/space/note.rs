@@ -1,10 +1,10 @@
-//! What a file of another tool asks for and is done otherwise here.
+//! What a file asks for and is done otherwise here; most of it in another tool's files.
 
 use std::fmt;
 
 use crate::recipe::{MergeMethod, ModelRef};
 
-/// One difference between mergekit-evolve and a search of the same file.
+/// One difference between mergekit-evolve and a search of the same file, or between the letter of a file and its meaning.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Note {
     /// Merging and scoring in bfloat16 (always).
@@ -44,20 +44,17 @@ pub enum Note {
         /// The earlier one.
         by: String,
     },
-    /// Several tasks: the sum of their metrics.
-    GeometricMean {
-        /// How many.
-        tasks: usize,
-    },
-    /// The same weight other than 1 for all tasks.
-    EqualWeights {
-        /// The weight.
-        weight: f64,
-    },
-    /// Tasks that mergekit-evolve counts differently.
-    UnequalWeights {
+    /// The sum of the tasks' metrics, each times its weight.
+    WeightedSum {
         /// In the order of the tasks.
         weights: Vec<f64>,
+    },
+    /// Weights that do not sum to 1.
+    WeightsSum {
+        /// Over all tasks.
+        sum: f64,
+        /// Tasks that the file gives no weight, which have 1.
+        unlisted: usize,
     },
     /// A task's folder has a metric of its own.
     MetricOfTask {
@@ -107,17 +104,19 @@ impl fmt::Display for Note {
                 f,
                 "filter `{filter}` stands after `{by}`, which takes its tensors: its genes change nothing"
             ),
-            Note::GeometricMean { tasks } => write!(
+            Note::WeightedSum { weights } => write!(
                 f,
-                "the score of the {tasks} tasks is their geometric mean; mergekit-evolve adds them up"
+                "the score is the mean of the tasks' metrics, weighted by {weights:?}; mergekit-evolve's is their sum, \
+                 {} times as large: merges are ordered alike",
+                weights.iter().sum::<f64>()
             ),
-            Note::EqualWeights { weight } => {
-                write!(f, "all tasks have weight {weight}, which changes no comparison")
+            Note::WeightsSum { sum, unlisted } => {
+                write!(f, "the weights of the tasks sum to {sum}")?;
+                if *unlisted > 0 {
+                    write!(f, " ({unlisted} not listed, at 1 each)")?;
+                }
+                f.write_str("; each counts as its share of the sum")
             }
-            Note::UnequalWeights { weights } => write!(
-                f,
-                "the tasks' weights {weights:?} are not used: their geometric mean counts all alike"
-            ),
             Note::MetricOfTask { task, asked, scored } => write!(
                 f,
                 "task `{task}` is scored by {scored}, as its folder says; the file asks for {asked}"

@@ -19,6 +19,8 @@ pub(super) struct RawSpace {
     #[serde(default)]
     pub objectives: Option<Vec<String>>,
     #[serde(default)]
+    pub objective: RawObjective,
+    #[serde(default)]
     pub optimizer: RawOptimizer,
 }
 
@@ -49,11 +51,30 @@ pub(super) struct RawMerge {
 pub(super) struct RawTasks {
     pub folders: Vec<String>,
     #[serde(default)]
+    pub weights: BTreeMap<String, f64>,
+    #[serde(default)]
     pub search_docs: Option<i64>,
     #[serde(default)]
     pub selection_docs: Option<i64>,
     #[serde(default)]
     pub holdout_docs: Option<i64>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawObjective {
+    #[serde(default)]
+    pub aggregate: Option<String>,
+    #[serde(default)]
+    pub zero_floor: Option<f64>,
+    #[serde(default)]
+    pub rivals: Option<String>,
+    #[serde(default)]
+    pub hidden: Option<Vec<String>>,
+    #[serde(default)]
+    pub hidden_weight: Option<f64>,
+    #[serde(default)]
+    pub tie_break: Option<bool>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
