@@ -5,7 +5,7 @@ use super::answers::DocAnswer;
 use super::columns::{Column, needs_text};
 use super::generation::GeneratedText;
 use crate::outcome::{ItemScore, MetricScore, TaskScore};
-use crate::task::{Answer, Doc, Filter, Metric, MetricKind, Task};
+use crate::task::{Answer, Doc, Metric, MetricKind, Pipeline, Task};
 
 /// One task's documents without their prompts.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(super) struct Questions {
     /// The judged one first; without those that cannot be had.
     pub metrics: Vec<Metric>,
     pub columns: Vec<Column>,
-    filters: Vec<Filter>,
+    filters: Option<Pipeline>,
     pub docs: Vec<Question>,
 }
 
@@ -90,7 +90,7 @@ impl Questions {
         let docs = self.docs.iter().zip(answers).enumerate();
         let item = |(index, (doc, answer)): (usize, (&Question, &DocAnswer))| {
             let non_finite = || ScoreError::NonFinite { task: self.task.clone(), doc: index };
-            doc.score(metric, &self.filters, answer).ok_or_else(non_finite)
+            doc.score(metric, self.filters.as_ref(), answer).ok_or_else(non_finite)
         };
         docs.map(item).collect()
     }
@@ -103,12 +103,12 @@ impl Questions {
 
     /// A text as metrics see it.
     pub fn filtered(&self, text: &str) -> String {
-        filtered(&self.filters, text)
+        filtered(self.filters.as_ref(), text)
     }
 }
 
-fn filtered(filters: &[Filter], text: &str) -> String {
-    filters.iter().fold(text.to_owned(), |text, filter| filter.apply(&text))
+fn filtered(filters: Option<&Pipeline>, text: &str) -> String {
+    filters.map_or_else(|| text.to_owned(), |filters| filters.apply(text))
 }
 
 impl Question {
@@ -158,7 +158,7 @@ impl Question {
     fn score(
         &self,
         metric: &Metric,
-        filters: &[Filter],
+        filters: Option<&Pipeline>,
         answer: &DocAnswer,
     ) -> Option<ItemScore> {
         match metric.kind() {

@@ -206,7 +206,6 @@ impl TaskError {
     /// What the user can do about it, where that is not plain from the message.
     pub fn remedy(&self) -> Option<String> {
         match self {
-            TaskError::Hub { source, .. } => source.remedy(),
             TaskError::FewExamples { .. } | TaskError::FewOthers { .. } => {
                 Some("ask for fewer examples, or give the search split more documents".to_owned())
             }

@@ -36,7 +36,7 @@ pub use doc::{Answer, Doc};
 pub use error::TaskError;
 pub use forbidden::{ForbiddenDoc, ForbiddenTexts};
 pub use load::Loader;
-pub use metric::{Filter, Metric, MetricKind};
+pub use metric::{Metric, MetricKind, Pipeline};
 pub use place::Place;
 pub use prompt::Prompt;
 pub use source::{DatasetError, Row};
@@ -56,7 +56,7 @@ pub struct Task {
     /// The first is judged, the others are reported beside it. Never empty.
     pub metrics: Vec<Metric>,
     /// What is done to a written answer before it is scored.
-    pub filters: Vec<Filter>,
+    pub filters: Option<Pipeline>,
     /// Between prompt and answer; nothing where a chat template writes the prompt.
     pub target_delimiter: String,
     /// Whether the tokenizer adds its special tokens; `None`: as the tokenizer does by itself (lm-eval's default).

@@ -110,6 +110,19 @@ pub enum TextSetError {
     },
 }
 
+impl TextSetError {
+    /// Index of the request whose fault it is.
+    pub fn request(&self) -> Option<usize> {
+        match self {
+            TextSetError::NoDecoder { .. } | TextSetError::NoDecoderStart => None,
+            TextSetError::EmptyPrompt { request }
+            | TextSetError::Vocabulary { request, .. }
+            | TextSetError::NoRoom { request, .. }
+            | TextSetError::TooLarge { request, .. } => Some(*request),
+        }
+    }
+}
+
 /// Why a model gave no texts.
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {

@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 pub use error::{DefinitionError, KeyPlace};
 
 use super::digest::FilesDigest;
+pub use super::source::Conversation;
 use super::metric::{Metric, Pipeline};
 use super::template::{Template, TemplateError};
 use crate::units::Split;
@@ -205,25 +206,6 @@ pub struct Generation {
     pub until: Vec<String>,
     /// At most so many tokens.
     pub max_gen_toks: usize,
-}
-
-/// A data set of message trees, one message per row (`[conversation]`): which field is what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conversation {
-    /// Field with the message's id.
-    pub id: String,
-    /// Field with the id of the message that it answers; null for the first.
-    pub parent: String,
-    /// Field that says who speaks.
-    pub role: String,
-    /// Field with what is said.
-    pub text: String,
-    /// The role's value for the user.
-    pub prompter: String,
-    /// The role's value for the model.
-    pub assistant: String,
-    /// Field with the order among answers to one message, best first from 0; absent: every answer counts.
-    pub rank: Option<String>,
 }
 
 /// Where a task differs from what lm-eval makes of the same file.
