@@ -12,7 +12,7 @@ use merge_search::evaluate::{
 use merge_search::model::device;
 use merge_search::model::gguf::Gguf;
 use merge_search::objective::interval_of;
-use merge_search::outcome::{GeometricMean, TaskScore};
+use merge_search::outcome::{Estimate, TaskScore};
 use merge_search::recipe::{ModelRef, Recipe};
 use merge_search::record::{ChoiceRow, write_choices};
 use merge_search::task::Task;
@@ -126,7 +126,7 @@ fn source(model: &str) -> Result<Source, Failure> {
 struct Report<'a> {
     tasks: &'a [Task],
     scores: Vec<TaskScore>,
-    mean: GeometricMean,
+    mean: Estimate,
     docs: usize,
     tokens: usize,
     threads: usize,
@@ -244,7 +244,7 @@ impl<'a> Report<'a> {
     }
 }
 
-fn cell(mean: GeometricMean) -> String {
+fn cell(mean: Estimate) -> String {
     format!("{:.1} [{:.1}, {:.1}]", 100.0 * mean.value, 100.0 * mean.low, 100.0 * mean.high)
 }
 
@@ -279,8 +279,8 @@ fn rows(
                     log_likelihood: f64::from(*log_likelihood),
                     tokens: tokens as u32,
                     target: question.target as u32,
-                    chosen: item.chosen,
-                    correct: item.correct,
+                    chosen: item.chosen.unwrap_or_default(),
+                    correct: item.score == 1.0,
                 });
             }
         }
