@@ -4,7 +4,7 @@ use std::path::Path;
 
 use merge_search::analysis::Summary;
 use merge_search::objective::interval;
-use merge_search::outcome::{Evaluation, ItemScore, Outcome, TaskScore};
+use merge_search::outcome::{Evaluation, ItemScore, MetricScore, Outcome, TaskScore};
 use merge_search::record::{FrontRow, RunFolder, RunWriter, Trial, TrialKind};
 use merge_search::units::{Bytes, Seconds, Split};
 
@@ -15,11 +15,24 @@ const DOCS: usize = 100;
 
 /// `right` answers of 100 on each of the two tasks.
 fn scored(right: [usize; 2]) -> Outcome {
+    scored_by(right, &[])
+}
+
+fn other(metric: &str, score: f64) -> MetricScore {
+    MetricScore { metric: metric.to_owned(), score }
+}
+
+/// With what other metrics say of both tasks.
+fn scored_by(right: [usize; 2], others: &[(&str, f64)]) -> Outcome {
     let task = |name: &str, right| TaskScore {
         task: name.to_owned(),
         items: (0..DOCS)
-            .map(|doc| ItemScore { correct: doc < right, chosen: 0, margin: 0.0 })
+            .map(|doc| {
+                let score = f64::from(u8::from(doc < right));
+                ItemScore { score, chosen: Some(0), margin: 0.0 }
+            })
             .collect(),
+        others: others.iter().map(|(metric, score)| other(metric, *score)).collect(),
     };
     Outcome::Feasible(Evaluation {
         tasks: vec![task("arc", right[0]), task("boolq", right[1])],
@@ -33,7 +46,7 @@ fn scored(right: [usize; 2]) -> Outcome {
 
 fn measured(number: u64, generation: u64, outcome: Outcome) -> Trial {
     let geometric_mean = outcome.evaluation().map(interval);
-    Trial { geometric_mean, ..trial(number, generation, outcome) }
+    Trial { geometric_mean, objective: geometric_mean, ..trial(number, generation, outcome) }
 }
 
 fn named(number: u64, name: &str, kind: TrialKind, split: Split, right: [usize; 2]) -> Trial {
@@ -99,7 +112,7 @@ fn a_finished_run() {
     let names: Vec<&str> = summary.standings.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(names, ["base", "maths", "winner"]);
     let maths = summary.standings[1].score(Split::Search).unwrap();
-    assert!(close(maths.geometric_mean.value, 0.3));
+    assert!(close(maths.geometric_mean.value, 0.3) && maths.objective == maths.geometric_mean);
     assert_eq!((maths.accuracies.clone(), maths.items), (vec![0.9, 0.1], 200));
     let winner = &summary.standings[2];
     assert!(close(winner.gap().unwrap(), 0.8 - 0.64));
@@ -113,6 +126,37 @@ fn a_finished_run() {
     assert!(close(base.difference, 0.44) && base.low > 0.3 && base.p_value < 0.001);
     // The same answers to the same documents.
     assert_eq!((maths.difference, maths.p_value), (0.0, 1.0));
+}
+
+/// Winner 64, expert 64, base 20 by acc; by acc_norm the base is at 70 and the winner at 60.
+#[test]
+fn metrics_that_disagree_are_told_and_only_those() {
+    let folder = tempfile::tempdir().unwrap();
+    write_run(folder.path(), false);
+    let mut writer = RunWriter::resume(folder.path()).unwrap();
+    let rows = [
+        (0, "base", TrialKind::Baseline, [20, 20], [("acc_norm", 0.7), ("acc_bytes", 0.1)]),
+        (6, "winner", TrialKind::Final, [64, 64], [("acc_norm", 0.6), ("acc_bytes", 0.2)]),
+    ];
+    for (number, name, kind, right, others) in rows {
+        let row = named(number, name, kind, Split::Holdout, right);
+        writer.append(&Trial { outcome: scored_by(right, &others), ..row }).unwrap();
+    }
+    let summary = Summary::load(&RunFolder::open(folder.path()).unwrap()).unwrap();
+    let text = summary.render();
+    for expected in [
+        "Metrics that disagree about the better model, on holdout\n",
+        "  on arc, acc_norm puts base above the winner: 70.0 against 60.0 (acc, judged: 20.0 against 64.0)\n",
+        "  over all tasks, acc_norm puts base above the winner: 70.0 against 60.0 (geometric mean, judged: 20.0 against 64.0)\n",
+        "(boolq acc_bytes)",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is not in\n{text}");
+    }
+    assert_eq!(text.matches(" puts ").count(), 3, "{text}");
+    let json = serde_json::to_value(&summary).unwrap();
+    let metrics = json["other_metrics"][0]["metrics"].as_array().unwrap();
+    let agree: Vec<bool> = metrics.iter().map(|m| m["agrees"].as_bool().unwrap()).collect();
+    assert_eq!(agree, [false, true, false, true, false, true]);
 }
 
 #[test]
@@ -135,6 +179,8 @@ fn the_text_has_every_table() {
     let text = summary(true).render();
     for expected in [
         "trials    5, 1 of them infeasible",
+        "objective geometric mean\n",
+        "Geometric mean of the tasks' scores, per cent",
         "budget    1h; last trial after 9s",
         "  maths       1  30.0 [",
         "+16.0",
@@ -152,7 +198,8 @@ fn a_run_still_searching_has_no_holdout() {
     assert!(summary.comparisons.is_empty() && summary.front.is_empty());
     assert!(summary.standings[0].holdout.is_none() && summary.standings[0].gap().is_none());
     let text = summary.render();
-    assert!(text.contains("Accuracy per task on search"), "{text}");
+    assert!(text.contains("Score per task on search"), "{text}");
+    assert!(!text.contains("disagree"), "{text}");
     assert!(!text.contains("Pareto front"));
 }
 

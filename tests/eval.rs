@@ -192,7 +192,11 @@ fn a_network_on_a_device_gives_the_log_likelihoods_and_accuracies_of_the_network
     };
     let chosen = |likelihoods: &[Vec<Vec<f32>>]| -> Vec<(u32, bool)> {
         let scores = documents.decide(likelihoods).unwrap();
-        scores.iter().flat_map(|of| &of.items).map(|item| (item.chosen, item.correct)).collect()
+        scores
+            .iter()
+            .flat_map(|of| &of.items)
+            .map(|item| (item.chosen.unwrap(), item.score == 1.0))
+            .collect()
     };
     let base = ModelRef::new(quickstart("base").to_str().unwrap()).unwrap();
     let recipe = Box::new(Recipe::from_yaml(&recipe()).unwrap());

@@ -40,7 +40,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "record",
         ],
     ),
-    ("analysis", &["units", "record", "objective"]),
+    ("analysis", &["units", "outcome", "record", "objective"]),
     ("submission", &["units", "recipe", "record", "checkpoint", "merge", "task"]),
 ];
 

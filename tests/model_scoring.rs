@@ -130,8 +130,9 @@ fn the_greatest_score_is_chosen_and_the_margin_is_to_the_best_other() {
             .collect();
         let item = set.score(&model, &pool()).unwrap()[0].items[0];
         let greatest = scores.iter().copied().fold(f32::MIN, f32::max);
-        assert_eq!(scores[item.chosen as usize], greatest, "{metric}");
-        assert_eq!(item.correct, item.chosen == 0, "{metric}");
+        let chosen = item.chosen.unwrap();
+        assert_eq!(scores[chosen as usize], greatest, "{metric}");
+        assert_eq!(item.score == 1.0, chosen == 0, "{metric}");
         assert!((item.margin - (scores[0] - scores[1].max(scores[2]))).abs() < 1e-6, "{metric}");
     }
 }
@@ -147,7 +148,7 @@ fn of_equal_scores_the_first_is_chosen() {
     }
     let items = &set.score(&model, &pool()).unwrap()[0].items;
     assert_eq!(
-        items.iter().map(|item| (item.chosen, item.correct, item.margin)).collect::<Vec<_>>(),
+        items.iter().map(|item| (item.chosen, item.score, item.margin)).collect::<Vec<_>>(),
         [(0, false, 0.0), (0, true, 0.0)]
     );
 }

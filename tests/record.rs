@@ -6,18 +6,24 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use merge_search::genome::{Domain, Gene, Genotype};
-use merge_search::outcome::{Evaluation, GeometricMean, ItemScore, Outcome, TaskScore};
+use merge_search::objective::{Aggregate, AggregateChoice};
+use merge_search::outcome::{
+    Estimate, Evaluation, ItemScore, MetricScore, Outcome, TaskScore,
+};
 use merge_search::record::{
     CheckpointEntry, DocCounts, FrontRow, GeneColumn, OptimizerSettings, RecordError, RunBudget,
-    RunFolder, RunManifest, RunWriter, SpaceFile, TaskEntry, Trial, TrialKind,
+    RunFolder, RunManifest, RunWriter, SCHEMA_VERSION, SpaceFile, TaskEntry, Trial, TrialKind,
 };
 use merge_search::units::{Bytes, Seconds, Seed, Split};
 use proptest::prelude::*;
 
+/// Metrics that every task of [`manifest`] has besides the judged one.
+pub const OTHERS: [&str; 2] = ["acc_norm", "acc_bytes"];
+
 pub fn manifest(tasks: &[&str], docs: u64) -> RunManifest {
     let gene = |name: &str, domain| GeneColumn { name: name.to_owned(), domain };
     RunManifest {
-        schema_version: 1,
+        schema_version: SCHEMA_VERSION,
         written_by: "0.1.0".to_owned(),
         created_at: "2025-01-01T00:00:00Z".to_owned(),
         command_line: vec!["merge-search".to_owned(), "--seed".to_owned(), "7".to_owned()],
@@ -41,10 +47,14 @@ pub fn manifest(tasks: &[&str], docs: u64) -> RunManifest {
         tasks: (tasks.iter())
             .map(|name| TaskEntry {
                 name: (*name).to_owned(),
+                metric: "acc".to_owned(),
+                others: OTHERS.map(str::to_owned).to_vec(),
                 sha256: "00".to_owned(),
                 docs: DocCounts { search: docs, selection: docs, holdout: docs },
             })
             .collect(),
+        objective: Aggregate::new(&AggregateChoice::default(), tasks).unwrap(),
+        tie_break: true,
         checkpoints: vec![CheckpointEntry { name: "tiny".to_owned(), sha256: "11".to_owned() }],
         device: "cpu".to_owned(),
     }
@@ -59,7 +69,9 @@ pub fn trial(number: u64, generation: u64, outcome: Outcome) -> Trial {
         kind: TrialKind::Candidate,
         split: Split::Search,
         outcome,
-        geometric_mean: feasible.then_some(GeometricMean { value: 0.5, low: 0.4, high: 0.6 }),
+        geometric_mean: feasible.then_some(Estimate { value: 0.5, low: 0.4, high: 0.6 }),
+        objective: feasible.then_some(Estimate { value: 0.45, low: 0.35, high: 0.55 }),
+        companion: feasible.then_some(0.1 + number as f64),
         recipe: "merge_method: ties\n".to_owned(),
         genotype: Some(Genotype(vec![
             Gene::Real(0.1 + number as f64),
@@ -77,8 +89,8 @@ pub fn scored(tasks: &[&str], docs: usize, salt: u64) -> Outcome {
         (0..docs).map(move |doc| {
             let mixed = (doc as u64 * 7919 + salt * 104_729 + task as u64 * 31) % 1009;
             ItemScore {
-                correct: !mixed.is_multiple_of(3),
-                chosen: (mixed % 4) as u32,
+                score: f64::from(u8::from(!mixed.is_multiple_of(3))),
+                chosen: Some((mixed % 4) as u32),
                 margin: mixed as f32 / 1009.0 - 0.3,
             }
         })
@@ -88,6 +100,7 @@ pub fn scored(tasks: &[&str], docs: usize, salt: u64) -> Outcome {
             .map(|(index, name)| TaskScore {
                 task: (*name).to_owned(),
                 items: items(index).collect(),
+                others: OTHERS.map(|metric| other(metric, salt as f64 / 1009.0)).to_vec(),
             })
             .collect(),
         merge_seconds: Seconds(0.25),
@@ -98,20 +111,39 @@ pub fn scored(tasks: &[&str], docs: usize, salt: u64) -> Outcome {
     })
 }
 
+fn other(metric: &str, score: f64) -> MetricScore {
+    MetricScore { metric: metric.to_owned(), score }
+}
+
 fn finite() -> impl Strategy<Value = f64> {
     any::<f64>().prop_filter("finite", |x| x.is_finite())
 }
 
 fn any_outcome() -> impl Strategy<Value = Outcome> {
-    let item = (any::<bool>(), any::<u32>(), any::<f32>()).prop_map(|(correct, chosen, margin)| {
-        ItemScore { correct, chosen, margin: if margin.is_nan() { 0.0 } else { margin } }
+    let item = (finite(), prop::option::of(any::<u32>()), any::<f32>()).prop_map(
+        |(score, chosen, margin)| {
+            let margin = if margin.is_nan() { 0.0 } else { margin };
+            ItemScore { score, chosen, margin }
+        },
+    );
+    // Any of the metrics may be missing, in their order.
+    let others = || [prop::option::of(finite()), prop::option::of(finite())].prop_map(|scores| {
+        let named = OTHERS.iter().zip(scores);
+        named.filter_map(|(metric, score)| Some(other(metric, score?))).collect::<Vec<_>>()
     });
     let items = || prop::collection::vec(item.clone(), 1..6);
-    let feasible = (items(), items(), [finite(), finite(), finite(), finite()], any::<u64>())
-        .prop_map(|(a, b, seconds, bytes)| {
+    let tasks = ((items(), others()), (items(), others()));
+    let feasible = (tasks, [finite(), finite(), finite(), finite()], any::<u64>())
+        .prop_map(|((a, b), seconds, bytes)| {
             let tasks = [("arc", a), ("boolq", b)];
             Outcome::Feasible(Evaluation {
-                tasks: tasks.map(|(task, items)| TaskScore { task: task.to_owned(), items }).into(),
+                tasks: tasks
+                    .map(|(task, (items, others))| TaskScore {
+                        task: task.to_owned(),
+                        items,
+                        others,
+                    })
+                    .into(),
                 merge_seconds: Seconds(seconds[0]),
                 score_seconds: Seconds(seconds[1]),
                 seconds_per_item: Seconds(seconds[2]),
@@ -133,7 +165,7 @@ fn any_trial() -> impl Strategy<Value = Trial> {
     (
         (any::<u64>(), prop::option::of(any::<String>()), 0u64..4),
         (prop::sample::select(kinds.to_vec()), prop::sample::select(&Split::ALL), any_outcome()),
-        ([finite(), finite(), finite()], any::<String>(), prop::option::of(genotype)),
+        (prop::array::uniform7(finite()), any::<String>(), prop::option::of(genotype)),
         (any::<u64>(), finite(), any::<i64>()),
     )
         .prop_map(|(who, how, what, when)| Trial {
@@ -142,11 +174,17 @@ fn any_trial() -> impl Strategy<Value = Trial> {
             generation: who.2,
             kind: how.0,
             split: how.1,
-            geometric_mean: how.2.evaluation().map(|_| GeometricMean {
+            geometric_mean: how.2.evaluation().map(|_| Estimate {
                 value: what.0[0],
                 low: what.0[1],
                 high: what.0[2],
             }),
+            objective: how.2.evaluation().map(|_| Estimate {
+                value: what.0[3],
+                low: what.0[4],
+                high: what.0[5],
+            }),
+            companion: how.2.evaluation().map(|_| what.0[6]),
             outcome: how.2,
             recipe: what.1,
             genotype: what.2,

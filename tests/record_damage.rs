@@ -88,12 +88,24 @@ fn another_schema_version_is_refused() {
     let run = run_of(1);
     let path = run.path().join("manifest.json");
     let text = fs::read_to_string(&path).unwrap();
-    let newer = text.replace("\"schema_version\": 1", "\"schema_version\": 2");
+    let newer = text.replace("\"schema_version\": 2", "\"schema_version\": 3");
     let newer = newer.replace("\"written_by\": \"0.1.0\"", "\"written_by\": \"0.9.0\"");
     fs::write(&path, newer.replace("\"budget\"", "\"limits\"")).unwrap();
     let error = RunFolder::open(run.path()).unwrap_err();
     assert!(matches!(error, RecordError::SchemaVersion { .. }), "{error}");
-    assert!(error.to_string().contains("read it with merge-search 0.9.0"), "{error}");
+    assert!(error.to_string().contains("read it with the build of merge-search 0.9.0"), "{error}");
+}
+
+/// Version 1 had no objective and only right or wrong; a run of it is not taken for one of this version.
+#[test]
+fn a_run_of_version_1_is_refused() {
+    let run = run_of(1);
+    let path = run.path().join("manifest.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"schema_version\": 2", "\"schema_version\": 1")).unwrap();
+    let error = RunWriter::resume(run.path()).unwrap_err();
+    assert!(matches!(error, RecordError::SchemaVersion { .. }), "{error}");
+    assert!(error.to_string().contains("has schema version 1"), "{error}");
 }
 
 #[test]
@@ -158,6 +170,13 @@ fn a_trial_of_another_run_is_refused() {
     let tasks = trial(1, 1, scored(&["arc"], 20, 1));
     let error = writer.append(&tasks).unwrap_err();
     assert!(matches!(error, RecordError::TasksDiffer { trial: 1, .. }), "{error}");
+    let mut renamed = trial(1, 1, scored(&TASKS, 20, 1));
+    if let Outcome::Feasible(evaluation) = &mut renamed.outcome {
+        evaluation.tasks[1].others[0].metric = "f1".to_owned();
+    }
+    let error = writer.append(&renamed).unwrap_err();
+    assert!(matches!(error, RecordError::MetricsDiffer { trial: 1, .. }), "{error}");
+    assert!(error.to_string().contains("`boolq`") && error.to_string().contains("f1"), "{error}");
     let mut short = trial(1, 1, scored(&TASKS, 20, 1));
     short.genotype.as_mut().unwrap().0.pop();
     let error = writer.append(&short).unwrap_err();

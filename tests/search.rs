@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use merge_search::evaluate::{EvaluateError, Evaluator, Workers};
 use merge_search::genome::{Decoder, GroupFilters};
+use merge_search::objective::Aggregate;
 use merge_search::optimizer::{self, OptimizerKind, Settings};
 use merge_search::outcome::{Evaluation, ItemScore, Outcome, TaskScore};
 use merge_search::recipe::{Layout, Profile, Recipe, Setting, Value};
@@ -103,12 +104,13 @@ impl Evaluator for Landscape {
         let task = |task: usize| TaskScore {
             task: format!("t{}", task + 1),
             items: (0..DOCS)
-                .map(|doc| ItemScore {
-                    correct: difficulty(task, split, doc) < accuracy,
-                    chosen: 0,
-                    margin: 0.5,
+                .map(|doc| {
+                    let margin = accuracy - difficulty(task, split, doc);
+                    let score = f64::from(u8::from(margin > 0.0));
+                    ItemScore { score, chosen: Some(0), margin: margin as f32 }
                 })
                 .collect(),
+            others: Vec::new(),
         };
         Ok(Outcome::Feasible(Evaluation {
             tasks: vec![task(0), task(1)],
@@ -127,7 +129,13 @@ impl Evaluator for Landscape {
 
 fn manifest(decoder: &Decoder) -> RunManifest {
     let docs = DocCounts { search: DOCS as u64, selection: DOCS as u64, holdout: DOCS as u64 };
-    let task = |name: &str| TaskEntry { name: name.to_owned(), sha256: String::new(), docs };
+    let task = |name: &str| TaskEntry {
+        name: name.to_owned(),
+        metric: "acc".to_owned(),
+        others: Vec::new(),
+        sha256: String::new(),
+        docs,
+    };
     RunManifest {
         schema_version: SCHEMA_VERSION,
         written_by: "test".to_owned(),
@@ -144,6 +152,8 @@ fn manifest(decoder: &Decoder) -> RunManifest {
         },
         budget: RunBudget { seconds: None, trials: None },
         tasks: vec![task("t1"), task("t2")],
+        objective: Aggregate::new(&decoder.space().aggregate, &["t1", "t2"]).unwrap(),
+        tie_break: decoder.space().tie_break.unwrap_or(true),
         checkpoints: Vec::new(),
         device: "cpu".to_owned(),
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use merge_search::genome::{Decoder, DecoderError, Domain, Gene, Genotype, GroupFilters};
+use merge_search::objective::Aggregate;
 use merge_search::recipe::{
     Layout, Levels, MergeMethod, ModelRef, OutputSlice, Parameters, Recipe, SliceSource,
     TokenizerChoice, VocabularySource,
@@ -268,11 +269,15 @@ fn what_is_done_otherwise_is_said() {
     assert_eq!(space.notes, [Note::Float32, bounded.clone()]);
     assert_eq!(space.name, "my_evolve");
     assert_eq!(space.experts[1].name, "zoe-tune");
-    assert_eq!(space.objectives, [Objective::GeometricMean]);
+    assert_eq!(space.objectives, [Objective::Aggregate]);
     assert_eq!(space.tasks, [ground.0.path().join("datasets/logic")]);
     let metric = "{name: strings, weight: 0.25, metric: 'acc_norm,none'}";
     let weighed = ground.space(&PLAIN.replace("[logic]", &format!("[logic, {metric}]")));
-    assert!(weighed.notes.contains(&Note::UnequalWeights { weights: vec![1.0, 0.25] }));
+    assert!(weighed.notes.contains(&Note::WeightedSum { weights: vec![1.0, 0.25] }));
+    // A merge that mergekit-evolve's sum puts first, 0.8 + 0.25 · 0.4 = 0.9 against 0.6 + 0.25 · 1 = 0.85.
+    let aggregate = Aggregate::new(&weighed.aggregate, &["logic", "strings"]).unwrap();
+    let (first, second) = (aggregate.value(&[0.8, 0.4]), aggregate.value(&[0.6, 1.0]));
+    assert!((first - 0.9 / 1.25).abs() < 1e-15 && (second - 0.85 / 1.25).abs() < 1e-15);
 
     let text = "
 genome:
@@ -298,8 +303,7 @@ random_init: true
         Note::HiddenFilter { filter: "self_attn".to_owned(), by: "attn".to_owned() },
         bounded,
         Note::StartsAtMean,
-        Note::EqualWeights { weight: 2.0 },
-        Note::GeometricMean { tasks: 2 },
+        Note::WeightedSum { weights: vec![2.0, 2.0] },
         Note::MetricOfTask { task, asked, scored },
         Note::ZeroShot { asked: 5 },
         Note::NoChatTemplate,

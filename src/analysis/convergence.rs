@@ -11,7 +11,7 @@ use crate::record::Trial;
 pub struct Convergence {
     /// After 1, 2, 5, 10, 20, 50, … trials and after the last.
     pub best_so_far: Vec<BestSoFar>,
-    /// Best geometric mean after every trial; 0 as long as none was feasible.
+    /// Best objective after every trial; 0 as long as none was feasible.
     pub course: Vec<f64>,
     /// In order.
     pub generations: Vec<GenerationScores>,
@@ -22,7 +22,7 @@ pub struct Convergence {
 pub struct BestSoFar {
     /// How many.
     pub trials: usize,
-    /// Geometric mean of the best.
+    /// Its objective.
     pub best: f64,
 }
 
@@ -35,9 +35,9 @@ pub struct GenerationScores {
     pub feasible: usize,
     /// Candidates that could not.
     pub infeasible: usize,
-    /// Median geometric mean of the feasible.
+    /// Median objective of the feasible.
     pub median: Option<f64>,
-    /// Highest geometric mean.
+    /// Highest objective.
     pub best: Option<f64>,
 }
 
@@ -46,7 +46,7 @@ impl Convergence {
     pub(super) fn of(candidates: &[&Trial]) -> Convergence {
         let course: Vec<f64> = (candidates.iter())
             .scan(0.0, |best, trial| {
-                *best = f64::max(*best, trial.geometric_mean.map_or(0.0, |mean| mean.value));
+                *best = f64::max(*best, trial.objective.map_or(0.0, |score| score.value));
                 Some(*best)
             })
             .collect();
@@ -69,7 +69,7 @@ fn milestones(last: usize) -> Vec<usize> {
 fn generations(candidates: &[&Trial]) -> Vec<GenerationScores> {
     let mut scores: BTreeMap<u64, Vec<Option<f64>>> = BTreeMap::new();
     for trial in candidates {
-        let score = trial.geometric_mean.map(|mean| mean.value);
+        let score = trial.objective.map(|score| score.value);
         scores.entry(trial.generation).or_default().push(score);
     }
     (scores.into_iter())

@@ -7,13 +7,14 @@ mod standings;
 mod text_table;
 
 pub use convergence::{BestSoFar, Convergence, GenerationScores};
-pub use standings::{Comparison, SplitScore, Standing};
+pub use standings::{Comparison, OtherMetrics, OtherScore, SplitScore, Standing};
 
 use serde::Serialize;
 
+use crate::objective::Aggregate;
 use crate::record::{
-    FrontEntry, GeometricMean, OptimizerSettings, RecordError, RunBudget, RunFolder, RunManifest,
-    Trial, TrialKind,
+    Estimate, FrontEntry, OptimizerSettings, RecordError, RunBudget, RunFolder, RunManifest, Trial,
+    TrialKind,
 };
 use crate::units::{Seconds, Seed, Split};
 
@@ -26,6 +27,8 @@ pub struct Summary {
     pub standings: Vec<Standing>,
     /// The winner against every baseline on the holdout documents; empty before the holdout was scored.
     pub comparisons: Vec<Comparison>,
+    /// The winner by the metrics that are not judged, against every baseline on the holdout documents.
+    pub other_metrics: Vec<OtherMetrics>,
     /// By ascending time; empty before the first front was written.
     pub front: Vec<FrontPoint>,
     /// How the search went.
@@ -53,6 +56,12 @@ pub struct Header {
     pub device: String,
     /// Tasks, in the order of the search space.
     pub tasks: Vec<String>,
+    /// The judged metric of each task.
+    pub metrics: Vec<String>,
+    /// What the run maximised, as a heading has it.
+    pub objective: String,
+    /// The same, with every weight.
+    pub aggregate: Aggregate,
     /// Candidates scored on the search split, infeasible ones among them.
     pub trials: usize,
     /// How many of them were infeasible.
@@ -69,7 +78,7 @@ pub struct FrontPoint {
     /// Where it has one.
     pub name: Option<String>,
     /// On the search split.
-    pub geometric_mean: Option<GeometricMean>,
+    pub objective: Option<Estimate>,
     /// As [`FrontEntry::pooled_time`]: 1 = as fast as the base model.
     pub pooled_time: f64,
 }
@@ -84,7 +93,8 @@ impl Summary {
         let standings = standings::standings(&trials);
         Ok(Summary {
             header: header(run, &trials),
-            comparisons: standings::comparisons(&standings, &trials, run.manifest().seed),
+            comparisons: standings::comparisons(&standings, &trials, run.manifest()),
+            other_metrics: standings::other_metrics(&standings, &trials, run.manifest()),
             standings,
             front: front(&run.front()?, &trials),
             convergence: Convergence::of(&candidates(&trials)),
@@ -112,6 +122,9 @@ fn header(run: &RunFolder, trials: &[Trial]) -> Header {
     Header {
         run: run.path().display().to_string(),
         tasks: manifest.task_names().map(str::to_owned).collect(),
+        metrics: manifest.tasks.into_iter().map(|task| task.metric).collect(),
+        objective: manifest.objective.to_string(),
+        aggregate: manifest.objective,
         created_at: manifest.created_at,
         written_by: manifest.written_by,
         command_line: manifest.command_line,
@@ -133,7 +146,7 @@ fn front(entries: &[FrontEntry], trials: &[Trial]) -> Vec<FrontPoint> {
         .map(|entry| FrontPoint {
             trial: entry.trial,
             name: row(entry.trial).and_then(|trial| trial.name.clone()),
-            geometric_mean: row(entry.trial).and_then(|trial| trial.geometric_mean),
+            objective: row(entry.trial).and_then(|trial| trial.objective),
             pooled_time: entry.pooled_time,
         })
         .collect()

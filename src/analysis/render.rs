@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::text_table::{sparkline, table, thinned};
-use super::{Convergence, Header, Standing, Summary};
-use crate::record::GeometricMean;
+use super::{Convergence, Header, OtherScore, Standing, Summary};
+use crate::record::Estimate;
 use crate::units::{Accuracy, Split};
 
 const SPARKLINE_WIDTH: usize = 60;
@@ -14,9 +14,10 @@ const NONE: &str = "-";
 pub(super) fn render(summary: &Summary) -> String {
     let sections = [
         header(&summary.header),
-        standings(&summary.standings),
-        accuracies(&summary.standings, &summary.header.tasks),
+        standings(&summary.standings, &summary.header.objective),
+        accuracies(&summary.standings, &summary.header),
         comparisons(summary),
+        disagreements(summary),
         front(summary),
         convergence(&summary.convergence),
     ];
@@ -42,6 +43,7 @@ fn header(header: &Header) -> Option<String> {
         ("device", header.device.clone()),
         ("budget", budget(header)),
         ("tasks", header.tasks.join(", ")),
+        ("objective", header.objective.clone()),
         ("trials", format!("{}, {} of them infeasible", header.trials, header.infeasible)),
     ];
     Some((rows.iter()).map(|(key, value)| format!("{key:<10}{value}\n")).collect())
@@ -63,35 +65,49 @@ fn duration(seconds: f64) -> String {
     }
 }
 
-fn standings(standings: &[Standing]) -> Option<String> {
+fn standings(standings: &[Standing], objective: &str) -> Option<String> {
     let rows: Vec<Vec<String>> = (standings.iter())
         .map(|standing| {
-            let mean = |split| interval(standing.score(split).map(|score| score.geometric_mean));
+            let shown = |split| interval(standing.score(split).map(|score| score.objective));
             let gap = standing.gap().map_or(NONE.to_owned(), points);
-            let scores = Split::ALL.map(mean);
+            let scores = Split::ALL.map(shown);
             [vec![standing.name.clone(), standing.trial.to_string()], scores.into(), vec![gap]]
                 .concat()
         })
         .collect();
     let heads = ["", "trial", "search", "selection", "holdout", "search-holdout"];
-    section("Geometric mean of the tasks' accuracies, per cent [95 % interval]", &heads, &rows)
+    section(&format!("{} of the tasks' scores, per cent [95 % interval]", capital(objective)), &heads, &rows)
 }
 
 /// On the split that says most: holdout once there is one.
-fn accuracies(standings: &[Standing], tasks: &[String]) -> Option<String> {
+fn accuracies(standings: &[Standing], header: &Header) -> Option<String> {
     let scored = |split: &Split| standings.iter().any(|s| s.score(*split).is_some());
     let split = Split::ALL.into_iter().rev().find(scored)?;
-    let heads: Vec<&str> =
-        ([""].into_iter()).chain(tasks.iter().map(String::as_str)).chain(["items"]).collect();
+    let judged: Vec<String> =
+        header.tasks.iter().zip(&header.metrics).map(|(t, metric)| format!("{t} {metric}")).collect();
+    // Any standing has the columns of all; one whose tokenizer a metric does not fit has fewer.
+    let others = standings.iter().filter_map(|standing| Some(&standing.score(split)?.others));
+    let others = others.max_by_key(|others| others.len()).cloned().unwrap_or_default();
+    let other_heads: Vec<String> =
+        others.iter().map(|other| format!("({} {})", other.task, other.metric)).collect();
+    let heads: Vec<&str> = ([""].into_iter())
+        .chain(judged.iter().chain(&other_heads).map(String::as_str))
+        .chain(["items"])
+        .collect();
     let rows: Vec<Vec<String>> = (standings.iter())
         .filter_map(|standing| {
             let score = standing.score(split)?;
-            let accuracies = score.accuracies.iter().map(|accuracy| percent(*accuracy));
-            let name = [standing.name.clone()];
-            Some(name.into_iter().chain(accuracies).chain([score.items.to_string()]).collect())
+            let judged = score.accuracies.iter().map(|accuracy| percent(*accuracy));
+            let other = |column: &OtherScore| {
+                let same = |o: &&OtherScore| (&o.task, &o.metric) == (&column.task, &column.metric);
+                score.others.iter().find(same).map_or(NONE.to_owned(), |other| percent(other.score))
+            };
+            let cells = judged.chain(others.iter().map(other)).chain([score.items.to_string()]);
+            Some([standing.name.clone()].into_iter().chain(cells).collect())
         })
         .collect();
-    section(&format!("Accuracy per task on {split}, per cent"), &heads, &rows)
+    let brackets = if others.is_empty() { "" } else { " (in brackets: not judged)" };
+    section(&format!("Score per task on {split}, per cent{brackets}"), &heads, &rows)
 }
 
 fn comparisons(summary: &Summary) -> Option<String> {
@@ -111,13 +127,25 @@ fn comparisons(summary: &Summary) -> Option<String> {
     section("Paired difference on holdout, points", &heads, &rows)
 }
 
+/// Nothing where all metrics agree.
+fn disagreements(summary: &Summary) -> Option<String> {
+    let lines: String = (summary.other_metrics.iter())
+        .flat_map(|against| {
+            let opposed = against.metrics.iter().filter(|metric| !metric.agrees);
+            opposed.map(|metric| metric.sentence("the winner", &against.baseline))
+        })
+        .map(|sentence| format!("  {sentence}\n"))
+        .collect();
+    (!lines.is_empty()).then(|| format!("Metrics that disagree about the better model, on holdout\n{lines}"))
+}
+
 fn front(summary: &Summary) -> Option<String> {
     let rows: Vec<Vec<String>> = (summary.front.iter())
         .map(|point| {
             vec![
                 point.trial.to_string(),
                 point.name.clone().unwrap_or_default(),
-                interval(point.geometric_mean),
+                interval(point.objective),
                 format!("{:.3}", point.pooled_time),
             ]
         })
@@ -154,14 +182,20 @@ fn section(title: &str, heads: &[&str], rows: &[Vec<String>]) -> Option<String> 
     (!rows.is_empty()).then(|| format!("{title}\n{}", table(heads, rows)))
 }
 
-fn interval(mean: Option<GeometricMean>) -> String {
-    match mean {
+fn interval(score: Option<Estimate>) -> String {
+    match score {
         None => NONE.to_owned(),
-        Some(mean) => {
-            let [value, low, high] = [mean.value, mean.low, mean.high].map(percent);
+        Some(score) => {
+            let [value, low, high] = [score.value, score.low, score.high].map(percent);
             format!("{value} [{low}, {high}]")
         }
     }
+}
+
+/// With a capital letter in front.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn percent(share: f64) -> String {

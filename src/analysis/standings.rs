@@ -2,9 +2,12 @@
 
 use serde::Serialize;
 
-use crate::objective::{PairedDifference, RESAMPLES, paired_difference};
-use crate::record::{GeometricMean, Trial};
-use crate::units::{Seed, Split};
+use crate::objective::{
+    MetricComparison, PairedDifference, RESAMPLES, compare_metrics, paired_difference,
+};
+use crate::outcome::{Evaluation, TaskScore};
+use crate::record::{Estimate, RunManifest, Trial};
+use crate::units::Split;
 
 /// The name of the recipe that the run chose.
 const WINNER: &str = "winner";
@@ -27,12 +30,27 @@ pub struct Standing {
 /// A model's score on one split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SplitScore {
-    /// Over all tasks.
-    pub geometric_mean: GeometricMean,
-    /// In `[0, 1]`, one per task in the order of the search space.
+    /// What the run ranks by.
+    pub objective: Estimate,
+    /// The plain geometric mean over all tasks.
+    pub geometric_mean: Estimate,
+    /// Of the judged metric, in `[0, 1]`, one per task in the order of the search space.
     pub accuracies: Vec<f64>,
+    /// Of the other metrics, task by task.
+    pub others: Vec<OtherScore>,
     /// Documents scored.
     pub items: usize,
+}
+
+/// A task by a metric that is not judged.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OtherScore {
+    /// The task.
+    pub task: String,
+    /// The metric.
+    pub metric: String,
+    /// Mean over the documents.
+    pub score: f64,
 }
 
 impl Standing {
@@ -45,10 +63,10 @@ impl Standing {
         }
     }
 
-    /// Search minus holdout geometric mean: what choosing the best of many on the same documents added to its score.
+    /// Search minus holdout objective: what choosing the best of many on the same documents added to its score.
     pub fn gap(&self) -> Option<f64> {
         let (search, holdout) = (self.search.as_ref()?, self.holdout.as_ref()?);
-        Some(search.geometric_mean.value - holdout.geometric_mean.value)
+        Some(search.objective.value - holdout.objective.value)
     }
 }
 
@@ -84,7 +102,47 @@ pub(super) fn standings(trials: &[Trial]) -> Vec<Standing> {
         .collect()
 }
 
-pub(super) fn comparisons(standings: &[Standing], trials: &[Trial], seed: Seed) -> Vec<Comparison> {
+/// The winner (first) and a baseline (second) by every metric that is not judged.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OtherMetrics {
+    /// The baseline.
+    pub baseline: String,
+    /// Task by task, and then over all tasks.
+    pub metrics: Vec<MetricComparison>,
+}
+
+pub(super) fn comparisons(
+    standings: &[Standing],
+    trials: &[Trial],
+    manifest: &RunManifest,
+) -> Vec<Comparison> {
+    let compare = |baseline: &str, ours: &Evaluation, theirs: &Evaluation| {
+        let aggregate = &manifest.objective;
+        let paired = paired_difference(aggregate, ours, theirs, manifest.seed, RESAMPLES);
+        Some(Comparison { baseline: baseline.to_owned(), difference: paired.ok()? })
+    };
+    against_baselines(standings, trials, compare)
+}
+
+pub(super) fn other_metrics(
+    standings: &[Standing],
+    trials: &[Trial],
+    manifest: &RunManifest,
+) -> Vec<OtherMetrics> {
+    let judged: Vec<&str> = manifest.tasks.iter().map(|task| task.metric.as_str()).collect();
+    let compare = |baseline: &str, ours: &Evaluation, theirs: &Evaluation| {
+        let metrics = compare_metrics(&manifest.objective, &judged, ours, theirs);
+        (!metrics.is_empty()).then(|| OtherMetrics { baseline: baseline.to_owned(), metrics })
+    };
+    against_baselines(standings, trials, compare)
+}
+
+/// What `compare` finds of the winner and each baseline on holdout; nothing before the winner was scored there.
+fn against_baselines<T>(
+    standings: &[Standing],
+    trials: &[Trial],
+    compare: impl Fn(&str, &Evaluation, &Evaluation) -> Option<T>,
+) -> Vec<T> {
     let holdout =
         |standing: &Standing| row(trials, standing.trial, Split::Holdout)?.outcome.evaluation();
     let Some((winner, baselines)) = standings.split_last() else {
@@ -94,10 +152,7 @@ pub(super) fn comparisons(standings: &[Standing], trials: &[Trial], seed: Seed) 
         return Vec::new();
     };
     (baselines.iter())
-        .filter_map(|baseline| {
-            let difference = paired_difference(best, holdout(baseline)?, seed, RESAMPLES).ok()?;
-            Some(Comparison { baseline: baseline.name.clone(), difference })
-        })
+        .filter_map(|baseline| compare(&baseline.name, best, holdout(baseline)?))
         .collect()
 }
 
@@ -110,8 +165,18 @@ fn score(trials: &[Trial], number: u64, split: Split) -> Option<SplitScore> {
     let trial = row(trials, number, split)?;
     let evaluation = trial.outcome.evaluation()?;
     Some(SplitScore {
+        objective: trial.objective?,
         geometric_mean: trial.geometric_mean?,
         accuracies: (evaluation.tasks.iter()).map(|task| task.accuracy().0).collect(),
+        others: (evaluation.tasks.iter()).flat_map(others).collect(),
         items: evaluation.items(),
+    })
+}
+
+fn others(task: &TaskScore) -> impl Iterator<Item = OtherScore> {
+    task.others.iter().map(|other| OtherScore {
+        task: task.task.clone(),
+        metric: other.metric.clone(),
+        score: other.score,
     })
 }

@@ -13,7 +13,7 @@ use merge_search::evaluate::{
 use merge_search::model::device;
 use merge_search::model::gguf::Gguf;
 use merge_search::objective::interval_of;
-use merge_search::outcome::{GeometricMean, MetricScore, TaskScore};
+use merge_search::outcome::{Estimate, MetricScore, TaskScore};
 use merge_search::recipe::{ModelRef, Recipe};
 use merge_search::record::{AnswerRow, write_answers};
 use merge_search::task::{Prompt, Task};
@@ -182,7 +182,7 @@ fn source(model: &str) -> Result<Source, Failure> {
 struct Report {
     tasks: Vec<TaskReport>,
     /// `None` if a task has no score.
-    mean: Option<GeometricMean>,
+    mean: Option<Estimate>,
     infeasible: Vec<InfeasibleMetric>,
     docs: usize,
     tokens: usize,
@@ -204,7 +204,7 @@ struct TaskReport {
     metric: &'static str,
     docs: usize,
     /// `None` where the source does not tell what is right.
-    score: Option<(GeometricMean, Vec<MetricScore>)>,
+    score: Option<(Estimate, Vec<MetricScore>)>,
 }
 
 impl TaskReport {
@@ -375,7 +375,7 @@ impl Report {
     }
 }
 
-fn cell(mean: GeometricMean) -> String {
+fn cell(mean: Estimate) -> String {
     format!("{:.1} [{:.1}, {:.1}]", 100.0 * mean.value, 100.0 * mean.low, 100.0 * mean.high)
 }
 

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use merge_search::outcome::Estimate;
 use merge_search::search::{Budget, Progress, SearchEvent};
 
 use super::tell;
@@ -84,13 +85,9 @@ impl Watcher {
     fn line(&self, progress: &Progress) -> String {
         let best = progress.best.map_or_else(
             || "no score yet".to_owned(),
-            |mean| {
-                format!(
-                    "best {:.1} [{:.1}, {:.1}]",
-                    100.0 * mean.value,
-                    100.0 * mean.low,
-                    100.0 * mean.high
-                )
+            |best| {
+                let Estimate { value, low, high } = best;
+                format!("best {:.1} [{:.1}, {:.1}]", 100.0 * value, 100.0 * low, 100.0 * high)
             },
         );
         let pace = progress

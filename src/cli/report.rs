@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use merge_search::outcome::GeometricMean;
-use merge_search::search::{Comparison, Report, Standing};
+use merge_search::outcome::Estimate;
+use merge_search::search::{Comparison, OtherMetrics, Report, Standing};
 use merge_search::units::Split;
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ pub fn print(report: &Report, folder: &Path, as_json: bool) -> Result<(), Failur
 
 fn to_text(report: &Report, folder: &Path) -> String {
     let folder = folder.display();
-    let mut text = String::from("geometric mean ×100 with 95 % interval\n");
+    let mut text = format!("{} ×100 with 95 % interval\n", report.aggregate);
     text.push_str(&format!("{:<16} {:>20} {:>20} {:>20}\n", "", "search", "selection", "holdout"));
     for standing in report.baselines.iter().chain([&report.winner]) {
         text.push_str(&row(standing));
@@ -37,12 +37,12 @@ fn to_text(report: &Report, folder: &Path) -> String {
 
 fn row(standing: &Standing) -> String {
     let cells: Vec<String> =
-        standing.geometric_means.iter().map(|mean| format!("{:>20}", cell(*mean))).collect();
+        standing.objectives.iter().map(|score| format!("{:>20}", cell(*score))).collect();
     format!("{:<16} {}\n", standing.name, cells.join(" "))
 }
 
-fn cell(mean: Option<GeometricMean>) -> String {
-    mean.map_or_else(
+fn cell(score: Option<Estimate>) -> String {
+    score.map_or_else(
         || "–".to_owned(),
         |m| format!("{:.1} [{:.1}, {:.1}]", 100.0 * m.value, 100.0 * m.low, 100.0 * m.high),
     )
@@ -67,6 +67,7 @@ fn verdict(report: &Report) -> String {
     for comparison in [&report.against_best_parent, &report.against_uniform].into_iter().flatten() {
         text.push_str(&compare(comparison));
     }
+    text.push_str(&disagreements(&report.other_metrics));
     if let Some(gap) = report.winner.gap() {
         text.push_str(&format!(
             "search score minus holdout score of the winner: {:+.1} (what picking on seen documents flattered)\n",
@@ -88,15 +89,26 @@ fn compare(comparison: &Comparison) -> String {
     )
 }
 
+/// Nothing where all metrics agree.
+fn disagreements(all: &[OtherMetrics]) -> String {
+    let opposed = all.iter().flat_map(|against| {
+        let metrics = against.metrics.iter().filter(|metric| !metric.agrees);
+        metrics.map(|metric| metric.sentence("the winner", &against.against))
+    });
+    opposed.map(|sentence| format!("NOTE: metrics disagree {sentence}\n")).collect()
+}
+
 fn to_json(report: &Report, folder: &Path) -> Value {
     json!({
         "run": folder.display().to_string(),
+        "objective": report.aggregate.to_string(),
         "winner": standing(&report.winner),
         "baselines": report.baselines.iter().map(standing).collect::<Vec<_>>(),
         "nothing_better": report.nothing_better,
         "gap": report.winner.gap(),
         "against_best_parent": report.against_best_parent.as_ref().map(comparison),
         "against_uniform": report.against_uniform.as_ref().map(comparison),
+        "other_metrics": report.other_metrics.iter().map(other_metrics).collect::<Vec<_>>(),
         "candidates": report.candidates,
         "infeasible": report.infeasible,
         "elapsed_seconds": report.elapsed.0,
@@ -104,15 +116,15 @@ fn to_json(report: &Report, folder: &Path) -> Value {
 }
 
 fn standing(standing: &Standing) -> Value {
-    let mean = |split| {
-        standing.on(split).map(|m| json!({ "value": m.value, "low": m.low, "high": m.high }))
+    let score = |split| {
+        standing.on(split).map(|s| json!({ "value": s.value, "low": s.low, "high": s.high }))
     };
     json!({
         "trial": standing.trial,
         "name": standing.name,
-        "search": mean(Split::Search),
-        "selection": mean(Split::Selection),
-        "holdout": mean(Split::Holdout),
+        "search": score(Split::Search),
+        "selection": score(Split::Selection),
+        "holdout": score(Split::Holdout),
     })
 }
 
@@ -123,4 +135,9 @@ fn comparison(comparison: &Comparison) -> Value {
         "low": comparison.low,
         "high": comparison.high,
     })
+}
+
+/// The winner is first, the baseline second.
+fn other_metrics(other: &OtherMetrics) -> Value {
+    json!({ "against": other.against, "metrics": other.metrics })
 }

@@ -286,6 +286,8 @@ fn manifest(
             Budget::Trials(trials) => RunBudget { seconds: None, trials: Some(trials) },
         },
         tasks: task_entries(bench),
+        objective: bench.aggregate.clone(),
+        tie_break: bench.decoder.space().tie_break.unwrap_or(true),
         checkpoints: checkpoint_entries(bench)?,
         device: device(machine.precision).to_owned(),
     })
@@ -323,6 +325,8 @@ fn task_entries(bench: &Workbench) -> Vec<TaskEntry> {
         .iter()
         .map(|task| TaskEntry {
             name: task.name.clone(),
+            metric: task.metric.as_str().to_owned(),
+            others: Vec::new(),
             sha256: task.digest.clone(),
             docs: DocCounts {
                 search: count(task.docs(Split::Search).len(), limits.search),
@@ -356,6 +360,9 @@ fn check_unchanged(manifest: &RunManifest, bench: &Workbench) -> Result<(), Fail
         if *then != now {
             return changed("task", &then.name);
         }
+    }
+    if manifest.objective != bench.aggregate {
+        return changed("key", "objective.rivals");
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use merge_search::evaluate::{CandleEvaluator, OpenError, Pool, Resources, SetErr
 use merge_search::genome::{Decoder, GroupFilters};
 use merge_search::hub::Hub;
 use merge_search::model::Precision;
+use merge_search::objective::Aggregate;
 use merge_search::recipe::ModelRef;
 use merge_search::space::SearchSpace;
 use merge_search::task::Task;
@@ -110,6 +111,8 @@ pub struct Workbench {
     pub evaluator: CandleEvaluator,
     pub workers: Workers,
     pub tasks: Vec<Task>,
+    /// Of the tasks' scores.
+    pub aggregate: Aggregate,
     pub layers: usize,
     /// Base first.
     pub names: Vec<String>,
@@ -125,6 +128,7 @@ impl Workbench {
         let space = SearchSpace::parse(&source.text, &source.file)?;
         let tasks = tasks::load(&space.tasks)?;
         tasks::guard(&tasks, guard)?;
+        let aggregate = aggregate(source, &space, &tasks)?;
         let models: Vec<ModelRef> = std::iter::once(space.base.clone())
             .chain(space.experts.iter().map(|expert| expert.model.clone()))
             .collect();
@@ -139,8 +143,19 @@ impl Workbench {
         let layers = evaluator.layers();
         let decoder = Decoder::new(space, layers, group_filters(&evaluator))
             .map_err(|error| Failure::from_error(&error))?;
-        Ok(Self { decoder, evaluator, workers, tasks, layers, names })
+        Ok(Self { decoder, evaluator, workers, tasks, aggregate, layers, names })
     }
+}
+
+/// Names of tasks stand in their own files, so that the space could not be checked for them.
+fn aggregate(
+    source: &SpaceSource,
+    space: &SearchSpace,
+    tasks: &[Task],
+) -> Result<Aggregate, Failure> {
+    let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+    Aggregate::new(&space.aggregate, &names)
+        .map_err(|error| Failure::input(format!("{}: {error}", source.path)))
 }
 
 /// What to do about an evaluator that could not be opened.
