@@ -5,6 +5,7 @@ mod analysis;
 mod architectures;
 mod command;
 mod conformance;
+mod conversations;
 mod eval;
 mod evaluator;
 mod evolve_example;

@@ -131,7 +131,7 @@ impl<'a> Remote<'a> {
         match Kind::of(&digest) {
             Some(kind) => Ok(RemoteFile { name, commit, digest, kind, size }),
             None => Err(HubError::Unverifiable {
-                repository: self.wanted.repository.clone(),
+                repository: Box::new(self.wanted.repository.clone()),
                 revision: self.wanted.revision.to_owned(),
                 file: name.to_owned(),
                 etag: digest,
@@ -151,7 +151,7 @@ impl<'a> Remote<'a> {
             fs::remove_file(&staged).map_err(at(&staged))?;
             if !resumed {
                 return Err(HubError::Checksum {
-                    repository: self.wanted.repository.clone(),
+                    repository: Box::new(self.wanted.repository.clone()),
                     revision: self.wanted.revision.to_owned(),
                     file: file.name.to_owned(),
                     expected: file.digest.as_str().into(),

@@ -1,5 +1,5 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hf_hub::api::sync::ApiError;
 
@@ -47,7 +47,7 @@ pub enum HubError {
     )]
     NotCached {
         /// Which repository.
-        repository: Repository,
+        repository: Box<Repository>,
         /// The revision.
         revision: String,
         /// Names, or patterns of names.
@@ -63,7 +63,7 @@ pub enum HubError {
     )]
     Unreachable {
         /// Which repository.
-        repository: Repository,
+        repository: Box<Repository>,
         /// The revision.
         revision: String,
         /// Names, or patterns of names.
@@ -83,7 +83,7 @@ pub enum HubError {
     )]
     NoSuchFiles {
         /// Which repository.
-        repository: Repository,
+        repository: Box<Repository>,
         /// The revision.
         revision: String,
         /// The split.
@@ -97,7 +97,7 @@ pub enum HubError {
     #[error("{} {endpoint} has no {file} of {repository}@{revision}", repository.opening())]
     Absent {
         /// Which repository.
-        repository: Repository,
+        repository: Box<Repository>,
         /// The revision.
         revision: String,
         /// The file.
@@ -116,7 +116,7 @@ pub enum HubError {
     )]
     Refused {
         /// Which repository.
-        repository: Repository,
+        repository: Box<Repository>,
         /// The revision.
         revision: String,
         /// The server.
@@ -133,7 +133,7 @@ pub enum HubError {
     )]
     Status {
         /// Which repository.
-        repository: Repository,
+        repository: Box<Repository>,
         /// The revision.
         revision: String,
         /// The file.
@@ -151,7 +151,7 @@ pub enum HubError {
     )]
     Connection {
         /// Which repository.
-        repository: Repository,
+        repository: Box<Repository>,
         /// The revision.
         revision: String,
         /// The file.
@@ -168,7 +168,7 @@ pub enum HubError {
     )]
     Answer {
         /// Which repository.
-        repository: Repository,
+        repository: Box<Repository>,
         /// The revision.
         revision: String,
         /// The file.
@@ -185,7 +185,7 @@ pub enum HubError {
     )]
     Unverifiable {
         /// Which repository.
-        repository: Repository,
+        repository: Box<Repository>,
         /// The revision.
         revision: String,
         /// The file.
@@ -199,7 +199,7 @@ pub enum HubError {
     )]
     Checksum {
         /// Which repository.
-        repository: Repository,
+        repository: Box<Repository>,
         /// The revision.
         revision: String,
         /// The file.
@@ -215,7 +215,7 @@ pub enum HubError {
     )]
     Busy {
         /// Which repository.
-        repository: Repository,
+        repository: Box<Repository>,
         /// The revision.
         revision: String,
         /// The file.
@@ -233,7 +233,7 @@ pub enum HubError {
     )]
     NoSafetensors {
         /// Which repository.
-        repository: Repository,
+        repository: Box<Repository>,
         /// The revision.
         revision: String,
         /// Whether there are pickled weights.
@@ -268,12 +268,7 @@ impl HubError {
 }
 
 /// Python's own client, with which both share the cache.
-fn command(
-    repository: &Repository,
-    revision: &str,
-    files: &[String],
-    cache: &std::path::Path,
-) -> String {
+fn command(repository: &Repository, revision: &str, files: &[String], cache: &Path) -> String {
     let kind = match repository.kind {
         RepositoryKind::Model => "",
         RepositoryKind::Dataset => " --repo-type dataset",

@@ -150,8 +150,8 @@ impl Wanted<'_> {
         HubError::NotCached { repository, revision, files, cache: self.hub.cache.clone() }
     }
 
-    fn named(&self) -> (Repository, String) {
-        (self.repository.clone(), self.revision.to_owned())
+    fn named(&self) -> (Box<Repository>, String) {
+        (Box::new(self.repository.clone()), self.revision.to_owned())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Message trees, as OpenAssistant keeps them, to conversations: every good reply with what was said before it.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -113,7 +114,7 @@ impl Conversation {
         let (mut kept, mut ids) = (Vec::with_capacity(rows.len()), HashMap::new());
         for row in rows {
             let id = row.fields.get(&self.id).map(plain).unwrap_or_default();
-            if let std::collections::hash_map::Entry::Vacant(entry) = ids.entry(id) {
+            if let Entry::Vacant(entry) = ids.entry(id) {
                 entry.insert(kept.len());
                 kept.push(row);
             }
@@ -171,7 +172,7 @@ fn origins(messages: &[Message]) -> Vec<Origin> {
                 Some(known) => break *known,
             }
             line.push(at);
-            origins[at] = Origin::Followed;
+            set(&mut origins, at, Origin::Followed);
             match messages.get(at).and_then(|message| message.parent) {
                 None => break Origin::Whole,
                 Some(Parent::Missing) => break Origin::Orphan,
@@ -179,14 +180,20 @@ fn origins(messages: &[Message]) -> Vec<Origin> {
             }
         };
         for at in line {
-            origins[at] = end;
+            set(&mut origins, at, end);
         }
     }
     origins
 }
 
+fn set(origins: &mut [Origin], at: usize, origin: Origin) {
+    if let Some(place) = origins.get_mut(at) {
+        *place = origin;
+    }
+}
+
 /// Replies that stand for their parent's answer.
-fn best_replies(messages: &[Message], ranked: bool) -> std::collections::HashSet<usize> {
+fn best_replies(messages: &[Message], ranked: bool) -> HashSet<usize> {
     let mut siblings: HashMap<usize, usize> = HashMap::new();
     let parent = |message: &Message| match message.parent {
         Some(Parent::At(parent)) => Some(parent),
