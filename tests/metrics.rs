@@ -138,6 +138,13 @@ fn patterns_that_python_refuses_are_refused() {
     for pattern in section("refused") {
         assert!(Pattern::compile(pattern.as_str().unwrap()).is_err(), "{pattern}");
     }
+    for (pattern, message) in [
+        (r"é\h", "bad escape \\h at character 2"),
+        (r"[a\x4]", "bad escape \\x at character 3"),
+        ("a[b", "unterminated character set at character 3"),
+    ] {
+        assert_eq!(Pattern::compile(pattern).unwrap_err().to_string(), message);
+    }
 }
 
 /// Python would try all 2^40 ways to read the letters.
