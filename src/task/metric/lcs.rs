@@ -1,15 +1,12 @@
 //! Longest common subsequences, 64 cells of the table at a time.
 //!
 //! Let `t[i][j]` be the length for the first `i` tokens of the reference and the first `j` of the candidate. Column `j` of the
-//! table is kept as one bit per `i`, which is unset where `t[i][j] > t[i-1][j]` (Hyyrö, "Bit-parallel LCS-length computation
-//! revisited", AWOCA 2004): the memory of a table is `n·m/8` bytes, of its last column `n/8`.
+//! table is kept as one bit per `i`: bit `i - 1` is unset where `t[i][j] > t[i-1][j]` (Hyyrö, "Bit-parallel LCS-length
+//! computation revisited", AWOCA 2004). So the memory of a table is `n·m/8` bytes, of its last column `n/8`.
 
 use std::collections::HashMap;
 
 const WORD: usize = u64::BITS as usize;
-
-/// A column: bit `i - 1` is unset where the `i`-th reference token lengthens the subsequence.
-type Column = Vec<u64>;
 
 fn is_set(bits: &[u64], index: usize) -> bool {
     bits.get(index / WORD).is_some_and(|word| word >> (index % WORD) & 1 == 1)
@@ -43,7 +40,7 @@ impl Reference<'_> {
     }
 
     /// Calls `visit` with the column after each candidate token; gives the last one.
-    fn columns(&self, candidate: &[u32], mut visit: impl FnMut(&Column)) -> Column {
+    fn columns(&self, candidate: &[u32], mut visit: impl FnMut(&[u64])) -> Vec<u64> {
         let mut column = vec![u64::MAX; self.tokens.len().div_ceil(WORD)];
         let mut matches = vec![0; column.len()];
         for token in candidate {
@@ -69,15 +66,16 @@ impl Reference<'_> {
     /// The places in the reference of one longest common subsequence, from the last to the first: the one that rouge_score
     /// finds, which goes back along equal tokens, then to the left if only that keeps the length, else up.
     pub fn places_of_one(&self, candidate: &[u32]) -> Vec<usize> {
-        let mut table = Vec::with_capacity(candidate.len());
-        self.columns(candidate, |column| table.push(column.clone()));
+        let bits = WORD * self.tokens.len().div_ceil(WORD); // of a column
+        let mut table = Vec::with_capacity(candidate.len() * bits / WORD);
+        self.columns(candidate, |column| table.extend_from_slice(column));
         let (mut i, mut j) = (self.tokens.len(), candidate.len());
         let mut found = Vec::new();
         while let (Some(row), Some(left)) = (i.checked_sub(1), j.checked_sub(1)) {
             if self.tokens.get(row) == candidate.get(left) {
                 found.push(row);
                 (i, j) = (row, left);
-            } else if table.get(left).is_some_and(|column| !is_set(column, row)) {
+            } else if !is_set(&table, left * bits + row) {
                 // t[i][j] > t[i-1][j], and so t[i][j-1] is, since t[i][j] is the greater of the two
                 j = left;
             } else {
