@@ -168,7 +168,7 @@ mod tests {
         fn decimals_are_read_back(number in -1.0e15..1.0e15f64) {
             let read = last(&format!("= {number} .")).unwrap();
             let sign = if read.negative { "-" } else { "" };
-            let text = format!("{sign}{}e{}", read.digits, read.exponent);
+            let text = format!("{sign}0{}e{}", read.digits, read.exponent);
             prop_assert_eq!(text.parse::<f64>().unwrap(), number);
         }
 

@@ -4,8 +4,8 @@ use fancy_regex::{Captures, CompileError, Regex, RegexBuilder};
 
 use super::python_syntax;
 
-/// Steps back after which a search is given up, about a second's work. Python would go on.
-const BACKTRACK_LIMIT: usize = 10_000_000;
+/// Steps back after which a search is given up, some tenths of a second's work. Python would go on.
+const BACKTRACK_LIMIT: usize = 2_000_000;
 
 /// Why a regular expression cannot be used.
 #[derive(Debug, thiserror::Error)]

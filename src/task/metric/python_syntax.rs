@@ -118,6 +118,7 @@ impl Translation {
 
     /// What follows a backslash.
     fn escaped(&mut self, in_class: bool) -> Result<Escaped, PatternError> {
+        let backslash = self.place;
         let Some(character) = self.take() else {
             return Err(self.syntax("a backslash with nothing after it"));
         };
@@ -135,29 +136,30 @@ impl Translation {
             'S' => Escaped::Class(NOT_SPACE),
             'w' => Escaped::Class(WORD),
             'W' => Escaped::Class(NOT_WORD),
-            'x' => Escaped::Character(self.code('x', 2)?),
-            'u' => Escaped::Character(self.code('u', 4)?),
-            'U' => Escaped::Character(self.code('U', 8)?),
-            '0'..='9' => self.number(character, in_class)?,
+            'x' => Escaped::Character(self.code('x', 2, backslash)?),
+            'u' => Escaped::Character(self.code('u', 4, backslash)?),
+            'U' => Escaped::Character(self.code('U', 8, backslash)?),
+            '0'..='9' => self.number(character, in_class, backslash)?,
             'A' | 'Z' | 'b' | 'B' if !in_class => Escaped::Other(assertion(character)),
-            'A'..='Z' | 'a'..='z' => return Err(self.bad_escape(character)),
+            'A'..='Z' | 'a'..='z' => return Err(bad_escape(character, backslash)),
             _ => Escaped::Character(character),
         })
     }
 
-    fn bad_escape(&self, character: char) -> PatternError {
-        PatternError::Escape { escape: format!("\\{character}"), place: self.place - 1 }
-    }
-
     /// A character by its code of that many hexadecimal digits.
-    fn code(&mut self, letter: char, digits: usize) -> Result<char, PatternError> {
+    fn code(&mut self, letter: char, digits: usize, place: usize) -> Result<char, PatternError> {
         let code = self.take_while(digits, |digit| digit.is_ascii_hexdigit());
         let character = u32::from_str_radix(&code, 16).ok().and_then(char::from_u32);
-        character.filter(|_| code.len() == digits).ok_or_else(|| self.bad_escape(letter))
+        character.filter(|_| code.len() == digits).ok_or_else(|| bad_escape(letter, place))
     }
 
     /// An octal code (`\0`, three octal digits, or any in a class), or the number of a group.
-    fn number(&mut self, first: char, in_class: bool) -> Result<Escaped, PatternError> {
+    fn number(
+        &mut self,
+        first: char,
+        in_class: bool,
+        place: usize,
+    ) -> Result<Escaped, PatternError> {
         let is_octal =
             |digit: Option<char>| digit.is_some_and(|digit| ('0'..='7').contains(&digit));
         let three = is_octal(Some(first)) && is_octal(self.peek(0)) && is_octal(self.peek(1));
@@ -165,7 +167,7 @@ impl Translation {
             let rest = self.take_while(2, |digit| is_octal(Some(digit)));
             let code = u32::from_str_radix(&format!("{first}{rest}"), 8).ok();
             let character = code.filter(|code| *code <= 0o377).and_then(char::from_u32);
-            return character.map(Escaped::Character).ok_or_else(|| self.bad_escape(first));
+            return character.map(Escaped::Character).ok_or_else(|| bad_escape(first, place));
         }
         let second = self.take_while(1, |digit| digit.is_ascii_digit());
         Ok(Escaped::Other(format!(r"(?:\{first}{second})")))
@@ -325,6 +327,10 @@ impl Translation {
         self.multiline = (self.multiline || on.contains('m')) && !off.contains('m');
         Ok(())
     }
+}
+
+fn bad_escape(character: char, place: usize) -> PatternError {
+    PatternError::Escape { escape: format!("\\{character}"), place }
 }
 
 /// `\A`, `\Z`, `\b` or `\B`, of which Python before 3.14 finds the last in no empty text.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::lcs;
+use super::lcs::Reference;
 
 /// Lower-cased runs of ASCII letters and digits; all else separates.
 fn tokens(lowered: &str) -> impl Iterator<Item = &str> {
@@ -72,7 +72,8 @@ pub(super) fn rouge_n(reference: &str, candidate: &str, n: usize) -> f64 {
 pub(super) fn rouge_l(reference: &str, candidate: &str) -> f64 {
     let mut vocabulary = Vocabulary::default();
     let (reference, candidate) = (vocabulary.numbers(reference), vocabulary.numbers(candidate));
-    f_measure(lcs::length(&reference, &candidate), reference.len(), candidate.len())
+    let hits = Reference::new(&reference).length(&candidate);
+    f_measure(hits, reference.len(), candidate.len())
 }
 
 /// ROUGE-L of summaries: for each line of the reference, the union of its longest common subsequences with every line of the
@@ -98,9 +99,11 @@ pub(super) fn rouge_l_sum(reference: &str, candidate: &str) -> f64 {
     f_measure(hits, length(&reference), length(&candidate))
 }
 
+/// Those of a reference's sentence that are in one of its longest common subsequences with the candidate's sentences.
 fn union_of_subsequences(sentence: &[u32], candidate: &[Vec<u32>]) -> Vec<u32> {
+    let reference = Reference::new(sentence);
     let places: BTreeSet<usize> =
-        candidate.iter().flat_map(|other| lcs::places_of_one(sentence, other)).collect();
+        candidate.iter().flat_map(|other| reference.places_of_one(other)).collect();
     places.into_iter().filter_map(|place| sentence.get(place).copied()).collect()
 }
 

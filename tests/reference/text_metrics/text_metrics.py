@@ -42,7 +42,7 @@ ANSWERS = [
     "#### 1234\n", "x\n", " x", "x", "X-ray", "xray", "don't", "dont", "42", "42.0", "route 66", "route", "route ", "naïve É", "NAÏVE é",
     "ΑΣ", "ας", "straße", "STRASSE", "١٢٣", "«x»", "x.\n", "x..", "the the", "there", "A, b; c!", "a b c", "\x1cx\x1f", "(B)", "B",
     "the—a", "—", "The U.S.A.", "usa", "red fox ran", "the red red fox", "fox red", "東京 the 大阪", "大阪 東京", "a b", "b\ta\u3000c",
-    "hat theatre", "under_score", "underscore", "an", "Ⅻ a", "²a", "a² b",
+    "hat theatre", "cat—the—dog", "cat— —dog", "cat——dog", "under_score", "underscore", "an", "Ⅻ a", "²a", "a² b",
 ]
 
 PATTERNS = [
@@ -133,6 +133,7 @@ def main():
     draw = random.Random(7)
     pairs = draw.sample(list(itertools.product(ANSWERS, ANSWERS)), 200) + [(answer, answer) for answer in ANSWERS]
     pairs += list(itertools.product(ANSWERS[:14], ANSWERS[:14]))
+    pairs += list(itertools.product(*[[answer for answer in ANSWERS if "—" in answer]] * 2))
     assert all(map(is_refused, REFUSED)), [pattern for pattern in REFUSED if not is_refused(pattern)]
     sections = {
         "exact_match": [{"options": options, "prediction": a, "reference": b, "score": exact_match(options, a, b)}
