@@ -189,8 +189,7 @@ fn fill_empty(
         let spared = |g: &usize| {
             pins[*g].is_none() && counts.iter().any(|&(s, n)| s == of_group[*g] && n > 1)
         };
-        let smallest =
-            (0..of_group.len()).filter(spared).min_by_key(|&g| groups.members[g].len());
+        let smallest = (0..of_group.len()).filter(spared).min_by_key(|&g| groups.members[g].len());
         match smallest {
             Some(g) => of_group[g] = split,
             None => {

@@ -15,3 +15,6 @@ pub use benchmarks::benchmark_test;
 pub use deal::{Content, DealError, Dealt, deal};
 pub use ngrams::{NEAR_DUPLICATE, NGRAM_WORDS, content_hash};
 pub use overlap::{Overlap, overlaps};
+
+#[cfg(test)]
+mod tests;

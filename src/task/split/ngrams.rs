@@ -110,8 +110,24 @@ fn joins(c: char) -> bool {
 
 /// What BIG-bench Hard's `dyck_languages` and formulae are made of. The minus is not among them: it looks like a dash.
 fn is_operator(c: char) -> bool {
-    matches!(c, '+' | '*' | '/' | '\\' | '^' | '=' | '<' | '>' | '|' | '~' | '&' | '%' | '$' | '±' | '×' | '÷')
-        || matches!(c, '(' | ')' | '[' | ']' | '{' | '}')
+    matches!(
+        c,
+        '+' | '*'
+            | '/'
+            | '\\'
+            | '^'
+            | '='
+            | '<'
+            | '>'
+            | '|'
+            | '~'
+            | '&'
+            | '%'
+            | '$'
+            | '±'
+            | '×'
+            | '÷'
+    ) || matches!(c, '(' | ')' | '[' | ']' | '{' | '}')
         || (matches!(c, '\u{2190}'..='\u{22ff}') && c != '\u{2212}')
 }
 
