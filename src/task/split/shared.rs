@@ -35,10 +35,11 @@ impl Shared {
             .flat_map(|(i, text)| ngrams(text).into_iter().map(move |ngram| (ngram, i)))
             .collect();
         occurrences.sort_unstable();
+        let (left_limit, right_limit) = (limit(first), limit(texts.len() - first));
         let mut shared = Shared::without_ngrams(texts.len());
         for run in occurrences.chunk_by(|a, b| a.0 == b.0) {
             let left = run.partition_point(|&(_, text)| text < first);
-            if left <= limit(first) && run.len() - left <= limit(texts.len() - first) {
+            if left <= left_limit && run.len() - left <= right_limit {
                 shared.push(run);
             }
         }

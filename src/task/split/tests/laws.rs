@@ -90,15 +90,17 @@ proptest! {
     }
 
     #[test]
-    fn groups_are_dealt_within_the_largest(texts in mosaics(120), shares in shares()) {
-        let documents = contents(&texts, 1);
-        let Ok(dealt) = deal(&documents, shares) else { return Ok(()) };
-        let n = texts.len() as f64;
-        let largest = dealt.largest_group as f64;
-        let search = count(&dealt, Split::Search) as f64;
-        let holdout = count(&dealt, Split::Holdout) as f64;
-        prop_assert!((search - shares[0] * n).abs() <= largest);
-        prop_assert!((holdout - shares[2] * n).abs() <= largest);
+    fn groups_are_dealt_within_the_largest(sizes in prop::collection::vec(1..6_usize, 30..60), shares in shares()) {
+        let n: usize = sizes.iter().sum();
+        prop_assume!(shares.iter().all(|share| share * n as f64 > 10.0));
+        let alike = |(g, &size): (usize, &usize)| (0..size).map(move |i| format!("{} tail{i}", unlike(g))).collect::<Vec<_>>();
+        let texts: Vec<String> = sizes.iter().enumerate().flat_map(alike).collect();
+        let dealt = deal(&contents(&texts, 1), shares).unwrap();
+        prop_assert_eq!(dealt.groups, sizes.len());
+        for (split, share) in Split::ALL.into_iter().zip(shares) {
+            let off = (count(&dealt, split) as f64 - share * n as f64).abs();
+            prop_assert!(off <= dealt.largest_group as f64, "{} is {} off", split, off);
+        }
     }
 
     #[test]
@@ -252,4 +254,66 @@ fn overlaps_name_the_text_most_alike_and_how_much() {
     let found: Vec<(usize, usize, f64)> =
         found.iter().map(|overlap| (overlap.document, overlap.forbidden, overlap.share)).collect();
     assert_eq!(found, [(0, 1, 1.0), (2, 1, 1.0)]);
+}
+
+/// Seventeen words have ten n-grams; ten words in common are three of these, nine words two.
+#[test]
+fn three_of_ten_ngrams_are_enough_and_two_are_not() {
+    for (in_common, groups) in [(10, 11), (9, 12)] {
+        let mut texts = unlike_texts(10);
+        for name in ["x", "y"] {
+            let own: Vec<String> = (in_common..17).map(|i| format!("{name}{i}")).collect();
+            let both: Vec<String> = (0..in_common).map(|i| format!("both{i}")).collect();
+            texts.push(format!("{} {}", both.join(" "), own.join(" ")));
+        }
+        assert_eq!(deal(&contents(&texts, 1), SHARES).unwrap().groups, groups);
+    }
+}
+
+/// One in a hundred of 2,000.
+#[test]
+fn what_twenty_of_two_thousand_have_in_common_is_content_and_what_twenty_one_have_is_template() {
+    for (with_passage, groups) in [(20, 1981), (21, 2000)] {
+        let mut texts = unlike_texts(2000);
+        for text in &mut texts[..with_passage] {
+            *text = format!("{} {} {text}", unlike(9998), unlike(9999));
+        }
+        assert_eq!(deal(&contents(&texts, 1), SHARES).unwrap().groups, groups);
+    }
+}
+
+#[test]
+fn pinned_documents_come_on_top_of_the_shares() {
+    let texts = unlike_texts(15);
+    let mut documents = contents(&texts, 1);
+    for document in &mut documents[..5] {
+        document.pinned = Some(Split::Search);
+    }
+    let dealt = deal(&documents, SHARES).unwrap();
+    assert_eq!(Split::ALL.map(|split| count(&dealt, split)), [10, 2, 3]);
+}
+
+/// Two documents each: the middle fifth is 0.4 of a document, 80 in all; were every stratum rounded alike, 0 or 200.
+#[test]
+fn small_strata_do_not_all_round_the_same_way() {
+    let texts = unlike_texts(400);
+    let names: Vec<String> = (0..200).map(|i| format!("subject {i}")).collect();
+    let content = |i: usize| Content { text: &texts[i], stratum: &names[i / 2], pinned: None };
+    let dealt = deal(&(0..400).map(content).collect::<Vec<_>>(), SHARES).unwrap();
+    assert_eq!(count(&dealt, Split::Search), 200);
+    // Binomial with 200 and 0.4: a standard deviation is 7.
+    assert!(
+        count(&dealt, Split::Selection).abs_diff(80) < 25,
+        "{}",
+        count(&dealt, Split::Selection)
+    );
+}
+
+/// The last of a chain is unlike the first, but what is between them is like both.
+#[test]
+fn chains_are_one_group() {
+    let link = |i: usize| [100, 101, 102].map(|start| unlike(start + i)).join(" ");
+    let mut texts: Vec<String> = (0..5).map(link).collect();
+    texts.extend(unlike_texts(10));
+    assert_eq!(deal(&contents(&texts, 1), SHARES).unwrap().largest_group, 5);
 }
