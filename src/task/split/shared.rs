@@ -2,8 +2,7 @@
 //!
 //! An n-gram in very many texts is the task's template ("the following is a multiple choice question about"), not what
 //! a document says, and counts for nothing. "Very many" is more than [`limit`] of a collection. This bounds the work too:
-//! a text is compared through an n-gram with at most a hundred others. Memory is about 24 bytes a
-//! word.
+//! a text is compared through an n-gram with at most a hundred others. Memory: some 24 bytes a word.
 
 use super::ngrams::{NEAR_DUPLICATE, ngrams};
 

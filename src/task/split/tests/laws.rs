@@ -75,13 +75,18 @@ proptest! {
     }
 
     #[test]
-    fn single_documents_are_dealt_within_one_of_every_stratum(n in 40..200_usize, shares in shares(), strata in 1..4_usize) {
+    fn single_documents_are_dealt_within_one_of_every_stratum(
+        n in 40..200_usize,
+        shares in shares(),
+        strata in 1..4_usize,
+    ) {
         prop_assume!(shares.iter().all(|share| share * n as f64 > 2.0 * strata as f64));
         let texts = unlike_texts(n);
         let documents = contents(&texts, strata);
         let dealt = deal(&documents, shares).unwrap();
         for name in ["a", "b", "c", "d"] {
-            let of_stratum: Vec<Split> = (0..n).filter(|&i| documents[i].stratum == name).map(|i| dealt.splits[i]).collect();
+            let of_stratum = (0..n).filter(|&i| documents[i].stratum == name);
+            let of_stratum: Vec<Split> = of_stratum.map(|i| dealt.splits[i]).collect();
             for (split, share) in Split::ALL.into_iter().zip(shares) {
                 let got = of_stratum.iter().filter(|&&s| s == split).count() as f64;
                 prop_assert!((got - share * of_stratum.len() as f64).abs() < 1.0 + 1e-9, "{} {} {}", name, split, got);
@@ -93,8 +98,9 @@ proptest! {
     fn groups_are_dealt_within_the_largest(sizes in prop::collection::vec(1..6_usize, 30..60), shares in shares()) {
         let n: usize = sizes.iter().sum();
         prop_assume!(shares.iter().all(|share| share * n as f64 > 10.0));
-        let alike = |(g, &size): (usize, &usize)| (0..size).map(move |i| format!("{} tail{i}", unlike(g))).collect::<Vec<_>>();
-        let texts: Vec<String> = sizes.iter().enumerate().flat_map(alike).collect();
+        let numbers = sizes.iter().enumerate();
+        let members = numbers.flat_map(|(g, &size)| (0..size).map(move |i| (g, i)));
+        let texts: Vec<String> = members.map(|(g, i)| format!("{} tail{i}", unlike(g))).collect();
         let dealt = deal(&contents(&texts, 1), shares).unwrap();
         prop_assert_eq!(dealt.groups, sizes.len());
         for (split, share) in Split::ALL.into_iter().zip(shares) {
@@ -104,7 +110,11 @@ proptest! {
     }
 
     #[test]
-    fn a_document_more_moves_one_of_its_stratum_per_cut(n in 40..150_usize, strata in 1..4_usize, shares in shares()) {
+    fn a_document_more_moves_one_of_its_stratum_per_cut(
+        n in 40..150_usize,
+        strata in 1..4_usize,
+        shares in shares(),
+    ) {
         prop_assume!(shares.iter().all(|share| share * n as f64 > 2.0 * strata as f64));
         let texts = unlike_texts(n + 1);
         let documents = contents(&texts, strata);
@@ -115,7 +125,11 @@ proptest! {
     }
 
     #[test]
-    fn spelling_does_not_hide_a_duplicate(n in 6..30_usize, which in any::<prop::sample::Index>(), choices in prop::collection::vec(any::<u8>(), 4..40)) {
+    fn spelling_does_not_hide_a_duplicate(
+        n in 6..30_usize,
+        which in any::<prop::sample::Index>(),
+        choices in prop::collection::vec(any::<u8>(), 4..40),
+    ) {
         let mut texts = unlike_texts(n);
         let which = which.index(n);
         let spelt = respelt(&texts[which], &choices);
@@ -127,7 +141,11 @@ proptest! {
     }
 
     #[test]
-    fn no_split_is_empty_unless_there_are_too_few_groups(texts in mosaics(12), shares in shares(), pins in prop::collection::vec(0..6_usize, 12)) {
+    fn no_split_is_empty_unless_there_are_too_few_groups(
+        texts in mosaics(12),
+        shares in shares(),
+        pins in prop::collection::vec(0..6_usize, 12),
+    ) {
         let mut documents = contents(&texts, 2);
         for (document, &pin) in documents.iter_mut().zip(&pins) {
             document.pinned = Split::ALL.get(pin).copied();
