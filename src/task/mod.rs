@@ -6,6 +6,7 @@
 mod definition;
 mod documents;
 mod error;
+pub mod split;
 
 use std::path::Path;
 
