@@ -76,8 +76,8 @@ pub enum DealError {
 ///   search has seen, in a few-shot example say, can be no evidence later. Pinned groups come on top of the shares.
 /// - Each other group counts for the stratum that most of its documents have (of several, the first by name). In a
 ///   stratum the groups lie in the order of their hashes along a line that is cut at the shares: the number of its
-///   documents up to a cut differs from the share by less than the size of the largest group there, so by less than one
-///   where all are single. Where in its stretch a single document is cut depends on the stratum's name, lest many small
+///   documents in a split differs from the share by no more than the size of its largest group, so by one at most where
+///   all are single. Where in its stretch a single document is cut depends on the stratum's name, lest many small
 ///   strata all round the same way.
 /// - A document more or less, if it is no near duplicate and no n-gram becomes or ceases to be template by it, moves at
 ///   most one group of its stratum per cut, two in all.
@@ -189,8 +189,7 @@ fn fill_empty(
         let spared = |g: &usize| {
             pins[*g].is_none() && counts.iter().any(|&(s, n)| s == of_group[*g] && n > 1)
         };
-        let smallest =
-            (0..of_group.len()).filter(spared).min_by_key(|&g| groups.members[g].len());
+        let smallest = (0..of_group.len()).filter(spared).min_by_key(|&g| groups.members[g].len());
         match smallest {
             Some(g) => of_group[g] = split,
             None => {

@@ -42,7 +42,8 @@ fn most_alike(left: &Distinct, right: &Distinct, first: &[usize]) -> Vec<Option<
     let alike = left.hashes.iter().enumerate().map(|(i, hash)| {
         let mut best = right.hashes.binary_search(hash).ok().map(|text| (first[text], 1.0));
         shared.near_duplicates(first.len() + i, first.len(), &mut counts, |text, share| {
-            let closer = |(at, most): (usize, f64)| share > most || (share == most && first[text] < at);
+            let closer =
+                |(at, most): (usize, f64)| share > most || (share == most && first[text] < at);
             if best.is_none_or(closer) {
                 best = Some((first[text], share));
             }

@@ -2,14 +2,14 @@
 //!
 //! An n-gram in very many texts is the task's template ("the following is a multiple choice question about"), not what
 //! a document says, and counts for nothing. "Very many" is more than [`limit`] of a collection. This bounds the work too:
-//! a text is compared through an n-gram with at most a hundred others. Memory is about 24 bytes a word.
+//! a text is compared through an n-gram with at most a hundred others. Memory: some 24 bytes a word.
 
 use super::ngrams::{NEAR_DUPLICATE, ngrams};
 
 /// The most texts of a collection of `texts` that may have an n-gram in common before it is template.
 ///
-/// One in a hundred, but ten in a collection of up to 1,000 (GPT-3 leaves out n-grams in more than ten, too), half in a
-/// tiny one and four at the least; never more than a hundred.
+/// One in a hundred, but ten in a collection of up to 1,000, half in a tiny one and four at the least: as many questions
+/// are asked about one passage. Never more than a hundred.
 pub(super) fn limit(texts: usize) -> usize {
     (texts / 2).clamp(4, 10).max((texts / 100).min(100))
 }
@@ -35,10 +35,11 @@ impl Shared {
             .flat_map(|(i, text)| ngrams(text).into_iter().map(move |ngram| (ngram, i)))
             .collect();
         occurrences.sort_unstable();
+        let (left_limit, right_limit) = (limit(first), limit(texts.len() - first));
         let mut shared = Shared::without_ngrams(texts.len());
         for run in occurrences.chunk_by(|a, b| a.0 == b.0) {
             let left = run.partition_point(|&(_, text)| text < first);
-            if left <= limit(first) && run.len() - left <= limit(texts.len() - first) {
+            if left <= left_limit && run.len() - left <= right_limit {
                 shared.push(run);
             }
         }
