@@ -171,7 +171,7 @@ pub fn filters(
             "a list of tables { name = \"...\", filter = [{ function = \"...\" }] }",
         )
     })?;
-    let name = |entry: &&Map<String, Value>| entry.get("name").map(Value::to_string);
+    let name = |entry: &&Map<String, Value>| Some(entry.get("name")?.as_str()?.to_owned());
     let names: Vec<String> = entries.iter().skip(1).filter_map(name).collect();
     if !names.is_empty() {
         notes.push(DefinitionNote::FiltersLeftOut { names });
