@@ -11,6 +11,7 @@ mod evolve_example;
 mod fuzz;
 mod gguf;
 mod hub;
+mod jinja;
 mod layering;
 mod mask_laws;
 mod merge;

@@ -132,7 +132,7 @@ impl<'a> Table<'a> {
         template.map_err(|source| DefinitionError::Template {
             place: self.file.place(&self.full(key)),
             key: self.full(key),
-            source,
+            source: Box::new(source),
         })
     }
 
