@@ -328,6 +328,7 @@ mod tests {
             "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
             "{{ range(999999999)|list }}",
             "{{ 'x' * 999999999 }}",
+            "{% set ns = namespace(x=[]) %}{% for i in range(999) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}",
         ];
         for source in endless {
             assert!(Template::parse(source).unwrap().render(&fields()).is_err(), "{source}");

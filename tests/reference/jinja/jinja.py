@@ -444,7 +444,9 @@ def attempt(function):
     try:
         return {"result": function()}
     except (jinja2.TemplateError, SyntaxError, ValueError, TypeError) as error:
-        return {"error": type(error).__name__, "message": str(error)}
+        # Messages of ast.literal_eval hold addresses in memory.
+        message = str(error) if isinstance(error, jinja2.TemplateError) else ""
+        return {"error": type(error).__name__, "message": message}
 
 
 def prompts(templates, field):
