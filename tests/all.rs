@@ -13,6 +13,7 @@ mod fuzz;
 mod generation;
 mod gguf;
 mod hub;
+mod jinja;
 mod layering;
 mod mask_laws;
 mod merge;

@@ -10,6 +10,9 @@ use super::literal;
 /// Instructions that one rendering may take: thousands of times what a prompt takes, and about a second.
 const FUEL: u64 = 10_000_000;
 
+/// Lists in lists in lists that are written out; `serde_json` reads no more either.
+pub const DEEPEST: usize = 128;
+
 /// An environment without templates.
 pub fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
@@ -45,46 +48,58 @@ pub fn python_str(value: &Value) -> Result<String, Error> {
         Some(text) => Ok(text.to_owned()),
         None => {
             let mut out = String::new();
-            write_repr(value, &mut out)?;
+            write_repr(value, 0, &mut out)?;
             Ok(out)
         }
     }
 }
 
-fn write_repr(value: &Value, out: &mut String) -> Result<(), Error> {
+fn write_repr(value: &Value, depth: usize, out: &mut String) -> Result<(), Error> {
+    if depth > DEEPEST {
+        return Err(Error::new(ErrorKind::InvalidOperation, "too many lists in one another"));
+    }
     match value.kind() {
         ValueKind::String => literal::write_text(value.as_str().unwrap_or_default(), out),
         ValueKind::Number if !value.is_integer() => {
-            out.push_str(&literal::float(f64::try_from(value.clone())?))
+            out.push_str(&literal::float(f64::try_from(value.clone())?));
         }
-        ValueKind::Seq if !value.is_tuple() => write_items('[', value, out)?,
-        ValueKind::Map => write_entries(value, out)?,
+        ValueKind::Seq if value.is_tuple() => {
+            let end = if value.len() == Some(1) { ",)" } else { ")" };
+            write_items(("(", end), value, depth, out)?;
+        }
+        ValueKind::Seq => write_items(("[", "]"), value, depth, out)?,
+        ValueKind::Map => write_entries(value, depth, out)?,
         _ => out.push_str(&value.to_string()),
     }
     Ok(())
 }
 
-fn write_items(open: char, value: &Value, out: &mut String) -> Result<(), Error> {
-    out.push(open);
+fn write_items(
+    (open, close): (&str, &str),
+    value: &Value,
+    depth: usize,
+    out: &mut String,
+) -> Result<(), Error> {
+    out.push_str(open);
     for (index, item) in value.try_iter()?.enumerate() {
         if index > 0 {
             out.push_str(", ");
         }
-        write_repr(&item, out)?;
+        write_repr(&item, depth + 1, out)?;
     }
-    out.push(']');
+    out.push_str(close);
     Ok(())
 }
 
-fn write_entries(value: &Value, out: &mut String) -> Result<(), Error> {
+fn write_entries(value: &Value, depth: usize, out: &mut String) -> Result<(), Error> {
     out.push('{');
     for (index, key) in value.try_iter()?.enumerate() {
         if index > 0 {
             out.push_str(", ");
         }
-        write_repr(&key, out)?;
+        write_repr(&key, depth + 1, out)?;
         out.push_str(": ");
-        write_repr(&value.get_item(&key)?, out)?;
+        write_repr(&value.get_item(&key)?, depth + 1, out)?;
     }
     out.push('}');
     Ok(())

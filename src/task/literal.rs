@@ -179,7 +179,8 @@ impl Reader<'_> {
         }
         let plain = format!("{sign}{}", digits.replace('_', ""));
         let is_integer = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
-        let has_zeros = digits.len() > 1 && digits.starts_with('0') && digits.contains(|c| c != '0');
+        let has_zeros =
+            digits.len() > 1 && digits.starts_with('0') && digits.contains(|c| c != '0');
         let number = match is_integer {
             true if has_zeros => None,
             true => plain.parse::<i64>().ok().map(Number::from),
@@ -286,5 +287,98 @@ pub fn float(number: f64) -> String {
             format!("{digits}e{sign}{:02}", exponent.abs())
         }
         Err(_) => scientific,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    // Written by tests/reference/jinja/jinja.py.
+    const REFERENCE: &str = include_str!("../../tests/reference/jinja/jinja.json");
+
+    fn reference() -> Value {
+        serde_json::from_str(REFERENCE).unwrap()
+    }
+
+    fn repr(value: &Value) -> String {
+        let mut out = String::new();
+        match value {
+            Value::Null => out.push_str("None"),
+            Value::Bool(flag) => out.push_str(if *flag { "True" } else { "False" }),
+            Value::Number(number) if number.is_f64() => out = float(number.as_f64().unwrap()),
+            Value::Number(number) => out = number.to_string(),
+            Value::String(text) => write_text(text, &mut out),
+            Value::Array(items) => {
+                let items: Vec<String> = items.iter().map(repr).collect();
+                out = format!("[{}]", items.join(", "));
+            }
+            Value::Object(_) => unreachable!("not generated"),
+        }
+        out
+    }
+
+    #[test]
+    fn texts_and_floats_are_written_as_python_writes_them() {
+        for entry in reference()["reprs"].as_array().unwrap() {
+            assert_eq!(repr(&entry["value"]), entry["repr"].as_str().unwrap());
+        }
+    }
+
+    #[test]
+    fn characters_that_python_does_not_print() {
+        let reference = reference();
+        let codes = reference["unprintable"].as_array().unwrap();
+        let theirs: Vec<u64> = codes.iter().map(|code| code.as_u64().unwrap()).collect();
+        // Not in the reference: private use, and what Python's Unicode has not assigned within or beside the formats.
+        let is_compared = |code: &u64| !matches!(code, 0x2060..=0x206f | 0xe000..=0xf8ff | 0x13439..=0x1343f | 0xe0000..=0x10ffff);
+        let unprintable =
+            |code: &u32| char::from_u32(*code).is_some_and(|letter| !is_printable(letter));
+        let ours = (0..0x11_0000).filter(unprintable).map(u64::from).filter(is_compared);
+        assert_eq!(
+            ours.collect::<Vec<_>>(),
+            theirs.into_iter().filter(is_compared).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn errors_say_where() {
+        let at = |text: &str| parse(text).unwrap_err().character;
+        assert_eq!(at("['é', nope]"), 11);
+        assert_eq!(at("['a' , 'b'"), 11);
+        assert_eq!(at("[1] 2"), 5);
+        assert_eq!(at(""), 1);
+        assert_eq!(at("'\\ud83d'"), 8);
+        assert_eq!(at(&"[".repeat(40)), 33);
+        assert_eq!(at("99999999999999999999"), 21);
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            prop::num::f64::NORMAL.prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 24, 5, |inner| {
+            prop::collection::vec(inner, 0..5).prop_map(Value::from)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(value in value()) {
+            prop_assert_eq!(parse(&repr(&value)).unwrap(), value);
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "([\\[\\](),'\"\\\\xuUN{}0-9eE+._ \n-]|True|None|é|a){0,24}") {
+            if let Err(error) = parse(&text) {
+                prop_assert!(error.character <= text.chars().count() + 1);
+            }
+        }
     }
 }

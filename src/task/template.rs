@@ -268,3 +268,70 @@ fn escape<'a>(after: &'a str, found: &Captures, out: &mut String) -> &'a str {
     }
     letters.as_str()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields() -> Map<String, Value> {
+        let fields = json!({ "question": "q", "two words": "w", "index": 2, "list": ["a", 1, 2.5], "kit": "['x', 'y']" });
+        fields.as_object().unwrap().clone()
+    }
+
+    fn error(result: Result<impl fmt::Debug, TemplateError>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_word_is_a_field_or_an_error() {
+        let render = |source: &str| Template::parse(source).unwrap().render(&fields());
+        assert_eq!(render("question").unwrap(), "q");
+        assert_eq!(render("two words").unwrap(), "w");
+        assert_eq!(render("index").unwrap(), "2");
+        assert_eq!(render("no words").unwrap(), "no words");
+        let message = error(render("qestion"));
+        assert!(message.contains("`qestion`") && message.contains("`two words`"), "{message}");
+        assert_eq!(Template::prose("Answer").unwrap().render(&fields()).unwrap(), "Answer");
+        assert_eq!(Template::default().render(&fields()).unwrap(), "");
+    }
+
+    #[test]
+    fn choices_are_texts() {
+        let texts = |source: &str| Template::parse(source).unwrap().evaluate_texts(&fields());
+        assert_eq!(texts("list").unwrap(), ["a", "1", "2.5"]);
+        assert_eq!(texts("kit").unwrap(), ["x", "y"]);
+        assert!(error(texts("question")).contains("character"));
+        assert!(error(texts("index")).contains("no list"));
+        assert!(error(texts("['a', ['b']]")).contains("no list of texts"));
+    }
+
+    #[test]
+    fn errors_name_what_is_missing_and_what_there_is() {
+        let message = error(Template::parse("{{ nope }}").unwrap().render(&fields()));
+        assert!(message.contains("undefined") && message.contains("`question`"), "{message}");
+        assert!(
+            error(Template::parse("{{ question")).contains("line 1")
+                || error(Template::parse("{{ question")).contains(":1")
+        );
+        let message = error(
+            Template::parse("{{ question|regex_replace('(', '') }}").unwrap().render(&fields()),
+        );
+        assert!(message.contains("unclosed group"), "{message}");
+    }
+
+    #[test]
+    fn a_template_that_never_ends_is_stopped() {
+        let endless = [
+            "{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}",
+            "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
+            "{{ range(999999999)|list }}",
+            "{{ 'x' * 999999999 }}",
+            "{% set ns = namespace(x=[]) %}{% for i in range(999) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}",
+        ];
+        for source in endless {
+            assert!(Template::parse(source).unwrap().render(&fields()).is_err(), "{source}");
+        }
+    }
+}

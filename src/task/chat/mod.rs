@@ -181,3 +181,6 @@ fn without_generation_tags(source: &str) -> String {
     let Some(tag) = TAG.as_ref() else { return source.to_owned() };
     tag.replace_all(source, "{%$1 ${2}with $3%}").into_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,7 +130,7 @@ pub enum DefinitionError {
         /// The key.
         key: String,
         /// What is wrong, and where in the template.
-        source: TemplateError,
+        source: Box<TemplateError>,
     },
     /// A metric or a filter, or one of its options, that there is not.
     #[error("{place}: `{key}`: {source}")]
@@ -140,7 +140,7 @@ pub enum DefinitionError {
         /// The key.
         key: String,
         /// What is wrong.
-        source: MetricError,
+        source: Box<MetricError>,
     },
 }
 

@@ -12,6 +12,9 @@ mod scoring;
 mod splits;
 mod table;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -60,8 +60,9 @@ impl TaskFile {
     pub fn place(&self, key: &str) -> KeyPlace {
         let name = key.rsplit('.').next().unwrap_or(key);
         let name = name.split('[').next().unwrap_or(name);
+        let is_inner = key.contains('.');
         let found = self.texts.iter().find_map(|(path, text)| {
-            let index = text.lines().position(|line| begins_with_key(line, name))?;
+            let index = text.lines().position(|line| begins_with_key(line, name, is_inner))?;
             Some(KeyPlace { path: path.clone(), line: Some(index + 1) })
         });
         found.unwrap_or_else(|| KeyPlace { path: self.path.clone(), line: None })
@@ -160,8 +161,13 @@ fn python_code(path: &Path, text: &str) -> Option<DefinitionError> {
     })
 }
 
-fn begins_with_key(line: &str, name: &str) -> bool {
-    let line = line.trim_start().trim_start_matches("- ").trim_start_matches(['"', '\'', '[']);
+/// A key of an inner table may stand anywhere, one of the file's own only at the beginning of a line.
+fn begins_with_key(line: &str, name: &str, is_inner: bool) -> bool {
+    let line = match is_inner {
+        true => line.trim_start().trim_start_matches("- "),
+        false => line,
+    };
+    let line = line.trim_start_matches(['"', '\'', '[']);
     line.strip_prefix(name).is_some_and(|rest| {
         rest.trim_start_matches(['"', '\'']).trim_start().starts_with(['=', ':', ']', '.'])
     })

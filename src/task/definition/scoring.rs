@@ -55,8 +55,11 @@ pub fn metrics(
     Ok(metrics)
 }
 
+/// A key of the task file and the metric's entry under it.
+type Asked = (String, Map<String, Value>);
+
 /// The entries of `metric_list`, or the one that `metric` or the output type stands for, each with its key.
-fn asked(table: &Table) -> Result<Vec<(String, Map<String, Value>)>, DefinitionError> {
+fn asked(table: &Table) -> Result<Vec<Asked>, DefinitionError> {
     let one = |key: &str, name: String| {
         vec![(key.to_owned(), Map::from_iter([("metric".to_owned(), Value::from(name))]))]
     };
@@ -74,10 +77,7 @@ fn asked(table: &Table) -> Result<Vec<(String, Map<String, Value>)>, DefinitionE
     }
 }
 
-fn listed(
-    table: &Table,
-    (index, entry): (usize, &Value),
-) -> Result<(String, Map<String, Value>), DefinitionError> {
+fn listed(table: &Table, (index, entry): (usize, &Value)) -> Result<Asked, DefinitionError> {
     let expected = "a list of tables such as { metric = \"acc\" }";
     let entry = entry.as_object().ok_or_else(|| table.wrong("metric_list", expected))?;
     Ok((format!("metric_list[{index}]"), entry.clone()))
@@ -138,7 +138,7 @@ fn metric(
     let metric = Metric::parse(&name, &options).map_err(|source| DefinitionError::Metric {
         place: entry.file.place("metric_list"),
         key: entry.full("metric"),
-        source,
+        source: Box::new(source),
     })?;
     if fits(output_type, &metric) {
         return Ok(Some(metric));
@@ -171,7 +171,7 @@ pub fn filters(
             "a list of tables { name = \"...\", filter = [{ function = \"...\" }] }",
         )
     })?;
-    let name = |entry: &&Map<String, Value>| entry.get("name").map(Value::to_string);
+    let name = |entry: &&Map<String, Value>| Some(entry.get("name")?.as_str()?.to_owned());
     let names: Vec<String> = entries.iter().skip(1).filter_map(name).collect();
     if !names.is_empty() {
         notes.push(DefinitionNote::FiltersLeftOut { names });
@@ -180,7 +180,7 @@ pub fn filters(
     first.map_err(|source| DefinitionError::Metric {
         place: table.file.place("filter_list"),
         key: "filter_list".into(),
-        source,
+        source: Box::new(source),
     })
 }
 

@@ -130,15 +130,15 @@ impl<'a> Table<'a> {
         template: Result<Template, crate::task::template::TemplateError>,
     ) -> Result<Template, DefinitionError> {
         template.map_err(|source| DefinitionError::Template {
-            place: self.file.place(key),
+            place: self.file.place(&self.full(key)),
             key: self.full(key),
-            source,
+            source: Box::new(source),
         })
     }
 
     pub fn wrong(&self, key: &str, expected: impl Into<String>) -> DefinitionError {
         DefinitionError::Value {
-            place: self.file.place(key),
+            place: self.file.place(&self.full(key)),
             key: self.full(key),
             value: self.shown(key),
             expected: expected.into(),
@@ -147,13 +147,13 @@ impl<'a> Table<'a> {
 
     pub fn missing(&self, key: &str, expected: impl Into<String>) -> DefinitionError {
         let line = self.file.place(&self.name).line.filter(|_| !self.name.is_empty());
-        let place = super::KeyPlace { line, ..self.file.place(key) };
+        let place = super::KeyPlace { line, ..self.file.place(&self.full(key)) };
         DefinitionError::Missing { place, key: self.full(key), expected: expected.into() }
     }
 
     pub fn unsupported(&self, key: &str, reason: &'static str) -> DefinitionError {
         DefinitionError::Unsupported {
-            place: self.file.place(key),
+            place: self.file.place(&self.full(key)),
             key: self.full(key),
             value: self.shown(key),
             reason,
@@ -162,7 +162,7 @@ impl<'a> Table<'a> {
 
     pub fn both(&self, key: &str, other: &str) -> DefinitionError {
         DefinitionError::Both {
-            place: self.file.place(key),
+            place: self.file.place(&self.full(key)),
             key: self.full(key),
             other: other.into(),
         }
@@ -170,7 +170,7 @@ impl<'a> Table<'a> {
 
     fn unknown(&self, key: &str, valid: &[&str]) -> DefinitionError {
         DefinitionError::UnknownKey {
-            place: self.file.place(key),
+            place: self.file.place(&self.full(key)),
             key: self.full(key),
             closest: closest(key, valid).map(str::to_owned),
             valid: valid.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", "),
@@ -186,11 +186,11 @@ impl<'a> Table<'a> {
     }
 }
 
-/// The valid word that a near miss was meant to be: at most two letters wrong, and fewer than half of them.
+/// The valid word that a near miss was meant to be: at most two letters wrong, and no more than half of them.
 pub fn closest<'a>(word: &str, valid: &[&'a str]) -> Option<&'a str> {
     let distances = valid.iter().map(|known| (edit_distance(word, known), *known));
     let (distance, known) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= 2 && 2 * distance < word.chars().count()).then_some(known)
+    (distance <= 2 && 2 * distance <= word.chars().count()).then_some(known)
 }
 
 /// Levenshtein's distance, one row of the matrix at a time.

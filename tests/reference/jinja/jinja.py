@@ -11,6 +11,7 @@ chat templates of the main model families have. The five templates of src/merge/
 import ast
 import json
 import sys
+import unicodedata
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -171,6 +172,18 @@ LITERALS = [
     "- 5",
     "+.5",
 ]
+
+NUMBERS = [
+    0.0, -0.0, 1.0, 0.1, 1e-4, 0.00012345, 1e-5, 9.99e-5, 1e15, 123456789012345.6, 1e16, 1.5e16, 1e22, 1.5e300, 5e-324,
+    -2.5e-7, 100.0, 12345.678, 1 / 3, 2**53 + 0.0, 9999999999999998.0,
+]
+
+STRINGS = ["", "it's", 'say "no"', "it's \"both\"", "\\n", "tab\tnew\nreturn\r", "\x00\x1f\x7f\x80\xa0\xad", "é世🙂",
+           "\u200b\u2028\u3000\ufeff", "\U000e0001\U0010ffff"]
+
+DATES = [(1, 1, 1), (1900, 2, 28), (1970, 1, 1), (1999, 12, 31), (2000, 2, 29), (2023, 3, 5), (2024, 2, 29), (2024, 12, 31),
+         (2026, 11, 22), (2100, 3, 1), (9999, 12, 31)]
+FORMATS = ["%d %b %Y", "%Y-%m-%d", "%F", "%A, %B %d, %Y", "%a %j %u %y %e|%-d|%-m|%-j", "%H:%M:%S %I %p %T %R%%", "no %%d"]
 
 LLAMA2 = """{% if messages[0]['role'] == 'system' %}{% set rest = messages[1:] %}{% set system = messages[0]['content'] %}{% else %}{% set rest = messages %}{% set system = false %}{% endif %}
 {% for message in rest %}
@@ -431,7 +444,9 @@ def attempt(function):
     try:
         return {"result": function()}
     except (jinja2.TemplateError, SyntaxError, ValueError, TypeError) as error:
-        return {"error": type(error).__name__, "message": str(error)}
+        # Messages of ast.literal_eval hold addresses in memory.
+        message = str(error) if isinstance(error, jinja2.TemplateError) else ""
+        return {"error": type(error).__name__, "message": message}
 
 
 def prompts(templates, field):
@@ -473,6 +488,15 @@ def main():
         "choices": prompts(CHOICES, "doc_to_choice"),
         "targets": prompts(TARGETS, "doc_to_target"),
         "literals": [{"text": t, **attempt(lambda: ast.literal_eval(t))} for t in LITERALS],
+        "reprs": [{"value": value, "repr": repr(value)} for value in NUMBERS + STRINGS],
+        "unprintable": [
+            code for code in range(0x110000)
+            if not chr(code).isprintable() and unicodedata.category(chr(code)) not in ("Cn", "Cs", "Co")
+        ],
+        "dates": [
+            {"date": date, "format": format, "text": datetime(*date).strftime(format)}
+            for date in DATES for format in FORMATS if date[0] >= 1000
+        ],
         "chats": list(chats()),
     }
     print(json.dumps(found, ensure_ascii=False, indent=1))
