@@ -17,7 +17,8 @@
 //! it could not be. The optimizer never sees a tensor; the analysis of a run never sees one either: candle is named only in
 //! [`model`] and [`evaluate`], polars only in [`record`] and [`analysis`]. The library neither prints nor reads the
 //! environment: [`search::run`] emits [`search::SearchEvent`]s, and the command line (a module of the binary) draws them.
-//! `tests/layering.rs` holds the table of who may import whom.
+//! `tests/layering.rs` holds the table of who may import whom. [`objective`] says what is searched for; a space names it in its
+//! words and a record keeps it, so both may import it.
 //!
 //! Start reading at [`search::run`], which tells the story of a run.
 pub mod analysis;
