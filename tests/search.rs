@@ -38,6 +38,9 @@ const DOCS: usize = 60;
 
 /// Accuracy falls with the distance of the two weights from (0.8, 0.3); parents and averages are poor.
 struct Landscape {
+    space: String,
+    /// Accuracy on the second task is multiplied by this.
+    second_task: f64,
     /// Accuracy of every merge with a base model is multiplied by this.
     merges: f64,
     sleep: Duration,
@@ -52,6 +55,8 @@ struct Landscape {
 impl Landscape {
     fn new() -> Self {
         Self {
+            space: SPACE.to_owned(),
+            second_task: 1.0,
             merges: 1.0,
             sleep: Duration::ZERO,
             infeasible_above: 2.0,
@@ -105,7 +110,8 @@ impl Evaluator for Landscape {
             task: format!("t{}", task + 1),
             items: (0..DOCS)
                 .map(|doc| {
-                    let margin = accuracy - difficulty(task, split, doc);
+                    let factor = if task == 1 { self.second_task } else { 1.0 };
+                    let margin = factor * accuracy - difficulty(task, split, doc);
                     let score = f64::from(u8::from(margin > 0.0));
                     ItemScore { score, chosen: Some(0), margin: margin as f32 }
                 })
@@ -160,7 +166,11 @@ fn manifest(decoder: &Decoder) -> RunManifest {
 }
 
 fn decoder() -> Decoder {
-    let space = SearchSpace::parse(SPACE, Path::new("/made/landscape.toml")).unwrap();
+    decoder_of(SPACE)
+}
+
+fn decoder_of(text: &str) -> Decoder {
+    let space = SearchSpace::parse(text, Path::new("/made/landscape.toml")).unwrap();
     Decoder::new(space, 4, GroupFilters::llama()).unwrap()
 }
 
@@ -175,7 +185,7 @@ fn try_run(
     workers: usize,
     budget: Budget,
 ) -> Result<Ending, search::SearchError> {
-    let decoder = decoder();
+    let decoder = decoder_of(&landscape.space);
     let writer = if folder.join("manifest.json").exists() {
         RunWriter::resume(folder).unwrap()
     } else {
@@ -356,4 +366,45 @@ fn stopped_after_the_budget_was_spent_no_candidate_is_added() {
     // A larger budget stands for a clock that went back: what ended the search is on disk.
     let report = finished(run(folder.path(), &Landscape::new(), 1, Budget::Trials(200)));
     assert_eq!(report.candidates, 20);
+}
+
+/// With the worse task at half the other's accuracy its score is the objective; rows and report are ranked by it.
+#[test]
+fn a_run_is_ranked_by_its_aggregate() {
+    let folder = tempfile::tempdir().unwrap();
+    let space = format!("{SPACE}[objective]\naggregate = \"worst_task\"\n");
+    let landscape = Landscape { space, second_task: 0.5, ..Landscape::new() };
+    let report = finished(run(folder.path(), &landscape, 2, Budget::Trials(60)));
+    assert_eq!(report.aggregate.to_string(), "worst task");
+    let rows = rows(folder.path());
+    let worse = |trial: &Trial| {
+        let tasks = &trial.outcome.evaluation().unwrap().tasks;
+        tasks[0].accuracy().0.min(tasks[1].accuracy().0)
+    };
+    assert!(rows.values().all(|trial| trial.objective.unwrap().value == worse(trial)));
+    assert!(rows.values().all(|trial| trial.geometric_mean != trial.objective));
+    let selected = rows.values().filter(|trial| trial.split == Split::Selection).map(worse);
+    let best = selected.fold(0.0, f64::max);
+    assert_eq!(report.winner.on(Split::Selection).unwrap().value, best);
+}
+
+/// Of two candidates with the same judged score the optimizer is told the one with the larger margins, so that a search
+/// with tie-breaking asks for other candidates than one without; both can be resumed.
+#[test]
+fn a_tie_break_is_replayed() {
+    let without = format!("{SPACE}[objective]\ntie_break = false\n");
+    let mut recipes = Vec::new();
+    for space in [SPACE.to_owned(), without] {
+        let whole = tempfile::tempdir().unwrap();
+        let made = || Landscape { space: space.clone(), ..Landscape::new() };
+        run(whole.path(), &made(), 2, Budget::Trials(60));
+        let broken = tempfile::tempdir().unwrap();
+        let first = Landscape { interrupt_at: 50, ..made() };
+        let ending = run(broken.path(), &first, 2, Budget::Trials(60));
+        assert!(matches!(ending, Ending::Interrupted));
+        finished(run(broken.path(), &made(), 2, Budget::Trials(60)));
+        assert_eq!(rows(broken.path()), rows(whole.path()));
+        recipes.push(rows(whole.path()).into_values().map(|trial| trial.recipe).collect::<Vec<_>>());
+    }
+    assert_ne!(recipes[0], recipes[1]);
 }

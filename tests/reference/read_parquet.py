@@ -11,9 +11,10 @@ from pathlib import Path
 import pandas as pd
 import polars as pl
 
-FIXED = """trial name generation kind split outcome reason geometric_mean geometric_mean_low geometric_mean_high items
+FIXED = """trial name generation kind split outcome reason geometric_mean geometric_mean_low geometric_mean_high
+objective objective_low objective_high companion items
 seconds_per_item relative_time merge_seconds score_seconds peak_bytes recipe seed elapsed_seconds started_at""".split()
-ITEMS = "trial split task doc correct chosen margin".split()
+ITEMS = "trial split task doc score chosen margin".split()
 
 
 def same(path: Path) -> pl.DataFrame:
@@ -34,6 +35,7 @@ def main(run: Path) -> None:
     trials = pl.concat([same(path) for path in sorted(run.glob("trials/*.parquet"))])
     items = pl.concat([same(path) for path in sorted(run.glob("items/*.parquet"))])
     columns = FIXED + [f"accuracy.{task['name']}" for task in manifest["tasks"]]
+    columns += [f"{metric}.{task['name']}" for task in manifest["tasks"] for metric in task["others"]]
     columns += [f"gene.{gene['name']}" for gene in manifest["genes"]]
     assert sorted(trials.columns) == sorted(columns), set(trials.columns) ^ set(columns)
     assert items.columns == ITEMS, items.columns
@@ -41,15 +43,15 @@ def main(run: Path) -> None:
     scored = trials.filter(pl.col("outcome") == "feasible")
     assert scored["items"].sum() == items.height
     for task in (task["name"] for task in manifest["tasks"]):
-        share = items.filter(task=task).group_by("trial", "split").agg(pl.col("correct").mean())
+        share = items.filter(task=task).group_by("trial", "split").agg(pl.col("score").mean())
         both = scored.join(share, on=["trial", "split"], validate="1:1")
-        assert (both[f"accuracy.{task}"] - both["correct"]).abs().max() < 1e-12, task
+        assert (both[f"accuracy.{task}"] - both["score"]).abs().max() < 1e-12, task
 
     assert pl.read_parquet(f"{run}/trials/*.parquet").shape == trials.shape
     began = trials.select(pl.from_epoch("started_at", time_unit="us")).to_series()
     print(f"trials {trials.shape}, items {items.shape}, {began.min()} to {began.max()}")
     if (run / "front.parquet").exists():
-        print(same(run / "front.parquet").select("trial", "geometric_mean", "pooled_time"))
+        print(same(run / "front.parquet").select("trial", "objective", "pooled_time"))
 
 
 if __name__ == "__main__":
