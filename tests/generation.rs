@@ -129,13 +129,13 @@ fn a_text_depends_on_its_prompt_alone() {
             .iter()
             .map(|request| case.run(vec![request.clone()], ROOM, 1).texts.remove(0))
             .collect();
-        for (bytes, threads) in [(ROOM, 1), (ROOM, 3), (400_000, 2)] {
+        for (bytes, threads) in [(ROOM, 1), (ROOM, 3), (600_000, 2)] {
             let together = case.run(requests.clone(), bytes, threads);
             assert_eq!(together.texts, alone, "{name}, {bytes} bytes, {threads} threads");
         }
         let whole = TextSet::new(requests.clone(), &[], &case.network, ROOM).unwrap();
-        let little = TextSet::new(requests.clone(), &[], &case.network, 400_000).unwrap();
-        assert!(little.activation_bytes() + little.header_bytes() <= 400_000);
+        let little = TextSet::new(requests.clone(), &[], &case.network, 600_000).unwrap();
+        assert!(little.activation_bytes() + little.header_bytes() <= 600_000);
         assert!(little.activation_bytes() < whole.activation_bytes());
         assert_eq!(whole.header_bytes() > 0, name == "llama", "{name}");
         requests.reverse();
