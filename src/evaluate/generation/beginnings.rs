@@ -6,6 +6,8 @@ use crate::model::common_prefix;
 
 /// Shorter beginnings cost less than a group of their own.
 const SHORTEST: usize = 32;
+/// Fewer prompts are better read one by one beside others: only texts of one group grow side by side.
+const FEWEST: usize = 8;
 /// Nested beginnings are looked for this deep.
 const LEVELS: usize = 32;
 
@@ -33,7 +35,7 @@ fn best(
     members: Range<usize>,
     levels: usize,
 ) -> (usize, Vec<Beginning>) {
-    if levels == 0 || members.len() < 2 {
+    if levels == 0 || members.len() < FEWEST {
         return (0, Vec::new());
     }
     let inner = &shared[members.start + 1..members.end];
@@ -47,7 +49,7 @@ fn best(
     let shortest = prompts[members.clone()].iter().map(|prompt| prompt.len()).min();
     let length = common.min(shortest.unwrap_or(0).saturating_sub(1));
     let by_one = (members.len() - 1) * length;
-    if length >= SHORTEST && by_one >= saved {
+    if length >= SHORTEST && members.len() >= FEWEST && by_one >= saved {
         return (by_one, vec![Beginning { members, length }]);
     }
     (saved, found)
@@ -77,27 +79,28 @@ mod tests {
 
     #[test]
     fn prompts_of_one_header_are_one_group() {
-        assert_eq!(found(&prompts(0..40, 5)), [Beginning { members: 0..5, length: 40 }]);
-        assert_eq!(found(&prompts(0..31, 5)), [], "too short");
-        assert_eq!(found(&prompts(0..40, 1)), [], "alone");
+        assert_eq!(found(&prompts(0..40, 9)), [Beginning { members: 0..9, length: 40 }]);
+        assert_eq!(found(&prompts(0..31, 9)), [], "too short");
+        assert_eq!(found(&prompts(0..40, 7)), [], "too few");
     }
 
-    /// One header of 40 tokens for all saves 7 · 40 = 280; two of 90 save (3 + 3) · 90 = 540; of 41 they save 246.
+    /// One header of 40 tokens for all saves 15 · 40 = 600; two of 90 save (7 + 7) · 90 = 1260; of 41 they save 574.
     #[test]
     fn two_longer_headers_are_weighed_against_one_for_all() {
         let header = |own: u32, length: u32| -> Vec<Vec<u32>> {
             let header = (0..40).chain(own..own + length - 40);
-            (0..4).map(|i| header.clone().chain([1000 + i]).collect()).collect()
+            (0..8).map(|i| header.clone().chain([1000 + i]).collect()).collect()
         };
         let both = |length| [header(100, length), header(200, length)].concat();
-        let two = [Beginning { members: 0..4, length: 90 }, Beginning { members: 4..8, length: 90 }];
+        let two =
+            [Beginning { members: 0..8, length: 90 }, Beginning { members: 8..16, length: 90 }];
         assert_eq!(found(&both(90)), two);
-        assert_eq!(found(&both(41)), [Beginning { members: 0..8, length: 40 }]);
+        assert_eq!(found(&both(41)), [Beginning { members: 0..16, length: 40 }]);
     }
 
     #[test]
     fn every_prompt_keeps_a_token_of_its_own() {
-        let equal = vec![(0..50).collect::<Vec<u32>>(); 3];
-        assert_eq!(found(&equal), [Beginning { members: 0..3, length: 49 }]);
+        let equal = vec![(0..50).collect::<Vec<u32>>(); 8];
+        assert_eq!(found(&equal), [Beginning { members: 0..8, length: 49 }]);
     }
 }

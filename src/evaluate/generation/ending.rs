@@ -113,3 +113,66 @@ fn cut<'t>(text: &'t str, until: &[String]) -> &'t str {
     let until = until.iter().filter(|until| !until.is_empty());
     until.fold(text, |text, until| text.split(until.as_str()).next().unwrap_or(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Of 64 ids: of Llama's kind, of GPT-2's, of T5's.
+    fn tokenizer(name: &str) -> Tokenizer {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folder = folder.join("tests/reference/transformers/generate").join(name);
+        Tokenizer::from_file(folder.join("tokenizer.json")).unwrap()
+    }
+
+    /// How many of `tokens` are taken, and what they come to.
+    fn ended(
+        tokenizer: &Tokenizer,
+        until: &[String],
+        tokens: &[u32],
+    ) -> (usize, (String, usize, bool)) {
+        let mut ending = Ending::new(tokenizer, until, &[], tokens.len());
+        let taken = tokens.iter().position(|token| !ending.push(*token).unwrap());
+        (taken.map_or(tokens.len(), |index| index + 1), ending.finish().unwrap())
+    }
+
+    const UNTIL: [&str; 12] =
+        ["a", " a", "b ", "é", "€", "ab", "the a", "\n", "\n\n", "  ", "an the", "é é"];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// The end of the text alone says the same as the whole text decoded after every token.
+        #[test]
+        fn a_text_ends_as_soon_as_the_whole_of_it_contains_a_string(
+            name in prop::sample::select(vec!["llama", "gpt2", "t5"]),
+            tokens in prop::collection::vec(0u32..64, 1..40),
+            until in prop::sample::subsequence(UNTIL.to_vec(), 0..4),
+        ) {
+            let tokenizer = tokenizer(name);
+            let until: Vec<String> = until.into_iter().map(str::to_owned).collect();
+            let whole = |count: usize| tokenizer.decode(&tokens[..count], true).unwrap();
+            let found = |count: &usize| until.iter().any(|until| whole(*count).contains(until));
+            let expected = (1..=tokens.len()).find(found);
+            let (taken, (text, count, finished)) = ended(&tokenizer, &until, &tokens);
+            prop_assert_eq!(taken, expected.unwrap_or(tokens.len()));
+            prop_assert_eq!((count, finished), (taken, expected.is_some()));
+            prop_assert!(whole(taken).starts_with(&text));
+            prop_assert!(!until.iter().any(|until| text.contains(until)));
+        }
+    }
+
+    /// `postprocess_generated_text` splits by one string after the other: by `bc` first, which leaves no `ab`.
+    #[test]
+    fn strings_cut_one_after_another() {
+        let until = |list: &[&str]| list.iter().map(|&one| one.to_owned()).collect::<Vec<_>>();
+        assert_eq!(cut("abc", &until(&["bc", "ab"])), "a");
+        assert_eq!(cut("abc", &until(&["ab", "bc"])), "");
+        assert_eq!(cut("one two three", &until(&["", " three", "two"])), "one ");
+        assert_eq!(cut("one", &[]), "one");
+    }
+}

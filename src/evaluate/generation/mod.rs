@@ -69,6 +69,9 @@ pub enum TextSetError {
         /// `model_type` of its config.
         family: String,
     },
+    /// It runs where no texts are generated.
+    #[error("texts are generated on the CPU alone so far; a task with output_type = generate_until needs device cpu")]
+    OnDevice,
     /// The config of an encoder-decoder lacks a token.
     #[error("the model's config has no decoder_start_token_id, which the decoder's texts begin with")]
     NoDecoderStart,
@@ -182,6 +185,9 @@ impl TextSet {
         let spec = network.spec();
         if spec.decoder.is_none() || matches!(spec.reading, Reading::Masked | Reading::Classify) {
             return Err(TextSetError::NoDecoder { family: spec.family.clone() });
+        }
+        if network.on_device() {
+            return Err(TextSetError::OnDevice);
         }
         let requests = requests.into_iter().enumerate();
         let texts: Vec<Text> = requests

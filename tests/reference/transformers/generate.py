@@ -174,6 +174,8 @@ def main():
     for case, (checkpoint, kind, make, special) in CASES.items():
         torch.manual_seed(0)
         model = kind.from_pretrained(HERE / "parity" / checkpoint, dtype=torch.float32, attn_implementation="eager").eval()
+        # lm-eval calls it, and the head of flan-t5, which is stored, would be overwritten by the embedding.
+        model.tie_weights = lambda *_, **__: None
         model.generation_config = hf.GenerationConfig(
             eos_token_id=model.config.eos_token_id, decoder_start_token_id=getattr(model.config, "decoder_start_token_id", None))
         made = make(model.config.eos_token_id)

@@ -258,6 +258,17 @@ fn sources_follow_the_formula() {
             let expected = naive::attend(&shape, &Terms::Absolute, (tokens.query(row), 0), &sees);
             assert_close(got, &expected, &format!("{shape:?} row {row}"));
         }
+        let kept = |ends: &[usize]| {
+            let mut cache = Cache::new(shape.kv_heads, shape.head_dim);
+            let source: Vec<usize> = (ends[0]..ends[1]).collect();
+            let source = matrix(&gathered(&tokens, &source), 2 * shape.kv_heads * shape.head_dim);
+            extend_cache(&mut cache, &source, &Positions::Absolute, &shape).unwrap();
+            cache
+        };
+        let caches: Vec<Cache> = starts.windows(2).map(kept).collect();
+        let sight = Sight::Kept { caches: &caches, cache_of_row: &source_of_row };
+        let op = Attention { shape: &shape, positions: Positions::Absolute, sight, rows: &[] };
+        assert_eq!(attention(&op, &tokens.q, &[]).unwrap(), got, "{shape:?}");
     }
 }
 
@@ -347,28 +358,36 @@ proptest! {
         prop_assert_eq!(&both, &[expected, expected].concat());
     }
 
-    /// The last path of a forest fed to a cache in runs of any length, beside a sequence of another length.
+    /// The last path of a forest, behind a beginning of any length that two sequences share, fed to a cache in runs of any
+    /// length.
     #[test]
     fn generation_has_the_same_bits_as_reading(
-        depths in forests(), shape in any_shape(), kind in any_kind(), step in 1..50usize,
+        depths in forests(), shape in any_shape(), kind in any_kind(), step in 1..50usize, cut in 0.0..1.0f64,
     ) {
         let tables = Tables::new(&shape);
         let positions = tables.positions(kind);
         let tokens = Tokens::new(&shape, depths.len(), depths.len());
         let out = packed(&tokens, positions, &depths);
         let path = ancestors(&depths, depths.len() - 1);
-        let caches = RefCell::new(vec![Cache::new(shape.kv_heads, shape.head_dim); 2]);
-        for run in path.chunks(step) {
+        let (before, after) = path.split_at((path.len() as f64 * cut) as usize);
+        let mut prefix = Cache::new(shape.kv_heads, shape.head_dim);
+        let header = matrix(&gathered(&tokens, before), 2 * shape.kv_heads * shape.head_dim);
+        if !before.is_empty() {
+            extend_cache(&mut prefix, &header, &positions, &shape).unwrap();
+        }
+        let caches = RefCell::new(vec![prefix.after(), prefix.after()]);
+        for run in after.chunks(step) {
             let both = [&run[..1], run].concat();
             let (rows, counts) = ((0..both.len()).collect::<Vec<_>>(), [1, run.len()]);
-            let sight = Sight::Caches { prefix: None, caches: &caches, counts: &counts };
+            let prefix = (!before.is_empty()).then_some(&prefix);
+            let sight = Sight::Caches { prefix, caches: &caches, counts: &counts };
             let op = Attention { shape: &shape, positions, sight, rows: &rows };
             let got = attention(&op, &tokens.queries(&both), &gathered(&tokens, &both)).unwrap();
             for (index, token) in run.iter().enumerate() {
                 prop_assert_eq!(row_of(&got, &shape, index + 1), row_of(&out, &shape, *token));
             }
         }
-        prop_assert_eq!(caches.borrow()[1].len(), path.len());
+        prop_assert_eq!(prefix.in_whole_tiles() + caches.borrow()[1].len(), path.len());
     }
 }
 
