@@ -6,7 +6,7 @@
 //! log-likelihoods are [`crate::evaluate`]'s.
 
 mod chat;
-mod definition;
+pub mod definition;
 mod digest;
 mod doc;
 mod error;
@@ -15,12 +15,12 @@ mod jinja;
 mod kit;
 mod literal;
 mod load;
-mod metric;
+pub mod metric;
 mod place;
 mod prompt;
 mod question;
-mod source;
-mod split;
+pub mod source;
+pub mod split;
 mod template;
 mod warning;
 
@@ -32,6 +32,7 @@ use question::{Example, Question};
 
 pub use chat::{ChatError, ChatTemplate, Date, Message};
 pub use definition::{Definition, DefinitionError, DefinitionNote, OutputType};
+pub use digest::FilesDigest;
 pub use doc::{Answer, Doc};
 pub use error::TaskError;
 pub use forbidden::{ForbiddenDoc, ForbiddenTexts};
