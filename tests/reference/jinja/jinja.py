@@ -401,7 +401,7 @@ LOOPS = """{%- for message in messages %}
 {{ {'b': [1, {}], 'a': []} | tojson(indent=2) }}
 {{ {'b': 1, 'a': 2} | tojson(sort_keys=true, separators=(',', ':')) }}
 {{ 'é🙂' | tojson(ensure_ascii=true) }}
-{{ strftime_now('%A, %B %d, %Y; %Y-%m-%d %a %j %-d %-m %y %H:%M') }} {{ missing }} {{ missing.x is defined }}
+{{ strftime_now('%A, %B %d, %Y; %Y-%m-%d %a %j %-d %-m %y %H:%M') }} {{ missing }} {{ missing is defined }}
 {%- if messages[-1].role == 'user' and add_generation_prompt %}
   ->
 {%- endif %}"""
