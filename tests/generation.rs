@@ -154,7 +154,8 @@ fn a_text_depends_on_its_prompt_alone() {
 #[test]
 fn end_tokens_of_the_caller_end_a_text_too() {
     let case = Case::read("llama");
-    let request = TextRequest { max_new_tokens: 12, until: Arc::new([]), ..case.requests[1].clone() };
+    let request =
+        TextRequest { max_new_tokens: 12, until: Arc::new([]), ..case.requests[1].clone() };
     let pool = Pool::new(1).unwrap();
     let with = |stop: &[u32]| {
         let set = TextSet::new(vec![request.clone()], stop, &case.network, ROOM).unwrap();
@@ -175,7 +176,8 @@ fn nothing_new_is_an_empty_text_and_the_longest_prompt_is_read() {
         until: Arc::new([]),
     };
     let set = |requests| TextSet::new(requests, &[], &case.network, ROOM);
-    let run = case.run(vec![request(31, 0), request(31, 1), request(32, 1), request(2, 31)], ROOM, 2);
+    let run =
+        case.run(vec![request(31, 0), request(31, 1), request(32, 1), request(2, 31)], ROOM, 2);
     let empty = GeneratedText { text: String::new(), tokens: 0, truncated: false, finished: false };
     assert_eq!(run.texts[0], empty);
     assert_eq!((run.texts[1].tokens, run.texts[1].truncated), (1, false), "31 and 1 are 32");

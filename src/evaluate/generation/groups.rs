@@ -130,10 +130,13 @@ impl Grouping<'_> {
             kept.saturating_add(self.step_bytes(pace, source.unwrap_or(0)))
         };
         let slow = Pace { texts: 1, tokens: FEWEST_TOKENS, longest };
-        let paces = (1..=TEXTS.min(members.len())).rev().map(|texts| Pace { texts, tokens: TOKENS, longest });
+        let paces = (1..=TEXTS.min(members.len())).rev().map(|texts| Pace {
+            texts,
+            tokens: TOKENS,
+            longest,
+        });
         let fits = |pace: Pace| Some((pace, needed(pace))).filter(|(_, bytes)| *bytes <= room);
-        let too_large =
-            || TextSetError::TooLarge { request, bytes: needed(slow), available: room };
+        let too_large = || TextSetError::TooLarge { request, bytes: needed(slow), available: room };
         paces.chain([slow]).find_map(fits).ok_or_else(too_large)
     }
 
@@ -145,9 +148,8 @@ impl Grouping<'_> {
         let decoder = self.network.spec().decoder.iter().flat_map(|stack| &stack.layers);
         let crosses = decoder.filter_map(|layer| layer.cross.as_ref());
         let source = text.prompt.source.len();
-        let of_source = crosses.map(|(cross, _)| {
-            Cache::bytes_for(cross.kv_heads, cross.head_dim, source)
-        });
+        let of_source =
+            crosses.map(|(cross, _)| Cache::bytes_for(cross.kv_heads, cross.head_dim, source));
         own + of_source.sum::<usize>()
     }
 

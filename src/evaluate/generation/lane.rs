@@ -74,7 +74,8 @@ impl<'a> Course<'a> {
     fn begin<'scope>(&'scope self, index: usize, scope: &ScopeFifo<'scope>) {
         let group = &self.set.groups[index];
         if !group.beginning.is_empty() {
-            let compute = |scratch: &mut Scratch| prefix_of(self.network, &group.beginning, scratch);
+            let compute =
+                |scratch: &mut Scratch| prefix_of(self.network, &group.beginning, scratch);
             let (prefix, seconds) = timed(|| self.pool.with_scratch(compute));
             let prefix = prefix.map(|prefix| self.begun[index].prefix.set(prefix));
             let failed = prefix.is_err();
@@ -156,8 +157,12 @@ impl Lane<'_> {
         let Some(ending) = self.growing.remove(&index) else { return };
         let truncated = self.course.set.texts[index].truncated;
         let text = ending.finish();
-        let text =
-            text.map(|(text, tokens, finished)| GeneratedText { text, tokens, truncated, finished });
+        let text = text.map(|(text, tokens, finished)| GeneratedText {
+            text,
+            tokens,
+            truncated,
+            finished,
+        });
         self.keep(index, text.map_err(|source| TextError::Decode { request: index, source }));
     }
 

@@ -64,16 +64,22 @@ pub struct TextRun {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TextSetError {
     /// The network gives no texts.
-    #[error("a model of family `{family}` gives no texts; a task with output_type = generate_until needs a decoder")]
+    #[error(
+        "a model of family `{family}` gives no texts; a task with output_type = generate_until needs a decoder"
+    )]
     NoDecoder {
         /// `model_type` of its config.
         family: String,
     },
     /// It runs where no texts are generated.
-    #[error("texts are generated on the CPU alone so far; a task with output_type = generate_until needs device cpu")]
+    #[error(
+        "texts are generated on the CPU alone so far; a task with output_type = generate_until needs device cpu"
+    )]
     OnDevice,
     /// The config of an encoder-decoder lacks a token.
-    #[error("the model's config has no decoder_start_token_id, which the decoder's texts begin with")]
+    #[error(
+        "the model's config has no decoder_start_token_id, which the decoder's texts begin with"
+    )]
     NoDecoderStart,
     /// There is no token to go on from.
     #[error("the prompt of request {request} has no tokens")]
@@ -92,7 +98,9 @@ pub enum TextSetError {
         vocab_size: usize,
     },
     /// The new tokens alone are too many.
-    #[error("max_gen_toks is {max_new_tokens}; it must be below {longest}, the longest text of the model")]
+    #[error(
+        "max_gen_toks is {max_new_tokens}; it must be below {longest}, the longest text of the model"
+    )]
     NoRoom {
         /// Index of the request.
         request: usize,
@@ -102,7 +110,9 @@ pub enum TextSetError {
         longest: usize,
     },
     /// A text does not fit into memory.
-    #[error("the text of request {request} takes {bytes} bytes of memory on each thread, and there are {available}")]
+    #[error(
+        "the text of request {request} takes {bytes} bytes of memory on each thread, and there are {available}"
+    )]
     TooLarge {
         /// Index of the request.
         request: usize,

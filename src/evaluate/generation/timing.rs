@@ -68,7 +68,8 @@ impl TextPack<'_> {
     ) -> candle_core::Result<f64> {
         let prefix = self.prefix.and_then(|index| prefixes.get(index)).map(Arc::as_ref);
         let pace = Pace { texts: self.members.len(), ..self.group.pace };
-        let mut texts = Counted { pack: self, begun: 0, left: vec![NEW_TOKENS; self.members.len()] };
+        let mut texts =
+            Counted { pack: self, begun: 0, left: vec![NEW_TOKENS; self.members.len()] };
         let (result, seconds) = timed(|| network.generate(prefix, pace, &mut texts, scratch));
         result.map(|()| seconds)
     }

@@ -53,7 +53,7 @@ mod tests {
     fn every_place_of_a_long_row_is_looked_at() {
         for place in 0..100 {
             let row: Vec<f32> = (0..100).map(|i| if i == place { 1.0 } else { -1.0 }).collect();
-            let row = Tensor::new(&[row], &Device::Cpu).unwrap();
+            let row = Tensor::from_vec(row, (1, 100), &Device::Cpu).unwrap();
             assert_eq!(likeliest(&row).unwrap(), [Some(place)]);
         }
     }
