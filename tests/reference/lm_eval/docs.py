@@ -17,7 +17,7 @@ Writes docs/tasks/last_word.jsonl (some targets are what a model would say itsel
                               logits between the best and the second best token on the way: below 1e-3 other arithmetic may
                               say another text
 
-The models are read with `tokenizer_class` PreTrainedTokenizerFast: transformers 5 builds a LlamaTokenizer anew from its
+The model llama is read with `tokenizer_class` PreTrainedTokenizerFast: transformers 5 builds a LlamaTokenizer anew from its
 vocabulary and thereby loses the normalizer of tokenizer.json (texts that begin with a blank come out differently).
 """
 
@@ -76,9 +76,9 @@ def as_written(name, folder):
     """A copy of the model whose tokenizer is tokenizer.json, and nothing else."""
     shutil.copytree(OUT / name, folder)
     path = folder / "tokenizer_config.json"
-    config = dict(json.loads(path.read_text(encoding="utf-8")), tokenizer_class="PreTrainedTokenizerFast")
-    for key in ("add_bos_token", "add_eos_token", "legacy", "extra_ids"):
-        config.pop(key, None)
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if config["tokenizer_class"] == "LlamaTokenizer":
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
     path.write_text(json.dumps(config), encoding="utf-8")
     return folder
 
@@ -203,16 +203,11 @@ def compact(report):
     return json.dumps(head)[:-1] + ', "runs": [\n' + ",\n".join(runs) + "]}\n"
 
 
-def applies(options, name):
-    """Given any `add_bos_token`, transformers 5 writes T5's post-processor anew, without </s>; that is not lm-eval's doing."""
-    return not (options.get("apply_chat_template") and "chat_template" not in CONFIGS[name] or "add_bos_token" in options and name == "t5")
-
-
 def report(name, folder):
     runs, model = [], loaded(folder)
     check(model, folder)
     for tasks, options in OPTIONS:
-        if not applies(options, name):
+        if options.get("apply_chat_template") and "chat_template" not in CONFIGS[name]:
             continue
         asked = loaded(folder, add_bos_token=options["add_bos_token"]) if "add_bos_token" in options else model
         runs += run(asked, tasks, options)
