@@ -63,7 +63,7 @@ fn evaluate(evaluator: &CandleEvaluator, recipe: &Recipe, split: Split) -> Evalu
 
 /// Chosen answers and margins, to the bit.
 fn bits(evaluation: &Evaluation) -> Vec<(u32, u32)> {
-    let bits = |item: &ItemScore| (item.chosen, item.margin.to_bits());
+    let bits = |item: &ItemScore| (item.chosen.unwrap(), item.margin.to_bits());
     evaluation.tasks.iter().flat_map(|task| task.items.iter().map(bits)).collect()
 }
 

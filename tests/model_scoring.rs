@@ -149,7 +149,7 @@ fn of_equal_scores_the_first_is_chosen() {
     let items = &set.score(&model, &pool()).unwrap()[0].items;
     assert_eq!(
         items.iter().map(|item| (item.chosen, item.score, item.margin)).collect::<Vec<_>>(),
-        [(0, false, 0.0), (0, true, 0.0)]
+        [(Some(0), 0.0, 0.0), (Some(0), 1.0, 0.0)]
     );
 }
 

@@ -115,7 +115,7 @@ fn other(metric: &str, score: f64) -> MetricScore {
     MetricScore { metric: metric.to_owned(), score }
 }
 
-fn finite() -> impl Strategy<Value = f64> {
+fn finite() -> impl Strategy<Value = f64> + Clone {
     any::<f64>().prop_filter("finite", |x| x.is_finite())
 }
 
