@@ -50,6 +50,7 @@ pub fn manifest(tasks: &[&str], docs: u64) -> RunManifest {
                 metric: "acc".to_owned(),
                 others: OTHERS.map(str::to_owned).to_vec(),
                 sha256: "00".to_owned(),
+                source: Default::default(),
                 docs: DocCounts { search: docs, selection: docs, holdout: docs },
             })
             .collect(),

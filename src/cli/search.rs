@@ -9,7 +9,7 @@ use clap::Args as ClapArgs;
 use merge_search::checkpoint::Checkpoint;
 use merge_search::optimizer::{self, Optimizer, OptimizerError, OptimizerKind, Settings};
 use merge_search::record::{
-    CheckpointEntry, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest, RunWriter,
+    CheckpointEntry, DataSource, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest, RunWriter,
     SCHEMA_VERSION, SpaceFile, TaskEntry,
 };
 use merge_search::search::{self, Budget, Ending, Setup};
@@ -325,9 +325,16 @@ fn task_entries(bench: &Workbench) -> Vec<TaskEntry> {
         .iter()
         .map(|task| TaskEntry {
             name: task.name.clone(),
-            metric: task.metric.as_str().to_owned(),
-            others: Vec::new(),
+            metric: task.judged().as_str().to_owned(),
+            others: task.metrics.iter().skip(1).map(|metric| metric.as_str().to_owned()).collect(),
             sha256: task.digest.clone(),
+            source: DataSource {
+                dataset: task.origin.dataset.clone(),
+                commit: task.origin.commit.clone(),
+                split: task.origin.split.clone(),
+                license: task.license.clone(),
+                generated_by: task.generated_by.clone(),
+            },
             docs: DocCounts {
                 search: count(task.docs(Split::Search).len(), limits.search),
                 selection: count(task.docs(Split::Selection).len(), limits.selection),

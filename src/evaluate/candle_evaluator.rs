@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::budget::Budget;
+use super::chat::{ready_tasks, require_answers};
 use super::fingerprint::{Fingerprint, PlanFingerprints};
 use super::load::load_network;
 use super::lru::Lru;
-use super::chat::{ready_tasks, require_answers};
+use super::generation::{TextPack, TextSet};
 use super::open::{OpenError, check_names, open_checkpoints, require_same_config};
 use super::pack::Pack;
 use super::resident::{Resident, ResidentError, Residents};
@@ -41,7 +42,7 @@ pub struct CandleEvaluator {
     sets: [ScoringSet; 3],
     base: Network,
     /// The base model's states of what documents begin with, by split.
-    base_prefixes: [OnceLock<Vec<Arc<Prefix>>>; 3],
+    base_prefixes: [OnceLock<Prefixes>; 3],
     residents: Residents,
     remembered: Mutex<Lru<(Fingerprint, Split), Place>>,
     states: StatesMemory,
@@ -281,8 +282,11 @@ impl CandleEvaluator {
         if let Some(input) = known.keep.and_then(|depth| inputs.get(depth)) {
             self.states.insert(*input, split, std::mem::take(&mut run.kept));
         }
-        let relative_time = self.relative_time(network, &run.prefixes, split)?;
-        run.prefixes.clear();
+        let prefixes = Prefixes {
+            packs: std::mem::take(&mut run.prefixes),
+            texts: std::mem::take(&mut run.text_prefixes),
+        };
+        let relative_time = self.relative_time(network, &prefixes, split)?;
         Ok((run, relative_time))
     }
 
@@ -291,37 +295,62 @@ impl CandleEvaluator {
     fn relative_time(
         &self,
         network: &Network,
-        prefixes: &[Arc<Prefix>],
+        prefixes: &Prefixes,
         split: Split,
     ) -> Result<f64, ScoreError> {
         let compare = |scratch: &mut Scratch| {
             let base = self.base_prefixes(split, scratch)?;
             let mut ours =
-                |pack: &Pack, scratch: &mut Scratch| pack.seconds(network, prefixes, scratch);
+                |work: &Work, scratch: &mut Scratch| work.seconds(network, prefixes, scratch);
             let mut theirs =
-                |pack: &Pack, scratch: &mut Scratch| pack.seconds(&self.base, base, scratch);
+                |work: &Work, scratch: &mut Scratch| work.seconds(&self.base, base, scratch);
             in_turns(self.set(split), &mut ours, &mut theirs, scratch)
         };
         Ok(self.pool.install(|| self.pool.with_scratch(compare))?)
     }
 
-    fn base_prefixes(
-        &self,
-        split: Split,
-        scratch: &mut Scratch,
-    ) -> candle_core::Result<&[Arc<Prefix>]> {
+    fn base_prefixes(&self, split: Split, scratch: &mut Scratch) -> candle_core::Result<&Prefixes> {
         let place = &self.base_prefixes[split as usize];
-        if place.get().is_none() {
-            let prefixes = self.set(split).prefixes(&self.base, scratch)?;
-            // Another thread may have been as quick, with the same result.
-            let _first_wins = place.set(prefixes);
+        if let Some(prefixes) = place.get() {
+            return Ok(prefixes);
         }
-        Ok(place.get().map_or(&[], Vec::as_slice))
+        let set = self.set(split);
+        let texts = set.texts().map_or(Ok(Vec::new()), |own| own.prefixes(&self.base, scratch))?;
+        let packs = set.prefixes(&self.base, scratch)?;
+        // Another thread may have been as quick, with the same result.
+        Ok(place.get_or_init(|| Prefixes { packs, texts }))
     }
 }
 
-/// Seconds of one pack.
-type Timing<'a> = dyn FnMut(&Pack, &mut Scratch) -> candle_core::Result<f64> + 'a;
+/// A model's states of what documents begin with.
+#[derive(Default)]
+struct Prefixes {
+    packs: Vec<Arc<Prefix>>,
+    texts: Vec<Arc<Prefix>>,
+}
+
+/// Something that two models can be timed on.
+enum Work<'a> {
+    Pack(&'a Pack),
+    Text(TextPack<'a>),
+}
+
+impl Work<'_> {
+    fn seconds(
+        &self,
+        network: &Network,
+        prefixes: &Prefixes,
+        scratch: &mut Scratch,
+    ) -> candle_core::Result<f64> {
+        match self {
+            Work::Pack(pack) => pack.seconds(network, &prefixes.packs, scratch),
+            Work::Text(pack) => pack.seconds(network, &prefixes.texts, scratch),
+        }
+    }
+}
+
+/// Seconds of one piece of work.
+type Timing<'a> = dyn FnMut(&Work, &mut Scratch) -> candle_core::Result<f64> + 'a;
 
 /// Time of `ours` divided by that of `theirs`.
 fn in_turns(
@@ -331,18 +360,20 @@ fn in_turns(
     scratch: &mut Scratch,
 ) -> candle_core::Result<f64> {
     let (mut our_seconds, mut their_seconds) = (0.0, 0.0);
-    for (turn, pack) in set.timing_packs().enumerate() {
+    let texts = set.texts().map(TextSet::timing).unwrap_or_default();
+    let all = set.timing_packs().map(Work::Pack).chain(texts.into_iter().map(Work::Text));
+    for (turn, work) in all.enumerate() {
         if turn == 0 {
             // Untimed: the first pass of all grows the buffers.
-            theirs(pack, scratch)?;
+            theirs(&work, scratch)?;
         }
         // Whoever runs second finds the documents in the cache: each goes first every other time.
         if turn % 2 == 0 {
-            their_seconds += theirs(pack, scratch)?;
-            our_seconds += ours(pack, scratch)?;
+            their_seconds += theirs(&work, scratch)?;
+            our_seconds += ours(&work, scratch)?;
         } else {
-            our_seconds += ours(pack, scratch)?;
-            their_seconds += theirs(pack, scratch)?;
+            our_seconds += ours(&work, scratch)?;
+            their_seconds += theirs(&work, scratch)?;
         }
     }
     Ok(our_seconds / their_seconds)

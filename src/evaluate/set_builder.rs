@@ -62,14 +62,22 @@ impl<'a> SetBuilder<'a> {
             encoded.iter_mut().for_each(|own| own.retain(|(column, _)| columns.contains(column)));
         }
         let mut questions = Questions::new(task, metrics);
+        let until = self.until(task);
         for (doc, choices) in docs.iter().zip(encoded) {
             let mut question = Question::new(doc);
             self.add_choices(&encoder, doc, choices, &mut question)?;
-            self.add_texts(&encoder, doc, &questions, &mut question)?;
+            self.add_texts(&encoder, doc, &questions, &until, &mut question)?;
             questions.docs.push(question);
         }
         self.tasks.push(questions);
         Ok(())
+    }
+
+    /// What ends a written answer: the task's texts, and as for lm-eval that of the end token.
+    fn until(&self, task: &Task) -> Arc<[String]> {
+        let eos = self.tokenizer.eos().or(self.spec.tokens.eos.first().copied());
+        let eos = eos.and_then(|token| self.tokenizer.tokenizer().id_to_token(token));
+        task.until.iter().cloned().chain(eos).collect()
     }
 
     /// The task's metrics that models of this kind can be scored by.
@@ -126,6 +134,7 @@ impl<'a> SetBuilder<'a> {
         encoder: &Encoder,
         doc: &Doc,
         questions: &Questions,
+        until: &Arc<[String]>,
         question: &mut Question,
     ) -> Result<(), TokenizeError> {
         let Answer::Text { references } = &doc.answer else { return Ok(()) };
@@ -140,7 +149,7 @@ impl<'a> SetBuilder<'a> {
             self.requests.push(TextRequest {
                 prompt: encoder.prompt(doc)?,
                 max_new_tokens: encoder.task.prompt.max_gen_toks,
-                until: Arc::clone(&encoder.task.until),
+                until: Arc::clone(until),
             });
             self.request_places.push(encoder.place(doc));
         }

@@ -122,8 +122,26 @@ pub struct TaskEntry {
     pub others: Vec<String>,
     /// Digest of its documents.
     pub sha256: String,
+    /// Where the documents come from.
+    #[serde(default)]
+    pub source: DataSource,
     /// Number of documents per split.
     pub docs: DocCounts,
+}
+
+/// Where a task's documents come from, for the rules of a competition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataSource {
+    /// The hub's id of the dataset; absent for files of the user's.
+    pub dataset: Option<String>,
+    /// The commit that was read.
+    pub commit: Option<String>,
+    /// The dataset's split whose documents were dealt.
+    pub split: Option<String>,
+    /// Of the documents, as an SPDX expression, by the task file.
+    pub license: Option<String>,
+    /// What made the documents, by the task file.
+    pub generated_by: Option<String>,
 }
 
 /// Documents of one task.

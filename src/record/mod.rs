@@ -39,7 +39,7 @@ mod writer;
 pub use crate::outcome::Estimate;
 pub use error::RecordError;
 pub use folder::{FrontEntry, RunFolder};
-pub use manifest::{
+pub use manifest::{DataSource, 
     CheckpointEntry, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest, SpaceFile,
     TaskEntry,
 };

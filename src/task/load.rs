@@ -334,6 +334,7 @@ fn assembled(
         add_bos_token: definition.add_bos_token,
         until: Arc::from(definition.generation.until.clone()),
         license: definition.license.clone(),
+        generated_by: definition.generated_by.clone(),
         digest,
         origin,
         notes: definition.notes.clone(),

@@ -13,7 +13,7 @@ mod error;
 mod forbidden;
 mod jinja;
 mod kit;
-mod literal;
+pub mod literal;
 mod load;
 pub mod metric;
 mod place;
@@ -31,7 +31,7 @@ use prompt::Delimiters;
 use question::{Example, Question};
 
 pub use chat::{ChatError, ChatTemplate, Date, Message};
-pub use definition::{Definition, DefinitionError, DefinitionNote, OutputType};
+pub use definition::{Choices, Definition, DefinitionError, DefinitionNote, OutputType, Target};
 pub use digest::FilesDigest;
 pub use doc::{Answer, Doc};
 pub use error::TaskError;
@@ -41,6 +41,7 @@ pub use metric::{Metric, MetricKind, Pipeline};
 pub use place::Place;
 pub use prompt::Prompt;
 pub use source::{DatasetError, Row};
+pub use template::{Template, TemplateError};
 pub use warning::TaskWarning;
 
 use crate::units::Split;
@@ -68,6 +69,8 @@ pub struct Task {
     pub until: Arc<[String]>,
     /// Licence of the documents, as an SPDX expression.
     pub license: Option<String>,
+    /// What made the documents, where the task file says so.
+    pub generated_by: Option<String>,
     /// SHA-256, in hexadecimal, of the task file and all files that were read.
     pub digest: String,
     /// Where the documents come from.

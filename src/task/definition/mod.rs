@@ -16,6 +16,7 @@ mod table;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -236,6 +237,31 @@ pub enum DefinitionNote {
     },
     /// The file trusts the data set's own Python code, which is never run here.
     CodeNotRun,
+}
+
+impl fmt::Display for DefinitionNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DefinitionNote::FirstFewshot { count } => write!(
+                f,
+                "the first {count} documents are the examples; lm-eval draws them by Python's random numbers (sampler = \"first_n\" makes it do the same)"
+            ),
+            DefinitionNote::TokenLikelihood { metric } => {
+                write!(f, "`{metric}` is reported as token_likelihood, the mean likelihood per token")
+            }
+            DefinitionNote::MetricLeftOut { metric } => {
+                write!(f, "the metric `{metric}` is not known here and is left out")
+            }
+            DefinitionNote::FiltersLeftOut { names } => write!(
+                f,
+                "answers go through the first entry of `filter_list` only; left out: {}",
+                names.join(", ")
+            ),
+            DefinitionNote::CodeNotRun => {
+                write!(f, "the dataset's own code (`trust_remote_code`) is never run; its files are read")
+            }
+        }
+    }
 }
 
 /// A task file whose keys are all known and typed.

@@ -49,22 +49,16 @@ fn dealt(table: &Table, splits: Option<&Table>) -> Result<Splits, DefinitionErro
     })
 }
 
-/// What is dealt must not be what the task's published figures are measured on.
+/// The split that is named, else what can be searched on. A task that has only a test split can be scored on it; that nobody
+/// searches on one is checked when a search begins.
 fn from(table: &Table, named: Option<String>) -> Result<String, DefinitionError> {
-    let test = table.name("test_split")?;
-    if named.is_some() && named == test {
-        return Err(table.both(
-            "splits.from",
-            "test_split` with the same split, which is never searched on: `test_split",
-        ));
-    }
     let own = [named, table.name("validation_split")?, table.name("training_split")?];
-    own.into_iter().flatten().find(|split| Some(split) != test.as_ref()).ok_or_else(|| {
-        table.missing(
-            "splits.from",
-            "the data set's split whose documents are dealt (`validation_split` and `training_split` are absent, and \
-             a test split is never searched on)",
-        )
+    let test = table.name("test_split")?;
+    let free = own.into_iter().flatten().find(|split| Some(split) != test.as_ref());
+    free.or(test).ok_or_else(|| {
+        let expected = "the data set's split whose documents are dealt, as there is no `validation_split`, \
+                        `training_split` or `test_split`";
+        table.missing("splits.from", expected)
     })
 }
 

@@ -111,12 +111,15 @@ fn splits_are_dealt_from_validation_else_training() {
 }
 
 #[test]
-fn a_test_split_is_never_searched_on() {
+fn a_test_split_is_read_only_where_there_is_no_other() {
+    let from = |text: &str| match read(text).splits {
+        Splits::Dealt { from, .. } => from,
+        by_hand => panic!("{by_hand:?}"),
+    };
     let only_test = CHOICES.replace("validation_split", "test_split");
-    refuses(toml(&only_test), &["`splits.from` is missing", "never searched on"]);
-    refuses(toml(&format!("{only_test}[splits]\nfrom = 'validation'")), &["test_split"]);
-    let both = CHOICES.replace("validation_split", "training_split = 'validation'\ntest_split");
-    refuses(toml(&both), &["`splits.from` is missing"]);
+    assert_eq!(from(&toml(&only_test)), from(&toml(CHOICES)));
+    let both = CHOICES.replace("validation_split", "training_split = 'shown'\ntest_split");
+    assert_eq!(from(&toml(&both)), "shown");
 }
 
 #[test]
