@@ -325,6 +325,31 @@ fn ties_stay_ties_where_no_gap_is_known() {
     assert!(!active(&plain, &mixed));
 }
 
+/// Arithmetic means at their closest: `a/97 + b/89 + c/83` with `|sum| = 1/(97·89·83)`, right answers of one model where
+/// positive and of the other where negative. The better one has the worst companion, the other the best.
+#[test]
+fn the_closest_scores_are_not_turned_round() {
+    let docs = [97i64, 89, 83];
+    let parts = [89 * 83, 97 * 83, 97 * 89];
+    let closest = (0..97).flat_map(|a| (-88..89).map(move |b| (a, b))).find_map(|(a, b)| {
+        let rest = 1 - a * parts[0] - b * parts[1];
+        (rest % parts[2] == 0 && (rest / parts[2]).abs() < 83).then(|| [a, b, rest / parts[2]])
+    });
+    let closest = closest.unwrap();
+    let mean = aggregate(&kind(AggregateKind::ArithmeticMean), 3);
+    let cost = |sign: i64, margin| {
+        let right: Vec<u64> = closest.iter().map(|part| (sign * part).max(0) as u64).collect();
+        let scores = with_margin(&right, &docs.map(|n| n as u64), margin);
+        let judged: Vec<f64> = scores.iter().map(|task| task.accuracy().0).collect();
+        let tie_break = TieBreak::new(&mean, &scores);
+        assert!(tie_break.is_active());
+        (mean.value(&judged), tie_break.cost(Some(mean.value(&judged)), Some(f64::from(margin))))
+    };
+    let ((better, ours), (worse, theirs)) = (cost(1, -1e9), cost(-1, 1e9));
+    assert!((better - worse - 1.0 / (3.0 * 716_539.0)).abs() < 1e-15);
+    assert!(ours < theirs, "{ours} {theirs}");
+}
+
 /// Right answers per task as an exact fraction's numerator; the denominator is the same for both models.
 fn exact(kind: AggregateKind, weights: &[u32], right: &[u64], docs: &[u64]) -> u128 {
     let tasks = || right.iter().zip(docs).zip(weights);
