@@ -330,8 +330,8 @@ fn ties_stay_ties_where_no_gap_is_known() {
 #[test]
 fn the_closest_scores_are_not_turned_round() {
     let docs = [97i64, 89, 83];
-    let parts = [89 * 83, 97 * 83, 97 * 89];
-    let closest = (0..97).flat_map(|a| (-88..89).map(move |b| (a, b))).find_map(|(a, b)| {
+    let parts = [89 * 83, 97 * 83, 97 * 89i64];
+    let closest = (0i64..97).flat_map(|a| (-88..89).map(move |b| (a, b))).find_map(|(a, b)| {
         let rest = 1 - a * parts[0] - b * parts[1];
         (rest % parts[2] == 0 && (rest / parts[2]).abs() < 83).then(|| [a, b, rest / parts[2]])
     });
