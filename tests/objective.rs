@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use merge_search::objective::{
-    Aggregate, AggregateChoice, AggregateError, AggregateKind, PairingError, Point, TaskWeights, TieBreak,
-    compare_metrics, estimate, geometric_mean, geometric_mean_of, hypervolume, interval,
+    Aggregate, AggregateChoice, AggregateError, AggregateKind, PairingError, Point, TaskWeights,
+    TieBreak, compare_metrics, estimate, geometric_mean, geometric_mean_of, hypervolume, interval,
     paired_difference, pareto_front, pooled_times,
 };
 use merge_search::outcome::{Evaluation, ItemScore, MetricScore, TaskScore};
@@ -14,11 +14,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 fn task(name: &str, answers: impl IntoIterator<Item = bool>) -> TaskScore {
-    let item = |correct| ItemScore {
-        score: f64::from(u8::from(correct)),
-        chosen: Some(0),
-        margin: 0.0,
-    };
+    let item =
+        |correct| ItemScore { score: f64::from(u8::from(correct)), chosen: Some(0), margin: 0.0 };
     let items = answers.into_iter().map(item).collect();
     TaskScore { task: name.to_owned(), items, others: Vec::new() }
 }
@@ -195,7 +192,8 @@ fn an_aggregate_must_fit_the_tasks() {
     let hidden = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let text = refused(AggregateChoice { hidden: hidden(&["ark"]), ..plain() }).to_string();
     assert!(text.contains("`objective.hidden`") && text.contains("`ark`"), "{text}");
-    let text = refused(AggregateChoice { hidden: hidden(&["arc", "boolq"]), ..plain() }).to_string();
+    let text =
+        refused(AggregateChoice { hidden: hidden(&["arc", "boolq"]), ..plain() }).to_string();
     assert!(text.contains("no open task"), "{text}");
     let rivals = BTreeMap::from([("r".to_owned(), BTreeMap::from([("arc".to_owned(), 0.5)]))]);
     let text = refused(AggregateChoice { rivals, ..kind(AggregateKind::MeanWinRate) }).to_string();
@@ -234,7 +232,8 @@ fn intervals_of_real_valued_items_are_numpys() {
         AggregateChoice { weights: weights(&list(&expected["weights"])), ..Default::default() };
     let mean = AggregateChoice { kind: AggregateKind::ArithmeticMean, ..weighted.clone() };
     let hidden = AggregateChoice { hidden: vec!["t2".to_owned()], ..weighted.clone() };
-    let cases = [("arithmetic_mean", mean), ("geometric_mean", weighted), ("open_and_hidden", hidden)];
+    let cases =
+        [("arithmetic_mean", mean), ("geometric_mean", weighted), ("open_and_hidden", hidden)];
     for (name, choice) in cases {
         let found = estimate(&aggregate(&choice, 3), &tasks);
         for (end, found) in [("value", found.value), ("low", found.low), ("high", found.high)] {
@@ -436,10 +435,8 @@ proptest! {
 }
 
 fn with_others(name: &str, right: usize, others: &[(&str, f64)]) -> TaskScore {
-    let metric = |(metric, score): &(&str, f64)| MetricScore {
-        metric: (*metric).to_owned(),
-        score: *score,
-    };
+    let metric =
+        |(metric, score): &(&str, f64)| MetricScore { metric: (*metric).to_owned(), score: *score };
     let others = others.iter().map(metric).collect();
     TaskScore { others, ..task(name, (0..100).map(|doc| doc < right)) }
 }
@@ -548,7 +545,9 @@ fn pairs(both: usize, first: usize, second: usize, neither: usize) -> (Evaluatio
 fn p_value_is_mcnemars() {
     for (first, second, exact) in [(8, 2, 0.109375), (5, 0, 0.0625), (3, 3, 1.0)] {
         let (a, b) = pairs(20, first, second, 10);
-        let p = paired_difference(&Aggregate::geometric_mean(1), &a, &b, Seed(3), 20_000).unwrap().p_value;
+        let p = paired_difference(&Aggregate::geometric_mean(1), &a, &b, Seed(3), 20_000)
+            .unwrap()
+            .p_value;
         assert!((p - exact).abs() < 0.008, "{first} {second}: {p} {exact}");
     }
 }
@@ -561,17 +560,26 @@ fn bootstrap_interval_is_the_normal_one() {
     assert!((drawn.difference - 0.075).abs() < 1e-12);
     assert!((drawn.low - (0.075 - 0.0459)).abs() < 0.004, "{drawn:?}");
     assert!((drawn.high - (0.075 + 0.0459)).abs() < 0.004, "{drawn:?}");
-    assert_eq!(drawn, paired_difference(&Aggregate::geometric_mean(1), &a, &b, Seed(4), 10_000).unwrap());
+    assert_eq!(
+        drawn,
+        paired_difference(&Aggregate::geometric_mean(1), &a, &b, Seed(4), 10_000).unwrap()
+    );
 }
 
 /// Signed differences 0.3, 0.2, 0.1 of texts under an arithmetic mean: of the 8 sign patterns two are as extreme, so
 /// p = 1/4; the difference is 0.2.
 #[test]
 fn real_valued_scores_pair_under_any_aggregate() {
-    let (a, b) = (evaluation(vec![texts("t0", &[0.5, 0.9, 0.4])]), evaluation(vec![texts("t0", &[0.2, 0.7, 0.3])]));
+    let (a, b) = (
+        evaluation(vec![texts("t0", &[0.5, 0.9, 0.4])]),
+        evaluation(vec![texts("t0", &[0.2, 0.7, 0.3])]),
+    );
     for kind in [kind(AggregateKind::ArithmeticMean), kind(AggregateKind::WorstTask)] {
         let drawn = paired_difference(&aggregate(&kind, 1), &a, &b, Seed(1), 20_000).unwrap();
-        assert!((drawn.difference - 0.2).abs() < 1e-12 && (drawn.p_value - 0.25).abs() < 0.01, "{drawn:?}");
+        assert!(
+            (drawn.difference - 0.2).abs() < 1e-12 && (drawn.p_value - 0.25).abs() < 0.01,
+            "{drawn:?}"
+        );
         // Means of three draws with replacement: 0.1 three times in 27, so 2.5 % lies at 0.1 and 97.5 % at 0.3.
         assert!((drawn.low - 0.1).abs() < 1e-12 && (drawn.high - 0.3).abs() < 1e-12, "{drawn:?}");
     }
@@ -582,7 +590,8 @@ fn only_the_same_documents_pair() {
     let two = counts(&[(1, 2), (1, 2)]);
     let one = counts(&[(1, 2)]);
     let longer = counts(&[(1, 2), (1, 3)]);
-    let run = |a, b, n| paired_difference(&Aggregate::geometric_mean(2), a, b, Seed(0), n).unwrap_err();
+    let run =
+        |a, b, n| paired_difference(&Aggregate::geometric_mean(2), a, b, Seed(0), n).unwrap_err();
     assert!(matches!(run(&two, &one, 9), PairingError::Tasks { .. }));
     assert!(matches!(run(&two, &longer, 9), PairingError::Documents { .. }));
     assert_eq!(run(&two, &two, 0), PairingError::NoResamples);
