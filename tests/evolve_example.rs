@@ -98,7 +98,10 @@ fn the_tutorials_file_drives_a_search() {
     let report = succeeded(&searched);
     assert_says(&report, &["Hermes-2-Pro-Mistral-7B", "winner", "20 candidates (0 infeasible)"]);
     // Three experts in each of two blocks.
-    assert_says(&text(&searched.stderr), &["6 genes", "0.4", "0.6", "mean of the tasks' metrics", "bfloat16"]);
+    assert_says(
+        &text(&searched.stderr),
+        &["6 genes", "0.4", "0.6", "mean of the tasks' metrics", "bfloat16"],
+    );
 
     let run = ground.path("results/tutorial");
     let shown = succeeded(&ground.run(program().arg("analyze").arg(&run)));

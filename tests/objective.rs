@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use merge_search::objective::{
-    Aggregate, AggregateChoice, AggregateError, AggregateKind, PairingError, Point, TaskWeights, TieBreak,
-    compare_metrics, estimate, geometric_mean, geometric_mean_of, hypervolume, interval,
+    Aggregate, AggregateChoice, AggregateError, AggregateKind, PairingError, Point, TaskWeights,
+    TieBreak, compare_metrics, estimate, geometric_mean, geometric_mean_of, hypervolume, interval,
     paired_difference, pareto_front, pooled_times,
 };
 use merge_search::outcome::{Evaluation, ItemScore, MetricScore, TaskScore};
@@ -14,11 +14,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 fn task(name: &str, answers: impl IntoIterator<Item = bool>) -> TaskScore {
-    let item = |correct| ItemScore {
-        score: f64::from(u8::from(correct)),
-        chosen: Some(0),
-        margin: 0.0,
-    };
+    let item =
+        |correct| ItemScore { score: f64::from(u8::from(correct)), chosen: Some(0), margin: 0.0 };
     let items = answers.into_iter().map(item).collect();
     TaskScore { task: name.to_owned(), items, others: Vec::new() }
 }
@@ -195,7 +192,8 @@ fn an_aggregate_must_fit_the_tasks() {
     let hidden = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let text = refused(AggregateChoice { hidden: hidden(&["ark"]), ..plain() }).to_string();
     assert!(text.contains("`objective.hidden`") && text.contains("`ark`"), "{text}");
-    let text = refused(AggregateChoice { hidden: hidden(&["arc", "boolq"]), ..plain() }).to_string();
+    let text =
+        refused(AggregateChoice { hidden: hidden(&["arc", "boolq"]), ..plain() }).to_string();
     assert!(text.contains("no open task"), "{text}");
     let rivals = BTreeMap::from([("r".to_owned(), BTreeMap::from([("arc".to_owned(), 0.5)]))]);
     let text = refused(AggregateChoice { rivals, ..kind(AggregateKind::MeanWinRate) }).to_string();
@@ -234,7 +232,8 @@ fn intervals_of_real_valued_items_are_numpys() {
         AggregateChoice { weights: weights(&list(&expected["weights"])), ..Default::default() };
     let mean = AggregateChoice { kind: AggregateKind::ArithmeticMean, ..weighted.clone() };
     let hidden = AggregateChoice { hidden: vec!["t2".to_owned()], ..weighted.clone() };
-    let cases = [("arithmetic_mean", mean), ("geometric_mean", weighted), ("open_and_hidden", hidden)];
+    let cases =
+        [("arithmetic_mean", mean), ("geometric_mean", weighted), ("open_and_hidden", hidden)];
     for (name, choice) in cases {
         let found = estimate(&aggregate(&choice, 3), &tasks);
         for (end, found) in [("value", found.value), ("low", found.low), ("high", found.high)] {
@@ -325,6 +324,31 @@ fn ties_stay_ties_where_no_gap_is_known() {
     assert!(!active(&plain, &mixed));
 }
 
+/// Arithmetic means at their closest: `a/97 + b/89 + c/83` with `|sum| = 1/(97·89·83)`, right answers of one model where
+/// positive and of the other where negative. The better one has the worst companion, the other the best.
+#[test]
+fn the_closest_scores_are_not_turned_round() {
+    let docs = [97i64, 89, 83];
+    let parts = [89 * 83, 97 * 83, 97 * 89i64];
+    let closest = (0i64..97).flat_map(|a| (-88..89).map(move |b| (a, b))).find_map(|(a, b)| {
+        let rest = 1 - a * parts[0] - b * parts[1];
+        (rest % parts[2] == 0 && (rest / parts[2]).abs() < 83).then(|| [a, b, rest / parts[2]])
+    });
+    let closest = closest.unwrap();
+    let mean = aggregate(&kind(AggregateKind::ArithmeticMean), 3);
+    let cost = |sign: i64, margin| {
+        let right: Vec<u64> = closest.iter().map(|part| (sign * part).max(0) as u64).collect();
+        let scores = with_margin(&right, &docs.map(|n| n as u64), margin);
+        let judged: Vec<f64> = scores.iter().map(|task| task.accuracy().0).collect();
+        let tie_break = TieBreak::new(&mean, &scores);
+        assert!(tie_break.is_active());
+        (mean.value(&judged), tie_break.cost(Some(mean.value(&judged)), Some(f64::from(margin))))
+    };
+    let ((better, ours), (worse, theirs)) = (cost(1, -1e9), cost(-1, 1e9));
+    assert!((better - worse - 1.0 / (3.0 * 716_539.0)).abs() < 1e-15);
+    assert!(ours < theirs, "{ours} {theirs}");
+}
+
 /// Right answers per task as an exact fraction's numerator; the denominator is the same for both models.
 fn exact(kind: AggregateKind, weights: &[u32], right: &[u64], docs: &[u64]) -> u128 {
     let tasks = || right.iter().zip(docs).zip(weights);
@@ -411,10 +435,8 @@ proptest! {
 }
 
 fn with_others(name: &str, right: usize, others: &[(&str, f64)]) -> TaskScore {
-    let metric = |(metric, score): &(&str, f64)| MetricScore {
-        metric: (*metric).to_owned(),
-        score: *score,
-    };
+    let metric =
+        |(metric, score): &(&str, f64)| MetricScore { metric: (*metric).to_owned(), score: *score };
     let others = others.iter().map(metric).collect();
     TaskScore { others, ..task(name, (0..100).map(|doc| doc < right)) }
 }
@@ -523,7 +545,9 @@ fn pairs(both: usize, first: usize, second: usize, neither: usize) -> (Evaluatio
 fn p_value_is_mcnemars() {
     for (first, second, exact) in [(8, 2, 0.109375), (5, 0, 0.0625), (3, 3, 1.0)] {
         let (a, b) = pairs(20, first, second, 10);
-        let p = paired_difference(&Aggregate::geometric_mean(1), &a, &b, Seed(3), 20_000).unwrap().p_value;
+        let p = paired_difference(&Aggregate::geometric_mean(1), &a, &b, Seed(3), 20_000)
+            .unwrap()
+            .p_value;
         assert!((p - exact).abs() < 0.008, "{first} {second}: {p} {exact}");
     }
 }
@@ -536,17 +560,26 @@ fn bootstrap_interval_is_the_normal_one() {
     assert!((drawn.difference - 0.075).abs() < 1e-12);
     assert!((drawn.low - (0.075 - 0.0459)).abs() < 0.004, "{drawn:?}");
     assert!((drawn.high - (0.075 + 0.0459)).abs() < 0.004, "{drawn:?}");
-    assert_eq!(drawn, paired_difference(&Aggregate::geometric_mean(1), &a, &b, Seed(4), 10_000).unwrap());
+    assert_eq!(
+        drawn,
+        paired_difference(&Aggregate::geometric_mean(1), &a, &b, Seed(4), 10_000).unwrap()
+    );
 }
 
 /// Signed differences 0.3, 0.2, 0.1 of texts under an arithmetic mean: of the 8 sign patterns two are as extreme, so
 /// p = 1/4; the difference is 0.2.
 #[test]
 fn real_valued_scores_pair_under_any_aggregate() {
-    let (a, b) = (evaluation(vec![texts("t0", &[0.5, 0.9, 0.4])]), evaluation(vec![texts("t0", &[0.2, 0.7, 0.3])]));
+    let (a, b) = (
+        evaluation(vec![texts("t0", &[0.5, 0.9, 0.4])]),
+        evaluation(vec![texts("t0", &[0.2, 0.7, 0.3])]),
+    );
     for kind in [kind(AggregateKind::ArithmeticMean), kind(AggregateKind::WorstTask)] {
         let drawn = paired_difference(&aggregate(&kind, 1), &a, &b, Seed(1), 20_000).unwrap();
-        assert!((drawn.difference - 0.2).abs() < 1e-12 && (drawn.p_value - 0.25).abs() < 0.01, "{drawn:?}");
+        assert!(
+            (drawn.difference - 0.2).abs() < 1e-12 && (drawn.p_value - 0.25).abs() < 0.01,
+            "{drawn:?}"
+        );
         // Means of three draws with replacement: 0.1 three times in 27, so 2.5 % lies at 0.1 and 97.5 % at 0.3.
         assert!((drawn.low - 0.1).abs() < 1e-12 && (drawn.high - 0.3).abs() < 1e-12, "{drawn:?}");
     }
@@ -557,7 +590,8 @@ fn only_the_same_documents_pair() {
     let two = counts(&[(1, 2), (1, 2)]);
     let one = counts(&[(1, 2)]);
     let longer = counts(&[(1, 2), (1, 3)]);
-    let run = |a, b, n| paired_difference(&Aggregate::geometric_mean(2), a, b, Seed(0), n).unwrap_err();
+    let run =
+        |a, b, n| paired_difference(&Aggregate::geometric_mean(2), a, b, Seed(0), n).unwrap_err();
     assert!(matches!(run(&two, &one, 9), PairingError::Tasks { .. }));
     assert!(matches!(run(&two, &longer, 9), PairingError::Documents { .. }));
     assert_eq!(run(&two, &two, 0), PairingError::NoResamples);

@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use merge_search::genome::{Domain, Gene, Genotype};
 use merge_search::objective::{Aggregate, AggregateChoice};
-use merge_search::outcome::{
-    Estimate, Evaluation, ItemScore, MetricScore, Outcome, TaskScore,
-};
+use merge_search::outcome::{Estimate, Evaluation, ItemScore, MetricScore, Outcome, TaskScore};
 use merge_search::record::{
     CheckpointEntry, DocCounts, FrontRow, GeneColumn, OptimizerSettings, RecordError, RunBudget,
     RunFolder, RunManifest, RunWriter, SCHEMA_VERSION, SpaceFile, TaskEntry, Trial, TrialKind,
@@ -128,14 +126,16 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
         },
     );
     // Any of the metrics may be missing, in their order.
-    let others = || [prop::option::of(finite()), prop::option::of(finite())].prop_map(|scores| {
-        let named = OTHERS.iter().zip(scores);
-        named.filter_map(|(metric, score)| Some(other(metric, score?))).collect::<Vec<_>>()
-    });
+    let others = || {
+        [prop::option::of(finite()), prop::option::of(finite())].prop_map(|scores| {
+            let named = OTHERS.iter().zip(scores);
+            named.filter_map(|(metric, score)| Some(other(metric, score?))).collect::<Vec<_>>()
+        })
+    };
     let items = || prop::collection::vec(item.clone(), 1..6);
     let tasks = ((items(), others()), (items(), others()));
-    let feasible = (tasks, [finite(), finite(), finite(), finite()], any::<u64>())
-        .prop_map(|((a, b), seconds, bytes)| {
+    let feasible = (tasks, [finite(), finite(), finite(), finite()], any::<u64>()).prop_map(
+        |((a, b), seconds, bytes)| {
             let tasks = [("arc", a), ("boolq", b)];
             Outcome::Feasible(Evaluation {
                 tasks: tasks
@@ -151,7 +151,8 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
                 relative_time: seconds[3],
                 peak_bytes: Bytes(bytes),
             })
-        });
+        },
+    );
     prop_oneof![
         3 => feasible,
         1 => any::<String>().prop_map(|reason| Outcome::Infeasible { reason }),

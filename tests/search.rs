@@ -404,7 +404,8 @@ fn a_tie_break_is_replayed() {
         assert!(matches!(ending, Ending::Interrupted));
         finished(run(broken.path(), &made(), 2, Budget::Trials(60)));
         assert_eq!(rows(broken.path()), rows(whole.path()));
-        recipes.push(rows(whole.path()).into_values().map(|trial| trial.recipe).collect::<Vec<_>>());
+        recipes
+            .push(rows(whole.path()).into_values().map(|trial| trial.recipe).collect::<Vec<_>>());
     }
     assert_ne!(recipes[0], recipes[1]);
 }

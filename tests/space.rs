@@ -228,7 +228,8 @@ const PLAIN: &str = "methods = [\"task_arithmetic\"]";
 fn with_rivals(name: &str, rivals: &str, extra: &str) -> Result<SearchSpace, SpaceError> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(name), rivals).unwrap();
-    let objective = format!("[objective]\naggregate = \"mean_win_rate\"\nrivals = \"{name}\"\n{extra}");
+    let objective =
+        format!("[objective]\naggregate = \"mean_win_rate\"\nrivals = \"{name}\"\n{extra}");
     let text = space(PLAIN, "weight = 1.0") + &objective;
     SearchSpace::parse(&text, &folder.path().join("space.toml"))
 }

@@ -76,15 +76,23 @@ fn standings(standings: &[Standing], objective: &str) -> Option<String> {
         })
         .collect();
     let heads = ["", "trial", "search", "selection", "holdout", "search-holdout"];
-    section(&format!("{} of the tasks' scores, per cent [95 % interval]", capital(objective)), &heads, &rows)
+    section(
+        &format!("{} of the tasks' scores, per cent [95 % interval]", capital(objective)),
+        &heads,
+        &rows,
+    )
 }
 
 /// On the split that says most: holdout once there is one.
 fn accuracies(standings: &[Standing], header: &Header) -> Option<String> {
     let scored = |split: &Split| standings.iter().any(|s| s.score(*split).is_some());
     let split = Split::ALL.into_iter().rev().find(scored)?;
-    let judged: Vec<String> =
-        header.tasks.iter().zip(&header.metrics).map(|(t, metric)| format!("{t} {metric}")).collect();
+    let judged: Vec<String> = header
+        .tasks
+        .iter()
+        .zip(&header.metrics)
+        .map(|(t, metric)| format!("{t} {metric}"))
+        .collect();
     // Any standing has the columns of all; one whose tokenizer a metric does not fit has fewer.
     let others = standings.iter().filter_map(|standing| Some(&standing.score(split)?.others));
     let others = others.max_by_key(|others| others.len()).cloned().unwrap_or_default();
@@ -136,7 +144,8 @@ fn disagreements(summary: &Summary) -> Option<String> {
         })
         .map(|sentence| format!("  {sentence}\n"))
         .collect();
-    (!lines.is_empty()).then(|| format!("Metrics that disagree about the better model, on holdout\n{lines}"))
+    (!lines.is_empty())
+        .then(|| format!("Metrics that disagree about the better model, on holdout\n{lines}"))
 }
 
 fn front(summary: &Summary) -> Option<String> {

@@ -235,7 +235,11 @@ impl Aggregate {
     }
 }
 
-pub(super) fn require_task(key: ObjectiveKey, name: &str, tasks: &[&str]) -> Result<(), AggregateError> {
+pub(super) fn require_task(
+    key: ObjectiveKey,
+    name: &str,
+    tasks: &[&str],
+) -> Result<(), AggregateError> {
     if tasks.contains(&name) {
         return Ok(());
     }

@@ -35,7 +35,9 @@ pub enum AggregateError {
         tasks: Vec<String>,
     },
     /// Nothing to average.
-    #[error("keys `tasks.weights` and `objective.hidden` leave no {group}task with a weight above 0")]
+    #[error(
+        "keys `tasks.weights` and `objective.hidden` leave no {group}task with a weight above 0"
+    )]
     NoWeight {
         /// `open `, `hidden `, or nothing.
         group: &'static str,

@@ -124,7 +124,8 @@ fn on_linear_scale(aggregate: &Aggregate, scores: &[TaskScore]) -> (f64, f64) {
 fn of_worst(aggregate: &Aggregate, scores: &[TaskScore]) -> (f64, f64) {
     let tasks: Vec<Estimate> =
         scores.iter().map(|task| interval_of(std::slice::from_ref(task))).collect();
-    let ends = |end: fn(&Estimate) -> f64| aggregate.value(&tasks.iter().map(end).collect::<Vec<_>>());
+    let ends =
+        |end: fn(&Estimate) -> f64| aggregate.value(&tasks.iter().map(end).collect::<Vec<_>>());
     (ends(|task| task.low), ends(|task| task.high))
 }
 
@@ -178,10 +179,7 @@ fn log_spread(task: &TaskScore) -> Spread {
     match variance {
         None => {
             let p = (x + 2.0) / (n + 4.0);
-            Spread {
-                centre: ((x + 0.5) / (n + 0.5)).ln(),
-                variance: (1.0 - p) / (p * (n + 4.0)),
-            }
+            Spread { centre: ((x + 0.5) / (n + 0.5)).ln(), variance: (1.0 - p) / (p * (n + 4.0)) }
         }
         Some(variance) => {
             let mean = x / n;

@@ -36,8 +36,11 @@ pub(super) fn arithmetic(weighted: impl IntoIterator<Item = (f64, f64)>) -> f64 
 /// The least value of a positive weight; as [`geometric`] for values that are no numbers, and empty lists.
 pub(super) fn least(weighted: impl IntoIterator<Item = (f64, f64)>) -> f64 {
     let counted = weighted.into_iter().filter(|(weight, _)| *weight > 0.0).map(|(_, value)| value);
-    let least = counted.fold(f64::INFINITY, |least, value| {
-        if value.is_nan() { 0.0 } else { least.min(value) }
-    });
+    let least = counted.fold(
+        f64::INFINITY,
+        |least, value| {
+            if value.is_nan() { 0.0 } else { least.min(value) }
+        },
+    );
     if least.is_finite() { least } else { 0.0 }
 }

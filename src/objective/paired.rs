@@ -71,14 +71,13 @@ pub fn paired_difference(
     let observed = difference(aggregate, &pairs, |task, document| task[document]);
     let mut rng = ChaCha8Rng::seed_from_u64(seed.0);
     let mut bootstrap: Vec<f64> = (0..resamples)
-        .map(|_| {
-            difference(aggregate, &pairs, |task, _| task[rng.random_range(0..task.len())])
-        })
+        .map(|_| difference(aggregate, &pairs, |task, _| task[rng.random_range(0..task.len())]))
         .collect();
     bootstrap.sort_by(f64::total_cmp);
     let as_extreme = (0..resamples)
         .map(|_| {
-            let swapped = |task: &[(f64, f64)], document: usize| swap_half(task[document], &mut rng);
+            let swapped =
+                |task: &[(f64, f64)], document: usize| swap_half(task[document], &mut rng);
             difference(aggregate, &pairs, swapped)
         })
         .filter(|drawn| drawn.abs() >= observed.abs() - TIE)

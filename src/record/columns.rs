@@ -84,11 +84,7 @@ fn scores(trials: &[&Trial], manifest: &RunManifest) -> Vec<Column> {
 }
 
 /// A value and the ends of its interval.
-fn estimate(
-    name: &str,
-    trials: &[&Trial],
-    of: impl Fn(&Trial) -> Option<Estimate>,
-) -> Vec<Column> {
+fn estimate(name: &str, trials: &[&Trial], of: impl Fn(&Trial) -> Option<Estimate>) -> Vec<Column> {
     let end = |suffix: &str, end: fn(Estimate) -> f64| {
         column(&format!("{name}{suffix}"), trials, |trial| of(trial).map(end))
     };
@@ -153,9 +149,11 @@ fn check_tasks(trial: &Trial, manifest: &RunManifest) -> Result<(), RecordError>
     };
     let found = evaluation.tasks.iter().map(|task| task.task.as_str());
     if found.clone().eq(manifest.task_names()) {
-        return evaluation.tasks.iter().zip(&manifest.tasks).try_for_each(|(scored, task)| {
-            check_metrics(trial.trial, scored, task)
-        });
+        return evaluation
+            .tasks
+            .iter()
+            .zip(&manifest.tasks)
+            .try_for_each(|(scored, task)| check_metrics(trial.trial, scored, task));
     }
     Err(RecordError::TasksDiffer {
         trial: trial.trial,

@@ -40,11 +40,7 @@ fn check_kind(blame: &Blame<'_>, word: Option<&str>) -> Result<AggregateKind, Sp
     })
 }
 
-fn check_weights(
-    blame: &Blame<'_>,
-    raw: &RawSpace,
-    kind: AggregateKind,
-) -> Result<(), SpaceError> {
+fn check_weights(blame: &Blame<'_>, raw: &RawSpace, kind: AggregateKind) -> Result<(), SpaceError> {
     for (task, weight) in &raw.tasks.weights {
         let key = format!("{}.{task}", ObjectiveKey::Weights);
         if !(weight.is_finite() && *weight >= 0.0) {
@@ -63,7 +59,8 @@ fn weights_note(raw: &RawSpace) -> Option<Note> {
     let weights = &raw.tasks.weights;
     let unlisted = raw.tasks.folders.len().saturating_sub(weights.len());
     let sum = weights.values().sum::<f64>() + unlisted as f64;
-    let equal = unlisted == 0 && weights.values().all(|weight| Some(weight) == weights.values().next());
+    let equal =
+        unlisted == 0 && weights.values().all(|weight| Some(weight) == weights.values().next());
     (!weights.is_empty() && !equal && (sum - 1.0).abs() > 1e-9)
         .then_some(Note::WeightsSum { sum, unlisted })
 }

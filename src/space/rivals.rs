@@ -8,11 +8,7 @@ use super::error::Blame;
 use crate::objective::RivalTable;
 
 /// Reads and checks `file`, which `key` of the blamed file names.
-pub(super) fn read(
-    blame: &Blame<'_>,
-    key: &str,
-    file: &Path,
-) -> Result<RivalTable, SpaceError> {
+pub(super) fn read(blame: &Blame<'_>, key: &str, file: &Path) -> Result<RivalTable, SpaceError> {
     let named = || format!("`{}`", file.display());
     let text = std::fs::read_to_string(file).map_err(|error| {
         blame.value(key, named(), format!("a .toml or .csv file that can be read ({error})"))
@@ -34,7 +30,12 @@ fn syntax(file: &Path, message: impl ToString) -> SpaceError {
 
 const SCORE: &str = "a score from 0 to 1, higher is better";
 
-fn score(file: &Path, key: &str, number: Option<f64>, shown: impl ToString) -> Result<f64, SpaceError> {
+fn score(
+    file: &Path,
+    key: &str,
+    number: Option<f64>,
+    shown: impl ToString,
+) -> Result<f64, SpaceError> {
     let valid = number.filter(|number| (0.0..=1.0).contains(number));
     valid.ok_or_else(|| Blame(file).value(key, shown, SCORE))
 }
@@ -65,7 +66,8 @@ fn from_csv(text: &str, file: &Path) -> Result<RivalTable, SpaceError> {
         let name = record.get(0).unwrap_or_default();
         let key = |task: &str| format!("{name}.{task} (line {line})");
         let mut scores = BTreeMap::new();
-        for (task, cell) in header.iter().zip(&record).skip(1).filter(|(_, cell)| !cell.is_empty()) {
+        for (task, cell) in header.iter().zip(&record).skip(1).filter(|(_, cell)| !cell.is_empty())
+        {
             let number = score(file, &key(task), cell.parse().ok(), cell)?;
             if scores.insert(task.to_owned(), number).is_some() {
                 return Err(Blame(file).value(task, "the name of two columns", "each task once"));
