@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use merge_search::checkpoint::Checkpoint;
-use merge_search::evaluate::{Pool, Room, ScoringSet, load_network, open_tokenizer};
+use merge_search::evaluate::{Documents, Pool, Room, ScoringSet, TaskTokenizer, load_network};
 use merge_search::model::spec::{HeadSpec, LinearSpec, MlpSpec};
 use merge_search::model::{Matrix, Network, NetworkSpec, Precision, product};
 use merge_search::task::Task;
@@ -210,11 +210,11 @@ fn score(
 ) -> Value {
     let checkpoint = Checkpoint::open(model).unwrap();
     let network = load_network(&checkpoint, precision).unwrap();
-    let tokenizer = open_tokenizer(model).unwrap();
+    let tokenizer = TaskTokenizer::open(model).unwrap();
     let tasks = [Task::load(task).unwrap()];
     let room = Room { memory: Bytes(4 << 30), threads: 1 };
-    let set =
-        ScoringSet::new(&tasks, Split::Search, options.docs, &tokenizer, &network, room).unwrap();
+    let documents = Documents { tasks: &tasks, split: Some(Split::Search), limit: options.docs };
+    let set = ScoringSet::new(&documents, &tokenizer, &network, room).unwrap();
     let pool = Pool::new(1).unwrap();
     let products = Products::new(&network, &set, precision);
     // In turns, so that a machine that gets busier slows both.

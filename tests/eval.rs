@@ -8,6 +8,7 @@ use candle_core::Device;
 use merge_search::evaluate::{Documents, Pool, Resources, Room, ScoringSet, Source};
 use merge_search::hub::Hub;
 use merge_search::model::Precision;
+use merge_search::outcome::TaskScore;
 use merge_search::recipe::{ModelRef, Recipe};
 use merge_search::record::RunFolder;
 use merge_search::task::Task;
@@ -96,13 +97,20 @@ fn the_table_of_choices_has_every_answer_and_adds_up_to_the_accuracy() {
     let expected = [
         ("task", DataType::String),
         ("doc", DataType::UInt32),
+        ("file", DataType::String),
         ("line", DataType::UInt32),
+        ("id", DataType::String),
         ("choice", DataType::UInt32),
         ("log_likelihood", DataType::Float64),
+        ("unconditional", DataType::Float64),
+        ("kit", DataType::Float64),
+        ("kit_fixed", DataType::Float64),
         ("tokens", DataType::UInt32),
         ("target", DataType::UInt32),
         ("chosen", DataType::UInt32),
-        ("correct", DataType::Boolean),
+        ("score", DataType::Float64),
+        ("text", DataType::String),
+        ("filtered", DataType::String),
     ];
     assert_eq!(columns, expected);
     let u32s = |name: &str| -> Vec<u32> {
@@ -170,7 +178,7 @@ fn a_recipe_scores_as_the_folder_that_it_is_merged_to() {
 #[test]
 fn a_network_on_a_device_gives_the_log_likelihoods_and_accuracies_of_the_network_on_the_cpu() {
     let tasks = TASKS.map(|name| Task::load(&task(name)).unwrap());
-    let documents = Documents { tasks: &tasks, split: Split::Holdout, limit: Some(DOCS) };
+    let documents = Documents { tasks: &tasks, split: Some(Split::Holdout), limit: Some(DOCS) };
     let pool = Pool::new(2).unwrap();
     let scored = |source: &Source, device: Option<&Device>, memory: Bytes| {
         let hub = Hub {
@@ -185,15 +193,15 @@ fn a_network_on_a_device_gives_the_log_likelihoods_and_accuracies_of_the_network
         let Room { threads, .. } = resources.room_beside(&*model.network, 2);
         assert_eq!(threads, if device.is_some() { 1 } else { 2 });
         let room = Room { memory, threads };
-        let Documents { split, limit, .. } = documents;
-        let set = ScoringSet::new(&tasks, split, limit, &model.tokenizer, &*model.network, room);
-        let set = set.unwrap();
-        (set.log_likelihoods(&*model.network, &pool).unwrap(), set.activation_bytes())
+        let set = ScoringSet::new(&documents, &model.tokenizer, &*model.network, room).unwrap();
+        let answers = set.ask(&*model.network, &model.tokenizer, &pool, None).unwrap();
+        let scores = set.decide(&answers).unwrap();
+        (set.log_likelihoods(&*model.network, &pool).unwrap(), scores, set.activation_bytes())
     };
-    let chosen = |likelihoods: &[Vec<Vec<f32>>]| -> Vec<(u32, bool)> {
-        let scores = documents.decide(likelihoods).unwrap();
+    let chosen = |scores: &[Option<TaskScore>]| -> Vec<(u32, bool)> {
         scores
             .iter()
+            .flatten()
             .flat_map(|of| &of.items)
             .map(|item| (item.chosen.unwrap(), item.score == 1.0))
             .collect()
@@ -201,18 +209,19 @@ fn a_network_on_a_device_gives_the_log_likelihoods_and_accuracies_of_the_network
     let base = ModelRef::new(quickstart("base").to_str().unwrap()).unwrap();
     let recipe = Box::new(Recipe::from_yaml(&recipe()).unwrap());
     for source in [Source::Checkpoint(base), Source::Recipe(recipe)] {
-        let (expected, _) = scored(&source, None, Bytes(1 << 30));
-        let (got, largest) = scored(&source, Some(&Device::Cpu), Bytes(1 << 32));
-        let (in_more_packs, less) = scored(&source, Some(&Device::Cpu), Bytes(largest.0 / 3));
+        let (expected, expected_scores, _) = scored(&source, None, Bytes(1 << 30));
+        let (got, scores, largest) = scored(&source, Some(&Device::Cpu), Bytes(1 << 32));
+        let (in_more_packs, more_scores, less) =
+            scored(&source, Some(&Device::Cpu), Bytes(largest.0 / 3));
         assert!(less.0 <= largest.0 / 3);
-        for got in [&got, &in_more_packs] {
+        for (got, scores) in [(&got, &scores), (&in_more_packs, &more_scores)] {
             let flat = |all: &[Vec<Vec<f32>>]| all.concat().concat();
             let (got_flat, expected_flat) = (flat(got), flat(&expected));
             assert_eq!(got_flat.len(), expected_flat.len());
             for (got, expected) in got_flat.iter().zip(expected_flat) {
                 assert!((got - expected).abs() <= 1e-4, "{got}, expected {expected}");
             }
-            assert_eq!(chosen(got), chosen(&expected));
+            assert_eq!(chosen(scores), chosen(&expected_scores));
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use merge_search::evaluate::{Pool, Room, ScoreError, ScoringSet};
+use merge_search::evaluate::{Documents, Pool, Room, ScoreError, ScoringSet};
 use merge_search::model::Network;
 use merge_search::task::Task;
 use merge_search::units::{Bytes, Split};
@@ -62,7 +62,9 @@ fn prepare_in(
     threads: usize,
 ) -> Result<ScoringSet, String> {
     let room = Room { memory, threads };
-    ScoringSet::new(&[task], Split::Search, None, &tokenizer(), network, room)
+    let tasks = [task];
+    let documents = Documents { tasks: &tasks, split: Some(Split::Search), limit: None };
+    ScoringSet::new(&documents, &tokenizer().into(), network, room)
         .map_err(|error| error.to_string())
 }
 
@@ -128,7 +130,7 @@ fn the_greatest_score_is_chosen_and_the_margin_is_to_the_best_other() {
             .zip(lengths)
             .map(|(score, n)| score / n)
             .collect();
-        let item = set.score(&model, &pool()).unwrap()[0].items[0];
+        let item = set.score(&model, &tokenizer().into(), &pool()).unwrap()[0].items[0];
         let greatest = scores.iter().copied().fold(f32::MIN, f32::max);
         let chosen = item.chosen.unwrap();
         assert_eq!(scores[chosen as usize], greatest, "{metric}");
@@ -146,7 +148,7 @@ fn of_equal_scores_the_first_is_chosen() {
     for score in set.log_likelihoods(&model, &pool()).unwrap().concat().concat() {
         assert!((score - uniform).abs() < 1e-5, "{score}, expected {uniform}");
     }
-    let items = &set.score(&model, &pool()).unwrap()[0].items;
+    let items = &set.score(&model, &tokenizer().into(), &pool()).unwrap()[0].items;
     assert_eq!(
         items.iter().map(|item| (item.chosen, item.score, item.margin)).collect::<Vec<_>>(),
         [(Some(0), 0.0, 0.0), (Some(0), 1.0, 0.0)]
@@ -163,7 +165,7 @@ fn numbers_that_are_not_finite_are_an_error_that_names_the_document() {
         ("model.norm.weight", f32::INFINITY),
     ] {
         let model = load_with(CHECKPOINT, |tensor, x| if tensor == name { poison } else { x });
-        let error = set.score(&model, &pool()).unwrap_err();
+        let error = set.score(&model, &tokenizer().into(), &pool()).unwrap_err();
         assert!(
             matches!(&error, ScoreError::NonFinite { task, doc: 0 } if task == "letters"),
             "{name}: {error}"

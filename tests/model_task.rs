@@ -56,19 +56,19 @@ fn a_task_is_read_in_lm_evals_words() {
     let folder = folder(DEFINITION, format!("{}\n{}", line("grass"), line("snow")).as_bytes());
     let task = Task::load(folder.path()).unwrap();
     assert_eq!(
-        (task.name.as_str(), task.metric, task.target_delimiter.as_str()),
-        ("colours", Metric::Acc, " ")
+        (task.name.as_str(), &task.metrics, task.target_delimiter.as_str()),
+        ("colours", &vec![Metric::Acc], " ")
     );
     let docs = task.docs(Split::Search);
     assert_eq!(docs.iter().map(|doc| doc.text.as_str()).collect::<Vec<_>>(), ["grass?", "snow?"]);
     assert_eq!(
-        docs.iter().map(|doc| doc.line).collect::<Vec<_>>(),
+        docs.iter().map(|doc| doc.place.line).collect::<Vec<_>>(),
         [1, 3],
         "a blank line is passed over"
     );
     assert_eq!(
-        (docs[0].choices.as_slice(), docs[0].target),
-        (["red".to_owned(), "blue".to_owned()].as_slice(), 1)
+        (docs[0].answer.choices(), docs[0].answer.right()),
+        (["red".to_owned(), "blue".to_owned()].as_slice(), Some(1))
     );
     assert_eq!(task.docs(Split::Holdout)[0].text, "sea?");
 }
@@ -80,7 +80,7 @@ fn a_bare_field_name_and_a_fixed_list_of_choices_do() {
     let folder = folder(&definition, line("grass").as_bytes());
     let task = Task::load(folder.path()).unwrap();
     assert_eq!(task.docs(Split::Search)[0].text, "grass");
-    assert_eq!(task.docs(Split::Search)[0].choices, ["no", "yes"]);
+    assert_eq!(task.docs(Split::Search)[0].answer.choices(), ["no", "yes"]);
 }
 
 #[test]
@@ -131,12 +131,12 @@ fn files_that_are_missing_empty_or_no_text_are_named() {
 
 #[test]
 fn a_document_without_a_right_answer_is_named() {
-    for answer in ["2", "-1", "0.5", "\"blue\"", "null"] {
+    for answer in ["2", "-1", "0.5", "\"green\"", "null"] {
         let text = error(
             DEFINITION,
             line("grass").replace("\"answer\": 1", &format!("\"answer\": {answer}")).as_bytes(),
         );
-        assert_says(&text, &["search.jsonl:1", "`answer`", answer, "from 0 to 1"]);
+        assert_says(&text, &["search.jsonl:1", "`doc_to_target`", answer, "from 0 to 1"]);
     }
     let text = error(DEFINITION, line("grass").replace("\"answer\"", "\"label\"").as_bytes());
     assert_says(&text, &["`answer`", "missing"]);

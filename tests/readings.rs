@@ -1,7 +1,7 @@
 //! Documents as encoder-decoder, masked and classifying networks read them; expected numbers are the network's own for
 //! sequences written out by hand.
 
-use merge_search::evaluate::{Pool, Room, ScoringSet};
+use merge_search::evaluate::{Documents, Pool, Room, ScoringSet};
 use merge_search::model::{
     Batch, Network, NetworkSpec, Pass, Precision, Reading, Scratch, Sequence,
 };
@@ -72,7 +72,8 @@ fn scored(
 ) -> Result<Vec<Vec<f32>>, String> {
     let room = Room { memory: Bytes(1 << 30), threads: 2 };
     let tasks = [task("acc", docs)];
-    let set = ScoringSet::new(&tasks, Split::Search, None, tokenizer, network, room)
+    let documents = Documents { tasks: &tasks, split: Some(Split::Search), limit: None };
+    let set = ScoringSet::new(&documents, &tokenizer.clone().into(), network, room)
         .map_err(|error| error.to_string())?;
     Ok(set.log_likelihoods(network, &Pool::new(2).unwrap()).unwrap().remove(0))
 }

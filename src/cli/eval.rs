@@ -7,8 +7,8 @@ use std::time::Instant;
 use clap::{Args as ClapArgs, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use merge_search::evaluate::{
-    Column, DocAnswer, Documents, InfeasibleMetric, ScoringSet, Source, SourceError,
-    check_names, peak_memory, ready_tasks,
+    Column, DocAnswer, Documents, InfeasibleMetric, ScoringSet, Source, SourceError, check_names,
+    peak_memory, ready_tasks,
 };
 use merge_search::model::device;
 use merge_search::model::gguf::Gguf;
@@ -209,7 +209,8 @@ struct TaskReport {
 
 impl TaskReport {
     fn new(task: &Task, docs: usize, score: Option<&TaskScore>) -> Self {
-        let shown = |score: &TaskScore| (interval_of(std::slice::from_ref(score)), score.others.clone());
+        let shown =
+            |score: &TaskScore| (interval_of(std::slice::from_ref(score)), score.others.clone());
         let (name, metric) = (task.name.clone(), task.judged().as_str());
         TaskReport { name, metric, docs, score: score.map(shown) }
     }
@@ -227,8 +228,7 @@ impl TaskReport {
     }
 
     fn json(&self) -> Value {
-        let mut report =
-            json!({ "task": self.name, "metric": self.metric, "docs": self.docs, "accuracy": null });
+        let mut report = json!({ "task": self.name, "metric": self.metric, "docs": self.docs, "accuracy": null });
         if let Some((mean, others)) = &self.score {
             report["accuracy"] = json!(mean.value);
             report["low"] = json!(mean.low);
@@ -348,9 +348,7 @@ impl Report {
     }
 
     fn json(&self, args: &Args) -> String {
-        let infeasible = |left_out: &InfeasibleMetric| {
-            json!({ "task": left_out.task, "metric": left_out.metric, "reason": left_out.reason.to_string() })
-        };
+        let infeasible = |left_out: &InfeasibleMetric| json!({ "task": left_out.task, "metric": left_out.metric, "reason": left_out.reason.to_string() });
         let report = json!({
             "model": args.model,
             "device": args.device,

@@ -40,7 +40,8 @@ const CANDIDATES_PER_GENE: f64 = 10.0;
 /// Prints the plan.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let workers = args.workers.count();
-    let bench = Workbench::open(&SpaceSource::open(args.space.as_deref())?, &args.workers, &args.guard)?;
+    let bench =
+        Workbench::open(&SpaceSource::open(args.space.as_deref())?, &args.workers, &args.guard)?;
     tell_notes(bench.decoder.space());
     let dimensions = bench.decoder.dimensions();
     let choice = &bench.decoder.space().optimizer;

@@ -9,8 +9,8 @@ use clap::Args as ClapArgs;
 use merge_search::checkpoint::Checkpoint;
 use merge_search::optimizer::{self, Optimizer, OptimizerError, OptimizerKind, Settings};
 use merge_search::record::{
-    CheckpointEntry, DataSource, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest, RunWriter,
-    SCHEMA_VERSION, SpaceFile, TaskEntry,
+    CheckpointEntry, DataSource, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest,
+    RunWriter, SCHEMA_VERSION, SpaceFile, TaskEntry,
 };
 use merge_search::search::{self, Budget, Ending, Setup};
 use merge_search::space::OptimizerChoice;

@@ -15,16 +15,16 @@ const TODAY: (u16, u8, u8) = (2024, 7, 26);
 /// The folder has no chat template, or one that cannot be used for these prompts.
 pub fn ready_tasks(tasks: &[Task], folder: &Path) -> Result<Vec<Task>, OpenError> {
     let template = match tasks.iter().any(|task| task.prompt.apply_chat_template) {
-        true => Date::new(TODAY.0, TODAY.1, TODAY.2).map_or(Ok(None), |today| ChatTemplate::read(folder, today))?,
+        true => Date::new(TODAY.0, TODAY.1, TODAY.2)
+            .map_or(Ok(None), |today| ChatTemplate::read(folder, today))?,
         false => None,
     };
     let ready = |task: &Task| match (&template, task.prompt.apply_chat_template) {
         (_, false) => Ok(task.clone()),
         (Some(template), true) => Ok(task.with_chat(template)?),
-        (None, true) => Err(OpenError::NoChatTemplate {
-            task: task.name.clone(),
-            folder: folder.to_owned(),
-        }),
+        (None, true) => {
+            Err(OpenError::NoChatTemplate { task: task.name.clone(), folder: folder.to_owned() })
+        }
     };
     tasks.iter().map(ready).collect()
 }

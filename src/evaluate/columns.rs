@@ -30,8 +30,7 @@ impl Column {
 
     /// What all of `metrics` are made of, each once.
     pub fn of_all<'a>(metrics: impl IntoIterator<Item = &'a Metric>) -> Vec<Column> {
-        let mut columns: Vec<Column> =
-            metrics.into_iter().flat_map(Column::of).copied().collect();
+        let mut columns: Vec<Column> = metrics.into_iter().flat_map(Column::of).copied().collect();
         columns.sort();
         columns.dedup();
         columns

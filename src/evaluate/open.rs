@@ -62,7 +62,9 @@ pub enum OpenError {
     #[error(transparent)]
     Chat(#[from] ChatError),
     /// A document that can be answered but not judged.
-    #[error("task {task}, {place}: the right answer is not given, so that nothing can be searched for")]
+    #[error(
+        "task {task}, {place}: the right answer is not given, so that nothing can be searched for"
+    )]
     Unanswered { task: String, place: Place },
     /// No usable tokenizer beside the base model.
     #[error("cannot read tokenizer {}: {reason}", file.display())]

@@ -4,9 +4,7 @@ use candle_core::{Result, bail};
 
 use super::memory;
 use crate::model::spec::NetworkSpec;
-use crate::model::{
-    Batch, DeviceNetwork, Network, Pace, Pass, Prefix, Scored, Scratch, Texts,
-};
+use crate::model::{Batch, DeviceNetwork, Network, Pace, Pass, Prefix, Scored, Scratch, Texts};
 use crate::units::Bytes;
 
 /// A network that reads packs.

@@ -115,8 +115,9 @@ impl ScoringSet {
             threads: room.threads,
             available: room.memory,
         };
-        let SetBuilder { tasks, infeasible, items, places, answers, requests, request_places, .. } =
-            builder;
+        let SetBuilder {
+            tasks, infeasible, items, places, answers, requests, request_places, ..
+        } = builder;
         let packs = Packing { network, mask_token, bytes: share }
             .pack(&items)
             .map_err(|error| too_large(&places[error.item], error.bytes))?;
@@ -173,7 +174,9 @@ impl ScoringSet {
 
     /// Memory of the activations of the largest pack: what each thread needs.
     pub fn activation_bytes(&self) -> Bytes {
-        Bytes(self.packs.largest.max(self.texts.as_ref().map_or(0, TextSet::activation_bytes)) as u64)
+        Bytes(
+            self.packs.largest.max(self.texts.as_ref().map_or(0, TextSet::activation_bytes)) as u64
+        )
     }
 
     /// Memory of the states of shared beginnings: what each model that is being scored needs.
@@ -234,10 +237,7 @@ impl ScoringSet {
     ///
     /// # Errors
     /// A number is not finite.
-    pub fn decide(
-        &self,
-        answers: &[Vec<DocAnswer>],
-    ) -> Result<Vec<Option<TaskScore>>, ScoreError> {
+    pub fn decide(&self, answers: &[Vec<DocAnswer>]) -> Result<Vec<Option<TaskScore>>, ScoreError> {
         self.tasks.iter().zip(answers).map(|(task, docs)| task.score(docs)).collect()
     }
 

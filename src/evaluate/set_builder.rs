@@ -187,4 +187,3 @@ fn crashes(choices: &ByColumn) -> bool {
     let kit = choices.iter().find(|(column, _)| *column == Column::Kit);
     kit.is_some_and(|(_, sequences)| kit::crashes(sequences))
 }
-

@@ -60,7 +60,8 @@ impl TaskTokenizer {
         let settings: Value =
             serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))?;
         let class = settings.get("tokenizer_class").and_then(Value::as_str);
-        let eos = settings.get("eos_token").and_then(content).and_then(|t| tokenizer.token_to_id(t));
+        let eos =
+            settings.get("eos_token").and_then(content).and_then(|t| tokenizer.token_to_id(t));
         let kit_adds_eos = class.is_some_and(|class| HEED_EOS.contains(&class));
         Ok(TaskTokenizer { tokenizer, kit_adds_eos, eos })
     }

@@ -63,7 +63,11 @@ impl Encoder<'_> {
 
     /// What a text of the model's own begins with.
     pub fn prompt(&self, doc: &Doc) -> Result<Vec<u32>, TokenizeError> {
-        let tokens = self.with_special(&doc.text, doc)?;
+        let tokens = match self.spec.reading {
+            // lm-eval heeds `add_bos_token` for decoders only here.
+            Reading::Seq2Seq => self.tokens(&doc.text, true, doc)?,
+            _ => self.with_special(&doc.text, doc)?,
+        };
         self.require_known(tokens.iter(), doc)?;
         match (tokens.is_empty(), self.spec.reading) {
             (false, _) => Ok(tokens),
@@ -72,7 +76,12 @@ impl Encoder<'_> {
         }
     }
 
-    fn pair(&self, doc: &Doc, context: &str, continuation: &str) -> Result<Sequence, TokenizeError> {
+    fn pair(
+        &self,
+        doc: &Doc,
+        context: &str,
+        continuation: &str,
+    ) -> Result<Sequence, TokenizeError> {
         match self.spec.reading {
             Reading::Masked => self.masked(doc, context, continuation),
             Reading::Seq2Seq => self.seq2seq(doc, context, continuation),
@@ -294,7 +303,8 @@ fn windows(tokens: &[u32], longest: usize) -> Vec<Sequence> {
     let mut done = 1;
     while done < tokens.len() {
         let end = tokens.len().min(done.saturating_add(longest));
-        let begin = if windows.is_empty() { 0 } else { end.saturating_sub(longest + 1).min(done - 1) };
+        let begin =
+            if windows.is_empty() { 0 } else { end.saturating_sub(longest + 1).min(done - 1) };
         windows.push(Sequence {
             source: Vec::new(),
             tokens: tokens.get(begin..end).unwrap_or_default().to_vec(),

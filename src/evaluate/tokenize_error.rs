@@ -69,7 +69,9 @@ pub enum TokenizeError {
         place: DocPlace,
     },
     /// The starter kit has decoders and encoder-decoders only.
-    #[error("{place}: the starter kit scores decoders and encoder-decoders, not this kind of model")]
+    #[error(
+        "{place}: the starter kit scores decoders and encoder-decoders, not this kind of model"
+    )]
     NotForKit {
         /// Which document.
         place: DocPlace,

@@ -39,9 +39,9 @@ mod writer;
 pub use crate::outcome::Estimate;
 pub use error::RecordError;
 pub use folder::{FrontEntry, RunFolder};
-pub use manifest::{DataSource, 
-    CheckpointEntry, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest, SpaceFile,
-    TaskEntry,
+pub use manifest::{
+    CheckpointEntry, DataSource, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest,
+    SpaceFile, TaskEntry,
 };
 pub use per_doc::{AnswerRow, write_answers};
 pub use trial::{Trial, TrialKind};

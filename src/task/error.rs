@@ -1,11 +1,11 @@
 use std::path::PathBuf;
 
+use super::Place;
 use super::chat::ChatError;
 use super::definition::DefinitionError;
 use super::source::DatasetError;
 use super::split::DealError;
 use super::template::TemplateError;
-use super::Place;
 use crate::hub::HubError;
 use crate::units::Split;
 
@@ -162,7 +162,9 @@ pub enum TaskError {
         source: DealError,
     },
     /// More examples than there are.
-    #[error("task {task}: `num_fewshot` is {asked}, and there are {examples} solved documents to show")]
+    #[error(
+        "task {task}: `num_fewshot` is {asked}, and there are {examples} solved documents to show"
+    )]
     FewExamples {
         /// Name of the task.
         task: String,
@@ -172,7 +174,9 @@ pub enum TaskError {
         examples: usize,
     },
     /// More examples than there are beside the question itself.
-    #[error("{place}: `num_fewshot` is {asked}, and there are {examples} other solved documents to show")]
+    #[error(
+        "{place}: `num_fewshot` is {asked}, and there are {examples} other solved documents to show"
+    )]
     FewOthers {
         /// The question.
         place: Place,

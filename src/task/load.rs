@@ -81,7 +81,10 @@ impl Loader<'_> {
                 let config = dataset.name.as_deref();
                 let snapshot = hub
                     .dataset(id, revision.as_deref(), config, &files, &splits)
-                    .map_err(|source| TaskError::Hub { task: definition.task.clone(), source: Box::new(source) })?;
+                    .map_err(|source| TaskError::Hub {
+                        task: definition.task.clone(),
+                        source: Box::new(source),
+                    })?;
                 Ok(Files { by_split: snapshot.files, commit: Some(snapshot.commit) })
             }
         }
@@ -184,10 +187,8 @@ impl Reader<'_> {
             .zip(&about)
             .map(|(text, (stratum, pinned))| Content { text, stratum, pinned: *pinned })
             .collect();
-        let dealt = deal(&contents, shares).map_err(|source| TaskError::Deal {
-            task: self.definition.task.clone(),
-            source,
-        })?;
+        let dealt = deal(&contents, shares)
+            .map_err(|source| TaskError::Deal { task: self.definition.task.clone(), source })?;
         if dealt.near_duplicates > 0 {
             self.warnings.push(TaskWarning::NearDuplicates {
                 documents: questions.len(),
@@ -372,9 +373,14 @@ fn check_disjoint(path: &Path, splits: &[Vec<Question>; 3]) -> Result<(), TaskEr
 }
 
 impl Definition {
-    /// The dataset's split that examples are taken from, where that is said.
+    /// The dataset's split that examples are taken from, where that is said or they are to be shown; without one they are the
+    /// first documents of the search split.
     fn examples_split(&self) -> Option<&str> {
-        self.fewshot.split.as_deref()
+        if !self.fewshot.samples.is_empty() {
+            return None;
+        }
+        let shown = self.training_split.as_deref().filter(|_| self.fewshot.count > 0);
+        self.fewshot.split.as_deref().or(shown)
     }
 
     /// The field whose values dealing keeps even.

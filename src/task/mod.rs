@@ -220,10 +220,8 @@ impl Material {
             return Err(TaskError::FewOthers { place, asked, examples: examples.len() });
         }
         let text = prompt.text(question, &examples, &delimiters, chat);
-        let unusable = |source| TaskError::Chat {
-            place: question.place.clone(),
-            source: Box::new(source),
-        };
+        let unusable =
+            |source| TaskError::Chat { place: question.place.clone(), source: Box::new(source) };
         Ok(Doc {
             text: text.map_err(unusable)?,
             answer: question.answer.clone(),

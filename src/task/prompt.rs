@@ -87,7 +87,8 @@ impl Prompt {
             Some((first, rest)) if first.role == SYSTEM => (Some(first), rest),
             _ => (None, turns),
         };
-        let own = |turn: &Turn| Message { role: turn.role.to_owned(), content: turn.content.to_owned() };
+        let own =
+            |turn: &Turn| Message { role: turn.role.to_owned(), content: turn.content.to_owned() };
         let asked = match &question.messages {
             Some(messages) => messages.clone(),
             None if self.fewshot_as_multiturn => rest.iter().map(own).collect(),

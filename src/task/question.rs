@@ -101,41 +101,49 @@ impl<'a> Rendering<'a> {
         let messages = self.definition.conversation.as_ref().map(|_| at.messages()).transpose()?;
         let query = match (&messages, self.definition.apply_chat_template) {
             // What makes the document itself; the chat template writes what is read.
-            (Some(messages), true) => {
-                messages.iter().map(|message| message.content.as_str()).collect::<Vec<_>>().join("\n")
-            }
+            (Some(messages), true) => messages
+                .iter()
+                .map(|message| message.content.as_str())
+                .collect::<Vec<_>>()
+                .join("\n"),
             _ => at.rendered("doc_to_text", self.doc_to_text.render(&at.row.fields))?,
         };
         Ok((query, messages))
     }
 
     fn answer(&self, at: &RowPlace) -> Result<Answer, TaskError> {
+        let target = self.target(at)?;
         match self.definition.output_type {
-            OutputType::MultipleChoice => self.choice(at),
+            OutputType::MultipleChoice => self.choice(at, target),
             OutputType::GenerateUntil
             | OutputType::Loglikelihood
             | OutputType::LoglikelihoodRolling => {
-                Ok(Answer::Text { references: at.references(self.target(at)?)? })
+                let references = target.map_or(Ok(Vec::new()), |target| at.references(&target))?;
+                Ok(Answer::Text { references })
             }
         }
     }
 
-    fn choice(&self, at: &RowPlace) -> Result<Answer, TaskError> {
+    fn choice(&self, at: &RowPlace, target: Option<Value>) -> Result<Answer, TaskError> {
         let choices = match self.doc_to_choice {
             Some(choices) => at.rendered("doc_to_choice", choices.evaluate(&at.row.fields))?,
             None => Vec::new(),
         };
         at.check_choices(&choices)?;
-        let right = at.right(self.target(at)?, &choices)?;
+        let rendered = match self.doc_to_target {
+            Target::Index(_) => false,
+            Target::Of(template) => !at.row.fields.contains_key(template.source()),
+        };
+        let right = target.map(|target| at.right(&target, &choices, rendered)).transpose()?;
         Ok(Answer::Choice { choices, right })
     }
 
-    /// Null where the source of a kit's CSV has no such column: its test set.
-    fn target(&self, at: &RowPlace) -> Result<Value, TaskError> {
+    /// `None` where a CSV of the starter kit does not tell: its test set.
+    fn target(&self, at: &RowPlace) -> Result<Option<Value>, TaskError> {
         if self.definition.is_kit() && at.row.fields.get("target").is_none_or(Value::is_null) {
-            return Ok(Value::Null);
+            return Ok(None);
         }
-        at.rendered("doc_to_target", self.doc_to_target.evaluate(&at.row.fields))
+        at.rendered("doc_to_target", self.doc_to_target.evaluate(&at.row.fields)).map(Some)
     }
 
     fn id(&self, at: &RowPlace) -> Result<Option<String>, TaskError> {
@@ -196,44 +204,48 @@ impl RowPlace<'_> {
         let mut sorted: Vec<&String> = choices.iter().collect();
         sorted.sort();
         match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => {
-                Err(TaskError::SameChoices { place: place(), choice: pair[0].clone() })
-            }
+            Some(pair) => Err(TaskError::SameChoices { place: place(), choice: pair[0].clone() }),
             None => Ok(()),
         }
     }
 
-    /// An index, its digits, or the text of a choice.
-    fn right(&self, target: Value, choices: &[String]) -> Result<Option<usize>, TaskError> {
-        let index = match &target {
-            Value::Null => return Ok(None),
+    /// An index, its digits, or the text of a choice. Digits that a template renders are an index, as for lm-eval; those of a
+    /// field may be a choice's text.
+    fn right(
+        &self,
+        target: &Value,
+        choices: &[String],
+        rendered: bool,
+    ) -> Result<usize, TaskError> {
+        let digits = |text: &String| text.trim().parse::<usize>().ok();
+        let index = match target {
             Value::Number(number) => number.as_u64().map(|index| index as usize),
             Value::Bool(value) => Some(usize::from(*value)),
-            Value::String(text) => match choices.iter().position(|choice| choice == text) {
-                Some(index) => Some(index),
-                None => text.trim().parse().ok(),
-            },
+            Value::String(text) if rendered && digits(text).is_some() => digits(text),
+            Value::String(text) => {
+                choices.iter().position(|choice| choice == text).or_else(|| digits(text))
+            }
             _ => None,
         };
-        index.filter(|index| *index < choices.len()).map(Some).ok_or_else(|| TaskError::Target {
+        index.filter(|index| *index < choices.len()).ok_or_else(|| TaskError::Target {
             place: self.row.place.clone(),
             value: target.to_string(),
             choices: choices.to_vec(),
         })
     }
 
-    fn references(&self, target: Value) -> Result<Vec<String>, TaskError> {
+    fn references(&self, target: &Value) -> Result<Vec<String>, TaskError> {
         let one = |value: &Value| match value {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),
             _ => None,
         };
-        let references = match &target {
-            Value::Null => Some(Vec::new()),
+        let references = match target {
             Value::Array(several) => several.iter().map(one).collect(),
             single => one(single).map(|text| vec![text]),
         };
-        references.ok_or_else(|| TaskError::Reference {
+        let known = references.filter(|references: &Vec<String>| !references.is_empty());
+        known.ok_or_else(|| TaskError::Reference {
             place: self.row.place.clone(),
             value: target.to_string(),
         })

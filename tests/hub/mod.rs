@@ -1,6 +1,6 @@
 //! The hub's client against a server on the loopback that answers as the hub does.
 mod datasets;
-mod server;
+pub mod server;
 
 use std::collections::BTreeMap;
 use std::fs;

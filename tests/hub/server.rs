@@ -27,7 +27,9 @@ pub struct State {
     pub corrupts: Option<&'static str>,
     /// Serves only with this token.
     pub token: Option<&'static str>,
-    /// Whether [`ID`] is a dataset.
+    /// What is served; [`ID`] if `None`.
+    pub id: Option<String>,
+    /// Whether it is a dataset.
     pub is_dataset: bool,
     /// Names files by something that is not their digest.
     pub odd_etags: bool,
@@ -165,10 +167,11 @@ fn reply(request: &Request, state: &mut State, endpoint: &str) -> Reply {
         let path = request.path.replace(&format!("/{OLD_ID}/"), &format!("/{ID}/"));
         return Reply { headers: vec![("Location", path)], ..bare(307) };
     }
-    if let Some(revision) = request.path.strip_prefix(&format!("/api/{kind}/{ID}/revision/")) {
+    let id = state.id.clone().unwrap_or_else(|| ID.to_owned());
+    if let Some(revision) = request.path.strip_prefix(&format!("/api/{kind}/{id}/revision/")) {
         return listing(state, &revision.replace("%2F", "/"));
     }
-    match request.path.strip_prefix(&format!("{page}/{ID}/resolve/")) {
+    match request.path.strip_prefix(&format!("{page}/{id}/resolve/")) {
         Some(place) => resolve(request, state, place, endpoint),
         None => bare(404),
     }

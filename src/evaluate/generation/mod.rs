@@ -127,7 +127,9 @@ impl TextSetError {
     /// Index of the request whose fault it is.
     pub fn request(&self) -> Option<usize> {
         match self {
-            TextSetError::NoDecoder { .. } | TextSetError::NoDecoderStart | TextSetError::OnDevice => None,
+            TextSetError::NoDecoder { .. }
+            | TextSetError::NoDecoderStart
+            | TextSetError::OnDevice => None,
             TextSetError::EmptyPrompt { request }
             | TextSetError::Vocabulary { request, .. }
             | TextSetError::NoRoom { request, .. }

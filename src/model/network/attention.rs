@@ -20,11 +20,7 @@ pub(super) enum View<'a> {
     /// The whole text.
     Segments { starts: &'a [usize] },
     /// Runs of tokens that extend caches: by layer, then by run; the prefix has one cache per layer.
-    Runs {
-        prefix: Option<&'a [Cache]>,
-        caches: &'a [RefCell<Vec<Cache>>],
-        counts: &'a [usize],
-    },
+    Runs { prefix: Option<&'a [Cache]>, caches: &'a [RefCell<Vec<Cache>>], counts: &'a [usize] },
 }
 
 /// What the decoder sees of the encoder's texts, and which of them each of its tokens looks at.

@@ -24,8 +24,8 @@ use serde_json::{Map, Value};
 pub use error::{DefinitionError, KeyPlace};
 
 use super::digest::FilesDigest;
-pub use super::source::Conversation;
 use super::metric::{Metric, Pipeline};
+pub use super::source::Conversation;
 use super::template::{Template, TemplateError};
 use crate::units::Split;
 use raw::{Dialect, TaskFile};
@@ -247,7 +247,10 @@ impl fmt::Display for DefinitionNote {
                 "the first {count} documents are the examples; lm-eval draws them by Python's random numbers (sampler = \"first_n\" makes it do the same)"
             ),
             DefinitionNote::TokenLikelihood { metric } => {
-                write!(f, "`{metric}` is reported as token_likelihood, the mean likelihood per token")
+                write!(
+                    f,
+                    "`{metric}` is reported as token_likelihood, the mean likelihood per token"
+                )
             }
             DefinitionNote::MetricLeftOut { metric } => {
                 write!(f, "the metric `{metric}` is not known here and is left out")
@@ -258,7 +261,10 @@ impl fmt::Display for DefinitionNote {
                 names.join(", ")
             ),
             DefinitionNote::CodeNotRun => {
-                write!(f, "the dataset's own code (`trust_remote_code`) is never run; its files are read")
+                write!(
+                    f,
+                    "the dataset's own code (`trust_remote_code`) is never run; its files are read"
+                )
             }
         }
     }

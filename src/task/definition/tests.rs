@@ -112,14 +112,14 @@ fn splits_are_dealt_from_validation_else_training() {
 
 #[test]
 fn a_test_split_is_read_only_where_there_is_no_other() {
-    let from = |text: &str| match read(text).splits {
+    let from = |text: &str| match toml(text).unwrap().splits {
         Splits::Dealt { from, .. } => from,
         by_hand => panic!("{by_hand:?}"),
     };
     let only_test = CHOICES.replace("validation_split", "test_split");
-    assert_eq!(from(&toml(&only_test)), from(&toml(CHOICES)));
+    assert_eq!(from(&only_test), from(CHOICES));
     let both = CHOICES.replace("validation_split", "training_split = 'shown'\ntest_split");
-    assert_eq!(from(&toml(&both)), "shown");
+    assert_eq!(from(&both), "shown");
 }
 
 #[test]
