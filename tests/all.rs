@@ -3,6 +3,7 @@ mod adapter;
 mod allocations;
 mod analysis;
 mod architectures;
+mod bad_data;
 mod command;
 mod conformance;
 mod conversations;

@@ -277,7 +277,7 @@ fn an_empty_split_and_a_document_without_its_answer_are_named() {
     let split = "datasets/logic/selection.jsonl";
     let text = fs::read_to_string(bench.path(split)).unwrap();
     fs::write(bench.path(split), "").unwrap();
-    assert_says(&bench.refused(), &["logic/selection.jsonl", "no documents"]);
+    assert_says(&bench.refused(), &["logic/selection.jsonl", "no rows"]);
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let at = lines[4].find(",\"answer\"").unwrap();
     lines[4].truncate(at);
@@ -388,4 +388,41 @@ fn kill_minus_nine_anywhere_and_resume_is_the_same_run() {
         assert_eq!(best(&run), best(&bench.run("whole")), "moment {moment}");
         assert_eq!(front(&run), front(&bench.run("whole")), "moment {moment}");
     }
+}
+
+/// The competition's own test set must not be searched on, even where a document is a little different.
+#[test]
+fn documents_of_a_forbidden_file_are_counted_and_refused() {
+    let bench = Bench::new();
+    let long = "the old harbour master counts forty two grey boats before the fog comes in from the cold sea";
+    let row = format!("{{\"question\":\"{long}\",\"choices\":[\"yes.\",\"no.\"],\"answer\":0}}\n");
+    let file = bench.path("datasets/logic/search.jsonl");
+    fs::write(&file, row + &fs::read_to_string(&file).unwrap()).unwrap();
+    let forbidden = bench.path("test.csv");
+    let said_again = format!("The old Harbour-Master counts forty two grey boats, {}", &long[48..]);
+    fs::write(&forbidden, format!("id,input\n0,\"{said_again}\"\n1,other words\n")).unwrap();
+    let allowed = bench.search("allowed", &["--trials", "1"]).output().unwrap();
+    succeeded(&allowed);
+    let forbid = ["--trials", "1", "--forbid-overlap", forbidden.to_str().unwrap()];
+    let output = bench.search("refused", &forbid).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_says(
+        &text(&output.stderr),
+        &["test.csv:2", "task logic, search: 1 of 251 documents", "search.jsonl:1", "%"],
+    );
+    assert!(!bench.run("refused").exists());
+}
+
+#[test]
+fn a_test_split_is_scored_but_not_searched_on() {
+    let bench = Bench::new();
+    let rows = bench.path("datasets/logic/search.jsonl");
+    let task = "task = \"logic\"\ndataset_path = \"json\"\ndataset_kwargs.data_files.test = \"search.jsonl\"\n\
+                test_split = \"test\"\noutput_type = \"multiple_choice\"\ndoc_to_text = \"question\"\n\
+                doc_to_choice = \"choices\"\ndoc_to_target = \"answer\"\n";
+    fs::write(rows.with_file_name("task.toml"), task).unwrap();
+    assert_says(&bench.refused(), &["task logic", "split `test`", "another split"]);
+    let mut eval = program();
+    eval.arg("eval").arg(bench.path("search-spaces/quickstart/base")).args(["--quiet", "--task"]);
+    succeeded(&eval.arg(rows.parent().unwrap()).output().unwrap());
 }

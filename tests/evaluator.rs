@@ -143,7 +143,7 @@ fn less_memory_means_smaller_packs_and_the_same_bits() {
     match refusal.as_ref() {
         OpenError::Set(error @ SetError::Memory { .. }) => {
             let text = error.to_string();
-            assert!(text.contains("line ") && text.contains("2 threads"), "{text}");
+            assert!(text.contains(".jsonl:") && text.contains("2 threads"), "{text}");
         }
         OpenError::Memory { .. } => {}
         other => panic!("{other}"),

@@ -38,7 +38,6 @@ fn network(checkpoint: &str, spoil: impl Fn(&str, &mut [f32])) -> Network {
 
 /// What lm-eval was asked and what it gave.
 struct Case {
-    name: &'static str,
     network: Network,
     tokenizer: Tokenizer,
     requests: Vec<TextRequest>,
@@ -56,7 +55,6 @@ impl Case {
         let eos = network.spec().tokens.eos.clone();
         let texts = expected["texts"].as_array().unwrap();
         Case {
-            name,
             tokenizer: Tokenizer::from_file(folder.join("tokenizer.json")).unwrap(),
             requests: texts.iter().map(|text| request(text, eos_string)).collect(),
             prompts: texts.iter().map(|text| text["prompt"].as_str().unwrap().into()).collect(),
@@ -214,7 +212,9 @@ fn progress_counts_every_text_and_a_fixed_part_is_timed() {
     let requests: Vec<TextRequest> = case.requests.iter().cycle().take(400).cloned().collect();
     let set = TextSet::new(requests, &[], &case.network, ROOM).unwrap();
     let ended = AtomicUsize::new(0);
-    let count = |texts| drop(ended.fetch_add(texts, Ordering::Relaxed));
+    let count = |texts| {
+        ended.fetch_add(texts, Ordering::Relaxed);
+    };
     let pool = Pool::new(2).unwrap();
     let run = set.run(&case.network, &pool, &case.tokenizer, Some(&count)).unwrap();
     assert_eq!((ended.into_inner(), run.texts.len()), (400, 400));

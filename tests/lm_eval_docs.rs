@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use merge_search::checkpoint::Checkpoint;
 use merge_search::evaluate::{
-    Column, DocAnswer, Documents, Pool, Room, ScoringSet, TaskTokenizer, load_network, ready_tasks,
+    Column, DocAnswer, Documents, OpenError, Pool, Room, ScoringSet, TaskTokenizer, load_network,
+    ready_tasks,
 };
 use merge_search::model::Precision;
 use merge_search::outcome::TaskScore;
-use merge_search::task::{Doc, Prompt, Task};
+use merge_search::task::{Doc, Prompt, Task, TaskError};
 use merge_search::units::Bytes;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -61,6 +62,9 @@ fn numbers(value: &Value) -> Vec<f64> {
 /// What differs.
 #[derive(Default)]
 struct Report {
+    /// Runs whose chat template takes no system message.
+    refused: usize,
+    may_be_longer: bool,
     compared: usize,
     largest: f64,
     differences: Vec<String>,
@@ -103,7 +107,18 @@ impl Report {
         }
         // Below, other arithmetic may say another text.
         if let Some(ours) = answer.text.as_ref().filter(|_| number(theirs, "gap") > 1e-3) {
-            self.equal(&format!("{what} text"), ours.text.as_str(), &theirs["raw"]);
+            // lm-eval lets an encoder-decoder write as many tokens more as its prompt has.
+            let theirs = text(&theirs["raw"]);
+            let same = if self.may_be_longer {
+                theirs.starts_with(&ours.text)
+            } else {
+                ours.text == theirs
+            };
+            self.equal(
+                &format!("{what} text {:?}, lm-eval {theirs:?}", ours.text),
+                same,
+                &true.into(),
+            );
         }
     }
 
@@ -133,7 +148,7 @@ fn compare(model: &str) -> Report {
     let pool = Pool::new(2).unwrap();
     let file = std::fs::read_to_string(docs().join(format!("{model}.json"))).unwrap();
     let expected: Value = serde_json::from_str(&file).unwrap();
-    let mut report = Report::default();
+    let mut report = Report { may_be_longer: model == "t5", ..Report::default() };
     for run in expected["runs"].as_array().unwrap() {
         let name = text(&run["task"]);
         // An encoder-decoder predicts no text from nothing; lm-eval gives its encoder one token.
@@ -141,7 +156,14 @@ fn compare(model: &str) -> Report {
             continue;
         }
         let run = Run { expected: run, name: format!("{model} {name} {}", run["options"]) };
-        let tasks = ready_tasks(&[run.task()], &folder).unwrap();
+        let tasks = match ready_tasks(&[run.task()], &folder) {
+            // lm-eval leaves the system message away without a word where the template refuses it.
+            Err(OpenError::Task(TaskError::Chat { .. })) if model == "llama" => {
+                report.refused += 1;
+                continue;
+            }
+            tasks => tasks.unwrap(),
+        };
         let documents = Documents { tasks: &tasks, split: None, limit: None };
         let room = Room { memory: Bytes(1 << 30), threads: 2 };
         let set = ScoringSet::new(&documents, &tokenizer, &network, room).unwrap();
@@ -167,7 +189,7 @@ fn compare_run(
         let theirs = &theirs[doc.place.line - 1];
         let what = format!("{} line {}", run.name, doc.place.line);
         report.doc(&what, doc, answer, theirs);
-        if number(theirs, "gap") > 1e-3 {
+        if number(theirs, "gap") > 1e-3 && (!report.may_be_longer || answer.text.is_none()) {
             report.score(&what, task.judged().as_str(), item.score, item.margin, theirs);
         }
     }
@@ -177,6 +199,7 @@ fn agrees(model: &str, least: usize) {
     let report = compare(model);
     println!("{model}: {} values, largest difference {:e}", report.compared, report.largest);
     assert!(report.compared > least, "{}", report.compared);
+    assert_eq!(report.refused > 0, model == "llama");
     let (count, shown) = (report.differences.len(), report.differences.iter().take(20));
     let shown: Vec<&str> = shown.map(String::as_str).collect();
     assert!(count == 0, "{count} differences:\n{}", shown.join("\n"));

@@ -179,7 +179,7 @@ fn what_the_model_cannot_read_is_named() {
     let text = message(&[("a", &["b", "c"], 0), ("a", &["b!", "c"], 0)]);
     assert!(
         text.contains("letters")
-            && text.contains("line 2")
+            && text.contains("search.jsonl:2")
             && text.contains("99")
             && text.contains("48"),
         "{text}"
@@ -246,7 +246,7 @@ fn threads_and_memory_change_no_bit() {
         assert_eq!(set.log_likelihoods(&model, &pool()).unwrap(), expected, "a {part}th");
     }
     let error = prepare_in(task("acc", &docs), &model, Bytes(2000), 2).unwrap_err();
-    for word in ["letters", "line ", "2 threads", "2.0 kB"] {
+    for word in ["letters", "search.jsonl:", "2 threads", "2.0 kB"] {
         assert!(error.contains(word), "{word}: {error}");
     }
 }

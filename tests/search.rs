@@ -140,6 +140,7 @@ fn manifest(decoder: &Decoder) -> RunManifest {
         metric: "acc".to_owned(),
         others: Vec::new(),
         sha256: String::new(),
+        source: Default::default(),
         docs,
     };
     RunManifest {

@@ -1,8 +1,7 @@
 //! Metrics that a model or its tokenizer cannot be scored by.
 
-use super::tokenize_error::DocPlace;
 use crate::model::spec::Reading;
-use crate::task::{Metric, MetricKind};
+use crate::task::{Metric, MetricKind, Place};
 
 /// A metric of a task that is left out.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +24,7 @@ pub enum Infeasible {
     )]
     KitCrash {
         /// The first such document.
-        place: DocPlace,
+        place: Place,
     },
     /// Not a decoder and not an encoder-decoder.
     #[error("the starter kit has no such models")]

@@ -55,7 +55,7 @@ impl<'a> SetBuilder<'a> {
         let encode = |doc: &&Doc| encode_choices(&encoder, doc, &columns);
         let mut encoded = docs.iter().map(encode).collect::<Result<Vec<_>, TokenizeError>>()?;
         if let Some(index) = encoded.iter().position(crashes) {
-            let place = docs.get(index).map(|doc| encoder.place(doc));
+            let place = docs.get(index).map(|doc| doc.place.clone());
             let reason = place.map(|place| Infeasible::KitCrash { place });
             self.leave_out(task, &mut metrics, &Metric::Kit, reason)?;
             columns = Column::of_all(&metrics);

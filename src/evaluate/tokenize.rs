@@ -85,31 +85,34 @@ impl Encoder<'_> {
         match self.spec.reading {
             Reading::Masked => self.masked(doc, context, continuation),
             Reading::Seq2Seq => self.seq2seq(doc, context, continuation),
-            Reading::Causal if context.is_empty() => self.from_nothing(doc, continuation),
+            Reading::Causal if context.is_empty() => self.without_context(doc, continuation),
             Reading::Causal | Reading::Classify => self.causal(doc, context, continuation),
         }
     }
 
-    /// Context and continuation are encoded together; what goes beyond the context's tokens is the continuation.
+    /// Context and continuation are encoded together; what goes beyond the context's tokens is the continuation. Where a token
+    /// spans the border, the model still reads the context as it is encoded alone: so does lm-eval.
     fn causal(
         &self,
         doc: &Doc,
         context: &str,
         continuation: &str,
     ) -> Result<Sequence, TokenizeError> {
-        let start = self.with_special(context.trim_end(), doc)?.len();
-        let tokens = self.with_special(&format!("{context}{continuation}"), doc)?;
-        if tokens.len() <= start {
-            return Err(self.empty(doc, continuation));
-        }
-        match start {
+        let mut tokens = self.with_special(context.trim_end(), doc)?;
+        let whole = self.with_special(&format!("{context}{continuation}"), doc)?;
+        let start = tokens.len();
+        match whole.get(start..) {
+            None | Some([]) => Err(self.empty(doc, continuation)),
             // Of blanks that the tokenizer gives no token for.
-            0 => self.after_start(doc, tokens, continuation),
-            _ => Ok(Sequence { source: Vec::new(), scored: start..tokens.len(), tokens }),
+            Some(_) if start == 0 => self.after_start(doc, whole, continuation),
+            Some(answer) => {
+                tokens.extend_from_slice(answer);
+                Ok(Sequence { source: Vec::new(), scored: start..tokens.len(), tokens })
+            }
         }
     }
 
-    fn from_nothing(&self, doc: &Doc, continuation: &str) -> Result<Sequence, TokenizeError> {
+    fn without_context(&self, doc: &Doc, continuation: &str) -> Result<Sequence, TokenizeError> {
         self.after_start(doc, self.tokens(continuation, false, doc)?, continuation)
     }
 

@@ -48,7 +48,9 @@ impl Loader<'_> {
             let definitions = kit::definitions(path)?.into_iter();
             return definitions.map(|(own, digest)| self.task(own, digest)).collect();
         }
-        let file = if path.is_dir() { path.join(TASK_FILE) } else { path.to_owned() };
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let is_file = matches!(extension, Some("toml" | "yaml" | "yml")) && !path.is_dir();
+        let file = if is_file { path.to_owned() } else { path.join(TASK_FILE) };
         let (definition, digest) = definition::read(&file)?;
         Ok(vec![self.task(definition, digest)?])
     }
@@ -236,9 +238,8 @@ impl Reader<'_> {
     /// The rows that `where` keeps.
     fn chosen(&mut self, mut rows: Vec<Row>) -> Result<Vec<Row>, TaskError> {
         for (field, values) in &self.definition.keep {
-            let (kept, warning) = keep(rows, field, values)?;
-            self.warnings.extend(warning.map(TaskWarning::Rows));
-            rows = kept;
+            // What is left out is what the task file asks for.
+            (rows, _) = keep(rows, field, values)?;
         }
         match rows.is_empty() {
             true => Err(TaskError::NoDocuments { path: self.definition.path.clone() }),

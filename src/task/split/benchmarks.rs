@@ -78,7 +78,7 @@ const BENCHMARKS: &[Benchmark] = &[
     benchmark("ASDiv", &["EleutherAI/asdiv"], ALL),
     benchmark("BIG-bench Hard", &["lukaemon/bbh", "SaylorTwift/bbh", "maveriq/bigbenchhard", "Joschka/big_bench_hard"], ALL),
     benchmark("BIG-bench", &["tasksource/bigbench", "google/bigbench", "bigbench", "hails/bigbench"],
-        &["default", "train", "validation", "test"]),
+        &["default", "validation", "test"]),
     benchmark("LogiQA", &["EleutherAI/logiqa", "lucasmccabe/logiqa", "logiqa", "baber/logiqa2", "datatune/LogiQA2.0"], TEST),
     benchmark("MuTual", &["EleutherAI/mutual"], BOTH),
     benchmark("MuSR", &["TAUR-Lab/MuSR"],
