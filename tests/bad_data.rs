@@ -76,7 +76,11 @@ fn a_missing_column() {
         rows_with(row).as_bytes(),
         &["rows:3", "`doc_to_choice`", "id, question, a, right"],
     );
-    assert_refused("csv", b"id,question,a,right\n1,x,y,0\n", &["rows:2", "`doc_to_choice`"]);
+    assert_refused(
+        "csv",
+        b"id,question,a,right\n1,x,y,0\n",
+        &["rows:2", "`doc_to_choice`", "not there"],
+    );
 }
 
 #[test]
@@ -133,7 +137,7 @@ fn a_csv_with_line_breaks_in_its_fields() {
     assert_eq!(docs.iter().map(|doc| doc.place.line).collect::<Vec<_>>(), [2, 6, 10, 14]);
     assert_eq!(docs[1].text, "Is Lima\n\na \"port\"?");
     assert_eq!(docs[1].answer.choices(), ["Yes.", "No,\nnever."]);
-    assert_refused("csv", format!("{rows}9,\"open,x,y,0\n").as_bytes(), &["rows:18", "quote"]);
+    assert_refused("csv", format!("{rows}9,\"open,x,y,0\n").as_bytes(), &["rows:18", "2 fields"]);
     assert_refused("csv", format!("{rows}9,short\n").as_bytes(), &["rows:18", "2 fields", "5"]);
 }
 

@@ -69,6 +69,13 @@ fn write_repr(value: &Value, depth: usize, out: &mut String) -> Result<(), Error
         }
         ValueKind::Seq => write_items(("[", "]"), value, depth, out)?,
         ValueKind::Map => write_entries(value, depth, out)?,
+        // Left out of a list it would only make the list shorter.
+        ValueKind::Undefined if depth > 0 => {
+            return Err(Error::new(
+                ErrorKind::UndefinedError,
+                "a list has an item that is not there",
+            ));
+        }
         _ => out.push_str(&value.to_string()),
     }
     Ok(())
