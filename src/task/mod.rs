@@ -1,6 +1,6 @@
 //! Tasks: questions from files or the hub, as lm-eval's task files describe them, in three splits of documents.
 //!
-//! A task file ([`definition`]) says where rows come from ([`source`]), how a row becomes a question ([`template`]), how the
+//! A task file ([`definition`]) says where rows come from ([`source`]), how a row becomes a question (`template`), how the
 //! model is asked ([`Prompt`], [`ChatTemplate`]) and what its answers are worth ([`metric`]). Which documents the search, the
 //! selection and the holdout see is decided here too ([`split`]). What is read and made here is text; tokens, models and
 //! log-likelihoods are [`crate::evaluate`]'s.

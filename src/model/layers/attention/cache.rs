@@ -57,7 +57,7 @@ impl Cache {
         (self.kv_heads, self.head_dim) == (kv_heads, head_dim)
     }
 
-    /// What a sequence that begins with this one's tokens has of its own at first; see [`super::Sight::Caches`].
+    /// What a sequence that begins with this one's tokens has of its own at first; see `Sight::Caches`.
     pub fn after(&self) -> Cache {
         self.last_partial_tile(0)
     }
