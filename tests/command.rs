@@ -413,6 +413,21 @@ fn documents_of_a_forbidden_file_are_counted_and_refused() {
     assert!(!bench.run("refused").exists());
 }
 
+/// Too short for sequences of words: such a document has to be equal to a cell, but for case and punctuation.
+#[test]
+fn a_short_document_of_a_forbidden_file_is_refused() {
+    let bench = Bench::new();
+    let line = fs::read_to_string(bench.path("datasets/agreement/search.jsonl")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line.lines().next().unwrap()).unwrap();
+    let question = line["question"].as_str().unwrap().to_uppercase();
+    let forbidden = bench.path("test.csv");
+    fs::write(&forbidden, format!("id,input,eval_type\n7,{question}!,generation\n")).unwrap();
+    let forbid = ["--trials", "1", "--forbid-overlap", forbidden.to_str().unwrap()];
+    let output = bench.search("refused", &forbid).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_says(&text(&output.stderr), &["task agreement, search: ", "search.jsonl:1 is 100 %"]);
+}
+
 #[test]
 fn a_test_split_is_scored_but_not_searched_on() {
     let bench = Bench::new();

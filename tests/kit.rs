@@ -172,6 +172,16 @@ fn a_choice_of_one_token_beside_longer_ones_scores_0_with_a_qwen_tokenizer() {
     assert!(zeros > 0, "no such row");
 }
 
+/// As macOS writes accents, and with quotes.
+#[test]
+fn a_kit_file_may_have_any_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cafe\u{301} \"x\" \\n.csv");
+    std::fs::copy(reference().join("kit/rows.csv"), &file).unwrap();
+    let tasks = Loader { hub: None }.load(&file).unwrap();
+    assert_eq!(tasks[0].name, "cafe\u{301} \"x\" \\n_multiple_choice");
+}
+
 #[test]
 fn generated_texts_are_the_kits() {
     for name in ["llama", "llama3", "qwen2", "t5"] {

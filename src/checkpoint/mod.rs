@@ -235,8 +235,10 @@ impl Checkpoint {
             .map_err(|source: io::Error| CheckpointError::Read { path, source })?;
         let mut all = Sha256::new();
         add_file(&mut all, "config.json", &config);
-        if let Ok(tokenizer) = std::fs::read(self.dir.join("tokenizer.json")) {
-            add_file(&mut all, "tokenizer.json", &tokenizer);
+        for name in TOKENIZER_FILES {
+            if let Ok(content) = std::fs::read(self.dir.join(name)) {
+                add_file(&mut all, name, &content);
+            }
         }
         if let Some(adapter) = &self.adapter {
             add_file(&mut all, "adapter", adapter.digest.as_bytes());
@@ -248,6 +250,10 @@ impl Checkpoint {
         Ok(all.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
+
+/// What decides which tokens a model is given, where there is such a file.
+const TOKENIZER_FILES: [&str; 4] =
+    ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"];
 
 /// Name and content enter as hashes of fixed length, so that no two lists of files run into one text.
 fn add_file(all: &mut Sha256, name: &str, content: &[u8]) {

@@ -75,8 +75,8 @@ struct PromptArgs {
     #[arg(long)]
     fewshot_as_multiturn: bool,
     /// Tokens of a written answer at most
-    #[arg(long, value_name = "N")]
-    max_gen_toks: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_gen_toks: Option<u32>,
 }
 
 impl PromptArgs {
@@ -87,7 +87,7 @@ impl PromptArgs {
             system_instruction: self.system_instruction.clone().or(own.system_instruction),
             apply_chat_template: self.apply_chat_template || own.apply_chat_template,
             fewshot_as_multiturn: self.fewshot_as_multiturn || own.fewshot_as_multiturn,
-            max_gen_toks: self.max_gen_toks.unwrap_or(own.max_gen_toks),
+            max_gen_toks: self.max_gen_toks.map_or(own.max_gen_toks, |tokens| tokens as usize),
         }
     }
 }
@@ -205,14 +205,20 @@ struct TaskReport {
     docs: usize,
     /// `None` where the source does not tell what is right.
     score: Option<(Estimate, Vec<MetricScore>)>,
+    /// Per token over all references, where a metric needs their likelihoods.
+    perplexity: Option<f64>,
 }
 
 impl TaskReport {
-    fn new(task: &Task, docs: usize, score: Option<&TaskScore>) -> Self {
+    fn new(task: &Task, answers: &[DocAnswer], score: Option<&TaskScore>) -> Self {
         let shown =
             |score: &TaskScore| (interval_of(std::slice::from_ref(score)), score.others.clone());
         let (name, metric) = (task.name.clone(), task.judged().as_str());
-        TaskReport { name, metric, docs, score: score.map(shown) }
+        let of_all = answers.iter().filter_map(|answer| answer.reference);
+        let (likelihood, tokens) =
+            of_all.fold((0.0, 0), |(sum, all), (own, tokens)| (sum + f64::from(own), all + tokens));
+        let perplexity = (tokens > 0).then(|| (-likelihood / tokens as f64).exp());
+        TaskReport { name, metric, docs: answers.len(), score: score.map(shown), perplexity }
     }
 
     fn rows(&self, width: usize) -> String {
@@ -224,11 +230,16 @@ impl TaskReport {
         let other = |other: &MetricScore| {
             format!("{:<width$} {:>6} {:<16} {:>6.1}\n", "", "", other.metric, 100.0 * other.score)
         };
-        others.iter().fold(first, |rows, score| rows + &other(score))
+        let rows = others.iter().fold(first, |rows, score| rows + &other(score));
+        let perplexity = |perplexity: f64| {
+            format!("{:<width$} {:>6} {:<16} {perplexity:>6.2}\n", "", "", "perplexity/token")
+        };
+        rows + &self.perplexity.map(perplexity).unwrap_or_default()
     }
 
     fn json(&self) -> Value {
-        let mut report = json!({ "task": self.name, "metric": self.metric, "docs": self.docs, "accuracy": null });
+        let mut report = json!({ "task": self.name, "metric": self.metric, "docs": self.docs, "accuracy": null,
+            "perplexity_per_token": self.perplexity });
         if let Some((mean, others)) = &self.score {
             report["accuracy"] = json!(mean.value);
             report["low"] = json!(mean.low);
@@ -271,11 +282,10 @@ impl Report {
         }
         let infeasible = set.infeasible().to_vec();
         for left_out in &infeasible {
-            let InfeasibleMetric { task, metric, reason } = left_out;
-            tell(&format!("warning: task {task}: {metric} is left out: {reason}"));
+            tell(&tasks::left_out(left_out));
         }
         let of_task = |((task, answers), score): ((&Task, &Vec<DocAnswer>), &Option<TaskScore>)| {
-            TaskReport::new(task, answers.len(), score.as_ref())
+            TaskReport::new(task, answers, score.as_ref())
         };
         let texts = || answers.iter().flatten().filter_map(|answer| answer.text.as_ref());
         let known: Option<Vec<TaskScore>> = scores.iter().cloned().collect();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
+use merge_search::evaluate::InfeasibleMetric;
 use merge_search::task::{ForbiddenTexts, Loader, Task, TaskError};
 use merge_search::units::Split;
 
@@ -31,9 +32,28 @@ pub fn load<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<Vec<Task
     }
     for task in &tasks {
         task.notes.iter().for_each(|note| tell(&format!("note: task {}: {note}", task.name)));
+        tell_unanswered(task);
         task.warnings.iter().for_each(|odd| tell(&format!("warning: task {}: {odd}", task.name)));
     }
     Ok(tasks)
+}
+
+/// The warning that a metric cannot be had.
+pub fn left_out(metric: &InfeasibleMetric) -> String {
+    let InfeasibleMetric { task, metric, reason } = metric;
+    format!("warning: task {task}: {metric} is left out: {reason}")
+}
+
+/// Some right answers are known and some are not: such a task has no score.
+fn tell_unanswered(task: &Task) {
+    let docs = || Split::ALL.into_iter().flat_map(|split| task.docs(split));
+    let unknown = docs().filter(|doc| !doc.answer.is_known()).count();
+    if let (Some(doc), true) = (task.unanswered(), unknown < docs().count()) {
+        let (name, place) = (&task.name, &doc.place);
+        tell(&format!(
+            "warning: task {name}: {place}: the right answer is not given ({unknown} such documents)"
+        ));
+    }
 }
 
 fn failure(error: &TaskError) -> Failure {

@@ -139,6 +139,9 @@ impl Workbench {
         let evaluator =
             CandleEvaluator::open(&models, &hub(), &tasks, docs, methods, resources, pool)
                 .map_err(with_remedy)?;
+        for left_out in evaluator.infeasible_metrics() {
+            tell(&tasks::left_out(left_out));
+        }
         let workers = Workers::new(machine.count()).at_most(evaluator.candidates_at_once());
         let layers = evaluator.layers();
         let decoder = Decoder::new(space, layers, group_filters(&evaluator))
@@ -164,6 +167,9 @@ pub fn with_remedy(error: OpenError) -> Failure {
         OpenError::Memory { .. } | OpenError::Set(SetError::Memory { .. }) => {
             Some("give more --memory, use fewer --workers, or a machine with more memory")
         }
+        OpenError::Set(SetError::Infeasible(_)) => Some(
+            "judge by another metric: put it first in the task file, or with `eval`, --metric NAME",
+        ),
         _ => None,
     };
     let failure = Failure::from(error);

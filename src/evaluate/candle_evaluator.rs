@@ -194,8 +194,17 @@ impl CandleEvaluator {
     }
 
     /// Metrics beside the judged ones that were left out, as the model or its tokenizer cannot be scored by them.
-    pub fn infeasible_metrics(&self) -> &[InfeasibleMetric] {
-        self.sets[0].infeasible()
+    pub fn infeasible_metrics(&self) -> Vec<&InfeasibleMetric> {
+        let mut all: Vec<&InfeasibleMetric> = Vec::new();
+        for left_out in self.sets.iter().flat_map(ScoringSet::infeasible) {
+            let same = |other: &&InfeasibleMetric| {
+                (&other.task, other.metric) == (&left_out.task, left_out.metric)
+            };
+            if !all.iter().any(same) {
+                all.push(left_out);
+            }
+        }
+        all
     }
 
     /// Work that was saved because candidates were equal, as a whole or in their first layers.

@@ -185,6 +185,14 @@ pub enum TaskError {
         /// How many there are.
         examples: usize,
     },
+    /// Examples before a conversation, which has turns of its own.
+    #[error("task {task}: `num_fewshot` is {asked}; a conversation takes no examples")]
+    ExamplesInConversation {
+        /// Name of the task.
+        task: String,
+        /// How many are to be shown.
+        asked: usize,
+    },
     /// A chat template that does not take these messages.
     #[error("{place}: the chat template cannot write the prompt")]
     Chat {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::digest::FilesDigest;
 use super::source::{Format, read_rows};
-use super::split::overlaps;
+use super::split::{Overlap, overlaps};
 use super::{Place, Task, TaskError};
 use crate::units::Split;
 
@@ -45,32 +45,43 @@ impl ForbiddenTexts {
         let unknown = || TaskError::Format { file: file.to_owned() };
         let format = Format::of_file(file).ok_or_else(unknown)?;
         let rows = read_rows(file, format, &mut FilesDigest::default())?;
-        let text = |row: &super::Row| {
-            let mut text = String::new();
-            row.fields.values().for_each(|value| append(value, &mut text));
-            text
-        };
-        Ok(ForbiddenTexts {
-            texts: rows.iter().map(text).collect(),
-            places: rows.into_iter().map(|row| row.place).collect(),
-        })
+        let (mut texts, mut places) = (Vec::new(), Vec::new());
+        for row in &rows {
+            // Each cell by itself too: a short document has to be equal.
+            let cells = row.fields.values().map(|value| text_of([value]));
+            for text in cells.chain([text_of(row.fields.values())]) {
+                texts.push(text);
+                places.push(row.place.clone());
+            }
+        }
+        Ok(ForbiddenTexts { texts, places })
     }
 
     /// The documents of a split that are in the file, or nearly.
     pub fn overlaps(&self, task: &Task, split: Split) -> Vec<ForbiddenDoc> {
-        let questions = task.contents(split);
-        let documents: Vec<&str> = questions.iter().map(|(text, _)| text.as_str()).collect();
+        // The question alone, and with its answers.
+        let contents = task.contents(split);
+        let both = contents.iter().flat_map(|(query, whole, _)| [query.as_str(), whole.as_str()]);
+        let documents: Vec<&str> = both.collect();
         let forbidden: Vec<&str> = self.texts.iter().map(String::as_str).collect();
-        let found = overlaps(&documents, &forbidden).into_iter();
-        let named = |overlap: super::split::Overlap| {
+        let named = |overlap: Overlap| {
             Some(ForbiddenDoc {
-                document: questions.get(overlap.document)?.1.clone(),
+                document: contents.get(overlap.document / 2)?.2.clone(),
                 forbidden: self.places.get(overlap.forbidden)?.clone(),
                 share: overlap.share,
             })
         };
-        found.filter_map(named).collect()
+        let mut found: Vec<ForbiddenDoc> =
+            overlaps(&documents, &forbidden).into_iter().filter_map(named).collect();
+        found.dedup_by(|later, first| later.document == first.document);
+        found
     }
+}
+
+fn text_of<'a>(values: impl IntoIterator<Item = &'a Value>) -> String {
+    let mut text = String::new();
+    values.into_iter().for_each(|value| append(value, &mut text));
+    text
 }
 
 /// Texts inside of lists and objects too.

@@ -38,10 +38,13 @@ pub(super) fn definitions(file: &Path) -> Result<Vec<(Definition, FilesDigest)>,
 }
 
 fn task_file(file: &Path, name: &str, kind: &str, keys: &str) -> String {
-    let file_name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let file_name = file.file_name().unwrap_or_default().to_string_lossy();
+    // As TOML writes text, whatever is in it.
+    let [name, file_name, kind] =
+        [name, &file_name, kind].map(|text| toml::Value::String(text.to_owned()).to_string());
     format!(
-        "task = {name:?}\ndataset_path = \"kit\"\nid = \"id\"\ndoc_to_text = \"input\"\ndoc_to_target = \"target\"\n\
+        "task = {name}\ndataset_path = \"kit\"\nid = \"id\"\ndoc_to_text = \"input\"\ndoc_to_target = \"target\"\n\
          target_delimiter = \"\"\nvalidation_split = \"validation\"\n{keys}\n\
-         [dataset_kwargs]\ndata_files = {{ validation = {file_name:?} }}\n[where]\neval_type = {kind:?}\n"
+         [dataset_kwargs]\ndata_files = {{ validation = {file_name} }}\n[where]\neval_type = {kind}\n"
     )
 }

@@ -166,7 +166,11 @@ impl Reader<'_> {
             true => solved(&elsewhere),
             false => self.own_examples(&by_split[Split::Search as usize])?,
         };
-        Ok(Questions { by_split, examples, origin: origin(dataset, files, from) })
+        Ok(Questions {
+            by_split,
+            examples,
+            origin: origin(dataset, files, from, self.definition.examples_split()),
+        })
     }
 
     /// Examples are questions that the search has seen: what is nearly the same as one of them is neither selected nor held
@@ -295,12 +299,13 @@ fn solved(questions: &[Question]) -> Vec<Example> {
     questions.iter().filter_map(Question::solved).collect()
 }
 
-fn origin(dataset: &Dataset, files: &Files, from: &str) -> Origin {
+fn origin(dataset: &Dataset, files: &Files, from: &str, examples: Option<&str>) -> Origin {
     let id = match &dataset.path {
         DatasetPath::Hub { id, .. } => Some(id.clone()),
         DatasetPath::Local(_) => None,
     };
-    let benchmark = id.as_deref().and_then(|id| benchmark_test(id, from));
+    let mut read = [Some(from), examples].into_iter().flatten();
+    let benchmark = id.as_deref().and_then(|id| read.find_map(|split| benchmark_test(id, split)));
     Origin {
         dataset: id,
         commit: files.commit.clone(),

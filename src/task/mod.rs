@@ -113,10 +113,14 @@ impl Task {
         &self.documents[split as usize]
     }
 
-    /// What makes each document of a split itself (question and answers, without prompt), and where it stands.
-    pub fn contents(&self, split: Split) -> Vec<(String, Place)> {
+    /// What makes each document of a split itself, without the prompt around it: the question, the question with its answers,
+    /// and where it stands.
+    pub fn contents(&self, split: Split) -> Vec<(String, String, Place)> {
         let questions = self.material.questions[split as usize].iter();
-        questions.map(|question| (question.content(), question.place.clone())).collect()
+        let content = |question: &Question| {
+            (question.query.clone(), question.content(), question.place.clone())
+        };
+        questions.map(content).collect()
     }
 
     /// The first document whose right answer the source does not tell.
@@ -177,6 +181,10 @@ impl Task {
             return Err(TaskError::FewExamples { task: self.name, asked, examples });
         }
         let chat = template.filter(|_| prompt.apply_chat_template);
+        let is_conversation = |question: &Question| question.messages.is_some();
+        if asked > 0 && material.questions.iter().flatten().any(is_conversation) {
+            return Err(TaskError::ExamplesInConversation { task: self.name, asked });
+        }
         for (split, questions) in material.questions.iter().enumerate() {
             let docs = questions.iter().map(|question| material.doc(question, &prompt, chat));
             self.documents[split] = docs.collect::<Result<_, TaskError>>()?;

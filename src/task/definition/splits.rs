@@ -52,10 +52,10 @@ fn dealt(table: &Table, splits: Option<&Table>) -> Result<Splits, DefinitionErro
 /// The split that is named, else what can be searched on. A task that has only a test split can be scored on it; that nobody
 /// searches on one is checked when a search begins.
 fn from(table: &Table, named: Option<String>) -> Result<String, DefinitionError> {
-    let own = [named, table.name("validation_split")?, table.name("training_split")?];
+    let own = [table.name("validation_split")?, table.name("training_split")?];
     let test = table.name("test_split")?;
     let free = own.into_iter().flatten().find(|split| Some(split) != test.as_ref());
-    free.or(test).ok_or_else(|| {
+    named.or(free).or(test).ok_or_else(|| {
         let expected = "the data set's split whose documents are dealt, as there is no `validation_split`, \
                         `training_split` or `test_split`";
         table.missing("splits.from", expected)

@@ -120,6 +120,8 @@ fn a_test_split_is_read_only_where_there_is_no_other() {
     assert_eq!(from(&only_test), from(CHOICES));
     let both = CHOICES.replace("validation_split", "training_split = 'shown'\ntest_split");
     assert_eq!(from(&both), "shown");
+    let named = format!("{both}[splits]\nfrom = 'validation'");
+    assert_eq!(from(&named), "validation", "what is named is meant");
 }
 
 #[test]
