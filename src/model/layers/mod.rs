@@ -50,7 +50,8 @@ impl<'a> Rows<'a> {
             );
         };
         Ok(Rows {
-            values: &storage.as_slice::<f32>()?[layout.start_offset()..],
+            // A part of no rows may begin behind its storage.
+            values: storage.as_slice::<f32>()?.get(layout.start_offset()..).unwrap_or_default(),
             stride,
             width,
             count,
