@@ -158,3 +158,17 @@ fn no_document_may_be_in_two_splits() {
     let text = error(DEFINITION, format!("{}{}", line("grass"), line("sea")).as_bytes());
     assert_says(&text, &["split search (", "search.jsonl:2", "split holdout (", "holdout.jsonl:1"]);
 }
+
+/// `fewshot_config.doc_to_text` writes the examples in another way; a document's own answer must not be among them for that.
+#[test]
+fn examples_written_in_another_way_are_never_the_question_itself() {
+    let definition = DEFINITION.replace(
+        "[splits]",
+        "num_fewshot = 1\nfewshot_config.doc_to_text = \"Solved: {{question}}\"\n[splits]",
+    );
+    let folder = folder(&definition, format!("{}{}", line("grass"), line("snow")).as_bytes());
+    let task = Task::load(folder.path()).unwrap();
+    let prompts: Vec<&str> = task.docs(Split::Search).iter().map(|doc| doc.text.as_str()).collect();
+    assert_eq!(prompts, ["Solved: snow blue\n\ngrass?", "Solved: grass blue\n\nsnow?"]);
+    assert_eq!(task.docs(Split::Holdout)[0].text, "Solved: grass blue\n\nsea?");
+}

@@ -136,15 +136,18 @@ impl Reader<'_> {
         let folder = self.definition.path.parent().unwrap_or(Path::new(""));
         let rendering = Rendering::of_questions(self.definition);
         let mut by_split: [Vec<Question>; 3] = Default::default();
+        let mut examples = Vec::new();
         for split in Split::ALL {
             let file = folder.join(self.definition.splits.file(split).unwrap_or_default());
             let format = Format::of_file(&file).unwrap_or(Format::Json);
             let rows = read_rows(&file, format, &mut self.digest)?;
             let rows = self.chosen(rows)?;
             by_split[split as usize] = self.questions(&rendering, &rows)?;
+            if split == Split::Search {
+                examples = self.own_examples(rows.iter())?;
+            }
         }
         check_disjoint(&self.definition.path, &by_split)?;
-        let examples = self.own_examples(&by_split[Split::Search as usize])?;
         Ok(Questions { by_split, examples, origin: Origin::default() })
     }
 
@@ -158,14 +161,18 @@ impl Reader<'_> {
         let questions = self.questions(&rendering, &rows)?;
         let elsewhere = self.examples_elsewhere(dataset, files, from)?;
         let splits = self.deal(&questions, &elsewhere, *shares)?;
+        let examples = match self.definition.examples_split().is_some_and(|split| split != from) {
+            true => solved(&elsewhere),
+            false => {
+                let of_search =
+                    rows.iter().zip(&splits).filter(|(_, split)| **split == Split::Search);
+                self.own_examples(of_search.map(|(row, _)| row))?
+            }
+        };
         let mut by_split: [Vec<Question>; 3] = Default::default();
         for (question, split) in questions.into_iter().zip(splits) {
             by_split[split as usize].push(question);
         }
-        let examples = match self.definition.examples_split().is_some_and(|split| split != from) {
-            true => solved(&elsewhere),
-            false => self.own_examples(&by_split[Split::Search as usize])?,
-        };
         Ok(Questions {
             by_split,
             examples,
@@ -282,16 +289,21 @@ impl Reader<'_> {
         rows.iter().take(EXAMPLES).map(|row| rendering.question(row)).collect()
     }
 
-    /// The first questions of the search split, or what the task file has written out.
-    fn own_examples(&self, search: &[Question]) -> Result<Vec<Example>, TaskError> {
+    /// The first rows of the search split, or what the task file has written out.
+    fn own_examples<'r>(
+        &self,
+        search: impl Iterator<Item = &'r Row>,
+    ) -> Result<Vec<Example>, TaskError> {
         let rendering = Rendering::of_examples(self.definition);
-        let samples = &self.definition.fewshot.samples;
-        if samples.is_empty() {
-            return Ok(search.iter().filter_map(Question::solved).take(EXAMPLES).collect());
-        }
-        let rows = samples.iter().map(|fields| written_out(fields, &self.definition.path));
-        let questions = rows.map(|row| rendering.question(&row)).collect::<Result<Vec<_>, _>>()?;
-        Ok(solved(&questions))
+        let samples = self.definition.fewshot.samples.iter();
+        let samples: Vec<Row> =
+            samples.map(|fields| written_out(fields, &self.definition.path)).collect();
+        let question = |row: &Row| rendering.question(row);
+        let questions: Result<Vec<Question>, TaskError> = match samples.is_empty() {
+            true => search.take(EXAMPLES).map(question).collect(),
+            false => samples.iter().map(question).collect(),
+        };
+        Ok(solved(&questions?))
     }
 }
 

@@ -220,8 +220,10 @@ impl Material {
     ) -> Result<Doc, TaskError> {
         let delimiters =
             Delimiters { target: &self.target_delimiter, fewshot: &self.fewshot_delimiter };
-        // A question is not its own example.
-        let others = self.examples.iter().filter(|example| example.query != question.query);
+        // A question is not its own example, however the example is written.
+        let own =
+            |example: &Example| example.place == question.place || example.query == question.query;
+        let others = self.examples.iter().filter(|example| !own(example));
         let examples: Vec<&Example> = others.take(prompt.num_fewshot).collect();
         if examples.len() < prompt.num_fewshot {
             let (place, asked) = (question.place.clone(), prompt.num_fewshot);

@@ -26,6 +26,7 @@ pub(super) struct Question {
 /// A solved question.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Example {
+    pub place: Place,
     pub query: String,
     pub answer: String,
 }
@@ -48,7 +49,8 @@ impl Question {
     /// The question with its right answer; `None` if that is not known or empty.
     pub fn solved(&self) -> Option<Example> {
         let answer = (*self.answer.references().first()?).to_owned();
-        (!answer.is_empty()).then(|| Example { query: self.query.clone(), answer })
+        let (place, query) = (self.place.clone(), self.query.clone());
+        (!answer.is_empty()).then_some(Example { place, query, answer })
     }
 }
 
