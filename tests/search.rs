@@ -192,7 +192,7 @@ fn try_run(
     } else {
         RunWriter::create(folder, manifest(&decoder)).unwrap()
     };
-    let settings = Settings { population: Some(12), sigma: 0.3, workers: 1 };
+    let settings = Settings { population: Some(12), ..Settings::default() };
     let setup = Setup {
         decoder: &decoder,
         layers: 4,
@@ -327,7 +327,7 @@ fn a_record_of_another_search_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &Landscape::new(), 1, Budget::Trials(12));
     let decoder = decoder();
-    let settings = Settings { population: Some(12), sigma: 0.3, workers: 1 };
+    let settings = Settings { population: Some(12), ..Settings::default() };
     let other_seed =
         optimizer::build(OptimizerKind::CatCma, decoder.dimensions(), Seed(2), &settings).unwrap();
     let result = search::run(Setup {

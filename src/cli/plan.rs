@@ -46,7 +46,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let dimensions = bench.decoder.dimensions();
     let choice = &bench.decoder.space().optimizer;
     let sigma = choice.sigma.unwrap_or(DEFAULT_SIGMA);
-    let settings = Settings { population: choice.population, sigma, workers };
+    let settings =
+        Settings { population: choice.population, sigma, workers, ..Settings::default() };
     let kind = optimizer_kind(None, choice)?;
     let population = optimizer::build(kind, dimensions, Seed(0), &settings)
         .map_err(|error| Failure::from_error(&error))?

@@ -126,6 +126,7 @@ fn begin(args: &Args) -> Result<Prepared, Failure> {
         population: choice.population,
         sigma: choice.sigma.unwrap_or(DEFAULT_SIGMA),
         workers,
+        ..Settings::default()
     };
     let seed = Seed(args.seed);
     let optimizer = build(kind, &bench, seed, &settings)?;
@@ -167,6 +168,7 @@ fn resume(args: &Args, run: &Path) -> Result<Prepared, Failure> {
         population: Some(recorded.population as usize),
         sigma: recorded.sigma.unwrap_or(DEFAULT_SIGMA),
         workers: 1,
+        ..Settings::default()
     };
     let optimizer = build(kind, &bench, manifest.seed, &settings)?;
     let budget = match (manifest.budget.trials, manifest.budget.seconds) {

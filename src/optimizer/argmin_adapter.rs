@@ -5,7 +5,7 @@ use argmin::core::{
     CostFunction, Error, KV, PopulationState, Problem, Solver, State, TerminationReason,
 };
 
-use super::Optimizer;
+use super::{Costs, Optimizer};
 use crate::genome::Genotype;
 
 /// An [`Optimizer`] as an argmin solver; one `next_iter` is one generation, evaluated by one
@@ -24,16 +24,16 @@ use crate::genome::Genotype;
 /// ```
 /// use argmin::core::{CostFunction, Error, Executor, State};
 /// use merge_search::genome::{Dimension, Domain, Gene, Genotype};
-/// use merge_search::optimizer::{ArgminSolver, OptimizerKind, Settings, build};
+/// use merge_search::optimizer::{ArgminSolver, Costs, OptimizerKind, Settings, build};
 /// use merge_search::units::Seed;
 ///
 /// struct Distance;
 /// impl CostFunction for Distance {
 ///     type Param = Genotype;
-///     type Output = Option<f64>;
-///     fn cost(&self, genotype: &Genotype) -> Result<Option<f64>, Error> {
-///         let [Gene::Real(x)] = genotype.0[..] else { return Ok(Some(f64::INFINITY)) };
-///         Ok(Some((x - 0.7).abs()))
+///     type Output = Option<Costs>;
+///     fn cost(&self, genotype: &Genotype) -> Result<Option<Costs>, Error> {
+///         let [Gene::Real(x)] = genotype.0[..] else { return Ok(Some(f64::INFINITY.into())) };
+///         Ok(Some((x - 0.7).abs().into()))
 ///     }
 /// }
 ///
@@ -57,7 +57,7 @@ type Generation = PopulationState<Genotype, f64>;
 
 impl<P> Solver<P, Generation> for ArgminSolver
 where
-    P: CostFunction<Param = Genotype, Output = Option<f64>>,
+    P: CostFunction<Param = Genotype, Output = Option<Costs>>,
 {
     fn name(&self) -> &str {
         self.0.name()
@@ -70,10 +70,10 @@ where
     ) -> Result<(Generation, Option<KV>), Error> {
         let population = self.0.ask();
         let costs = problem.bulk_cost(&population)?;
-        let told: Vec<(Genotype, f64)> = population
+        let told: Vec<(Genotype, Costs)> = population
             .iter()
-            .zip(&costs)
-            .filter_map(|(x, cost)| Some((x.clone(), (*cost)?)))
+            .zip(costs)
+            .filter_map(|(x, costs)| Some((x.clone(), costs?)))
             .collect();
         let state = with_best(state, &told);
         let state = if told.len() == population.len() {
@@ -90,10 +90,9 @@ where
 }
 
 /// The state with the best of what was evaluated in this generation, if anything was.
-fn with_best(state: Generation, told: &[(Genotype, f64)]) -> Generation {
-    let cost = |(_, cost): &(Genotype, f64)| if cost.is_nan() { f64::INFINITY } else { *cost };
-    match told.iter().min_by(|a, b| cost(a).total_cmp(&cost(b))) {
-        Some(best) => state.individual(best.0.clone()).cost(cost(best)),
+fn with_best(state: Generation, told: &[(Genotype, Costs)]) -> Generation {
+    match told.iter().min_by(|a, b| a.1.first().total_cmp(&b.1.first())) {
+        Some(best) => state.individual(best.0.clone()).cost(best.1.first()),
         None => state,
     }
 }

@@ -11,7 +11,7 @@ use super::categorical::Categorical;
 use super::encoding::Encoding;
 use super::gaussian::Gaussian;
 use super::weights::Weights;
-use super::{Optimizer, OptimizerError, Settings, margin, stream};
+use super::{Costs, Optimizer, OptimizerError, Settings, margin, stream};
 use crate::genome::{Dimension, Genotype};
 use crate::units::Seed;
 
@@ -97,7 +97,7 @@ impl Optimizer for CatCma {
     /// A genotype has lost where in its cell an integer gene's coordinate lay, so the samples are
     /// drawn again (they are a function of the state) and matched with what is told. A generation
     /// whose costs are all equal teaches nothing.
-    fn tell(&mut self, told: &[(Genotype, f64)]) {
+    fn tell(&mut self, told: &[(Genotype, Costs)]) {
         let candidates = self.candidates();
         let asked: Vec<Genotype> =
             candidates.iter().map(|candidate| self.decode(candidate)).collect();
@@ -115,22 +115,22 @@ impl Optimizer for CatCma {
         self.generation += 1;
     }
 
-    fn recommend(&self) -> Option<Genotype> {
+    fn recommend(&self) -> Vec<Genotype> {
         let v = self.gaussian.as_ref().map_or_else(|| DVector::zeros(0), Gaussian::mode);
         let c = self.categorical.as_ref().map_or_else(Vec::new, Categorical::mode);
-        Some(self.encoding.decode(v.as_slice(), &c))
+        vec![self.encoding.decode(v.as_slice(), &c)]
     }
 }
 
 /// The cost of each candidate asked for, infinite where it was not told. Equal candidates that were
 /// told several costs get one each, in ascending order, so that the order of telling does not
 /// matter.
-fn costs_of(asked: &[Genotype], told: &[(Genotype, f64)]) -> Vec<f64> {
-    let mut told: Vec<&(Genotype, f64)> = told.iter().collect();
-    told.sort_by(|a, b| a.1.total_cmp(&b.1));
+fn costs_of(asked: &[Genotype], told: &[(Genotype, Costs)]) -> Vec<f64> {
+    let mut told: Vec<&(Genotype, Costs)> = told.iter().collect();
+    told.sort_by(|a, b| a.1.first().total_cmp(&b.1.first()));
     let mut take = |genotype: &Genotype| {
         let place = told.iter().position(|(other, _)| other == genotype)?;
-        Some(told.remove(place).1)
+        Some(told.remove(place).1.first())
     };
     asked.iter().map(|genotype| take(genotype).unwrap_or(f64::INFINITY)).collect()
 }

@@ -3,7 +3,7 @@
 use rand::{Rng, RngExt};
 
 use super::encoding::{Encoding, interpolate};
-use super::{Optimizer, OptimizerError, Settings, stream};
+use super::{Costs, Optimizer, OptimizerError, Settings, stream};
 use crate::genome::{Dimension, Domain, Gene, Genotype};
 use crate::units::Seed;
 
@@ -63,11 +63,11 @@ impl Optimizer for RandomSearch {
         (0..self.population).map(|index| self.candidate(index)).collect()
     }
 
-    fn tell(&mut self, _told: &[(Genotype, f64)]) {
+    fn tell(&mut self, _told: &[(Genotype, Costs)]) {
         self.generation += 1;
     }
 
-    fn recommend(&self) -> Option<Genotype> {
-        None
+    fn recommend(&self) -> Vec<Genotype> {
+        Vec::new()
     }
 }

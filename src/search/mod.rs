@@ -134,7 +134,8 @@ pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
         let warning = "the budget left no time for a single candidate after the baselines";
         session.emit(SearchEvent::Warning(warning.to_owned()));
     }
-    match finals::decide(&session, baselines, optimizer.recommend(), setup.seed)? {
+    match finals::decide(&session, baselines, optimizer.recommend().into_iter().next(), setup.seed)?
+    {
         Some(report) => Ok(Ending::Finished(Box::new(report))),
         None => Ok(Ending::Interrupted),
     }

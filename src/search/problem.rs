@@ -10,6 +10,7 @@ use super::session::{Job, Session};
 use super::{EXPECTED_FLOOR, SearchError};
 use crate::genome::Genotype;
 use crate::objective::TieBreak;
+use crate::optimizer::Costs;
 use crate::record::TrialKind;
 use crate::units::{Seconds, Split};
 
@@ -56,11 +57,11 @@ impl<'a> MergeProblem<'a> {
     }
 
     /// What is recorded is never scored again; what is not starts only while the budget allows.
-    fn candidate_cost(&self, job: &Job) -> Result<Option<f64>, SearchError> {
+    fn candidate_cost(&self, job: &Job) -> Result<Option<Costs>, SearchError> {
         if self.session.is_recorded(job) || (self.session.may_score(job)? && self.fits(job)) {
             let trial = self.session.trial(job)?;
             let score = trial.objective.map(|objective| objective.value);
-            return Ok(Some(self.tie_break.cost(score, trial.companion)));
+            return Ok(Some(self.tie_break.cost(score, trial.companion).into()));
         }
         Ok(None)
     }
@@ -78,7 +79,7 @@ impl<'a> MergeProblem<'a> {
 
 impl CostFunction for MergeProblem<'_> {
     type Param = Genotype;
-    type Output = Option<f64>;
+    type Output = Option<Costs>;
 
     fn cost(&self, genotype: &Genotype) -> Result<Self::Output, Error> {
         let mut costs = self.bulk_cost(std::slice::from_ref(genotype))?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use argmin::core::observers::{Observe, ObserverMode};
 use argmin::core::{CostFunction, Error, Executor, KV, PopulationState, State, TerminationReason};
 use merge_search::genome::Genotype;
-use merge_search::optimizer::{ArgminSolver, Optimizer, OptimizerKind, Settings, build};
+use merge_search::optimizer::{ArgminSolver, Costs, Optimizer, OptimizerKind, Settings, build};
 use merge_search::units::Seed;
 
 use super::{categories, category, integer, integers, real, reals};
@@ -29,12 +29,12 @@ struct Budgeted {
 
 impl CostFunction for Budgeted {
     type Param = Genotype;
-    type Output = Option<f64>;
+    type Output = Option<Costs>;
 
-    fn cost(&self, genotype: &Genotype) -> Result<Option<f64>, Error> {
+    fn cost(&self, genotype: &Genotype) -> Result<Option<Costs>, Error> {
         let left = self.left.get();
         self.left.set(left.saturating_sub(1));
-        Ok((left > 0).then(|| cost(genotype)))
+        Ok((left > 0).then(|| cost(genotype).into()))
     }
 }
 
@@ -57,8 +57,9 @@ fn the_executor_does_what_ask_and_tell_by_hand_do() {
         let mut by_hand = optimizer(kind);
         let mut best = f64::INFINITY;
         for _ in 0..20 {
-            let told: Vec<_> = by_hand.ask().into_iter().map(|x| (x.clone(), cost(&x))).collect();
-            best = told.iter().fold(best, |best, (_, cost)| best.min(*cost));
+            let told: Vec<(Genotype, Costs)> =
+                by_hand.ask().into_iter().map(|x| (x.clone(), cost(&x).into())).collect();
+            best = told.iter().fold(best, |best, (_, costs)| best.min(costs.first()));
             by_hand.tell(&told);
         }
         assert_eq!(driven.generation(), 20);

@@ -26,12 +26,12 @@ fn what_cannot_be_searched_is_an_error() {
         build(OptimizerKind::CatCma, space, Seed(0), &settings).err()
     };
     let fine = [real("x", 0.0, 1.0)];
-    let default = Settings::default();
+    let default = Settings::default;
     let nothing = Some(OptimizerError::NothingToSearch);
-    assert_eq!(refused(&[], default), nothing);
-    assert_eq!(refused(&[real("x", 1.0, 1.0), category("c", 1)], default), nothing);
+    assert_eq!(refused(&[], default()), nothing);
+    assert_eq!(refused(&[real("x", 1.0, 1.0), category("c", 1)], default()), nothing);
     let is = |space: Dimension, expected: fn(&OptimizerError) -> bool| {
-        let error = refused(&[space], default);
+        let error = refused(&[space], default());
         assert!(error.as_ref().is_some_and(expected), "{error:?}");
     };
     is(real("x", 1.0, 0.0), |e| matches!(e, OptimizerError::BadRange { .. }));
@@ -42,13 +42,16 @@ fn what_cannot_be_searched_is_an_error() {
     is(outside(1.5), |e| matches!(e, OptimizerError::BadStart { .. }));
     is(outside(f64::NAN), |e| matches!(e, OptimizerError::BadStart { .. }));
     assert_eq!(
-        refused(&fine, Settings { sigma: 0.0, ..default }),
+        refused(&fine, Settings { sigma: 0.0, ..default() }),
         Some(OptimizerError::BadSigma { got: 0.0 })
     );
-    assert_eq!(refused(&fine, Settings { workers: 0, ..default }), Some(OptimizerError::NoWorkers));
-    let one = Settings { population: Some(1), ..default };
+    assert_eq!(
+        refused(&fine, Settings { workers: 0, ..default() }),
+        Some(OptimizerError::NoWorkers)
+    );
+    let one = Settings { population: Some(1), ..default() };
     assert_eq!(refused(&fine, one), Some(OptimizerError::PopulationTooSmall { got: 1, least: 2 }));
-    let huge = Settings { population: Some(usize::MAX), workers: 2, ..default };
+    let huge = Settings { population: Some(usize::MAX), workers: 2, ..default() };
     assert!(matches!(refused(&fine, huge), Some(OptimizerError::PopulationTooLarge { .. })));
 }
 

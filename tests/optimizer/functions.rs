@@ -4,7 +4,7 @@
 use super::ml1::SplitMix64;
 use super::{integer, integers, real, reals};
 use merge_search::genome::{Dimension, Genotype};
-use merge_search::optimizer::{CatCma, Optimizer, Settings};
+use merge_search::optimizer::{CatCma, Costs, Optimizer, Settings};
 use merge_search::units::Seed;
 
 fn sphere(x: &[f64]) -> f64 {
@@ -24,9 +24,10 @@ fn rosenbrock(x: &[f64]) -> f64 {
 fn evaluations(mut optimizer: CatCma, most: usize, f: impl Fn(&Genotype) -> f64) -> Option<usize> {
     let mut evaluations = 0;
     while evaluations < most {
-        let told: Vec<_> = optimizer.ask().into_iter().map(|x| (x.clone(), f(&x))).collect();
+        let told: Vec<(Genotype, Costs)> =
+            optimizer.ask().into_iter().map(|x| (x.clone(), f(&x).into())).collect();
         evaluations += told.len();
-        if told.iter().any(|(_, cost)| *cost <= 1e-8) {
+        if told.iter().any(|(_, costs)| costs.first() <= 1e-8) {
             return Some(evaluations);
         }
         optimizer.tell(&told);

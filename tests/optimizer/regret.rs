@@ -4,7 +4,7 @@
 use super::ml1::{GENES, Ml1, SplitMix64};
 use super::{categories, category, real, reals};
 use merge_search::genome::{Dimension, Genotype};
-use merge_search::optimizer::{OptimizerKind, Settings, build};
+use merge_search::optimizer::{Costs, OptimizerKind, Settings, build};
 use merge_search::units::Seed;
 
 /// F at the optimum of instance 1000 + s with 24 weights: L-BFGS on the noise-free landscape, then
@@ -38,14 +38,14 @@ fn search(kind: OptimizerKind, d: usize, budget: usize, s: u64) -> Run {
     let mut best = (f64::INFINITY, 0.0);
     for _ in 0..budget / optimizer.population_size() {
         let told = measure(&instance, &optimizer.ask(), noise);
-        for (genotype, cost) in &told {
-            if *cost < best.0 {
-                best = (*cost, instance.truth(&reals(genotype), &categories(genotype)));
+        for (genotype, costs) in &told {
+            if costs.first() < best.0 {
+                best = (costs.first(), instance.truth(&reals(genotype), &categories(genotype)));
             }
         }
         optimizer.tell(&told);
     }
-    let mode = optimizer.recommend();
+    let mode = optimizer.recommend().into_iter().next();
     Run {
         recommended: mode.as_ref().map(|g| instance.truth(&reals(g), &categories(g))),
         best_observed: best.1,
@@ -57,10 +57,10 @@ fn measure(
     instance: &Ml1,
     population: &[Genotype],
     noise: &mut SplitMix64,
-) -> Vec<(Genotype, f64)> {
+) -> Vec<(Genotype, Costs)> {
     let cost = |g: &Genotype| -instance.observed(&reals(g), &categories(g), ITEMS, noise);
     let costs: Vec<f64> = population.iter().map(cost).collect();
-    population.iter().cloned().zip(costs).collect()
+    population.iter().cloned().zip(costs.into_iter().map(Costs::from)).collect()
 }
 
 /// Quartiles by linear interpolation, as numpy's.

@@ -1,0 +1,27 @@
+//! What was measured of one candidate.
+
+/// What an optimizer minimises, and how sure that is.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Costs {
+    /// One number per objective, that of accuracy first. NaN and `f64::INFINITY` mean infeasible, which ranks last.
+    pub values: Vec<f64>,
+    /// The first cost as other documents might have had it: one number per resample, of which the order within a
+    /// generation counts and nothing else. Every candidate of a generation has as many, and all are resampled alike. Empty
+    /// where nothing is known of the noise.
+    pub resamples: Vec<f64>,
+}
+
+impl Costs {
+    /// The first cost; infinite where there is none or it is NaN.
+    pub fn first(&self) -> f64 {
+        let first = self.values.first().copied().unwrap_or(f64::INFINITY);
+        if first.is_nan() { f64::INFINITY } else { first }
+    }
+}
+
+/// A single cost without noise.
+impl From<f64> for Costs {
+    fn from(cost: f64) -> Self {
+        Self { values: vec![cost], resamples: Vec::new() }
+    }
+}

@@ -1,0 +1,27 @@
+//! Why an optimizer cannot be had.
+
+/// Why an optimizer could not be built.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptimizerError {
+    #[error("unknown optimizer {name:?}: expected \"cat-cma\" or \"random\"")]
+    UnknownKind { name: String },
+    #[error("no gene can vary: every domain has at most one value, or there are no genes")]
+    NothingToSearch,
+    #[error("gene {gene:?}: expected finite bounds with low <= high, got {low}..{high}")]
+    BadRange { gene: String, low: f64, high: f64 },
+    #[error("gene {gene:?}: expected at least one choice, got none")]
+    NoChoices { gene: String },
+    #[error("gene {gene:?}: expected a start within {low}..{high}, got {initial}")]
+    BadStart { gene: String, initial: f64, low: f64, high: f64 },
+    #[error("expected a finite sigma above zero, got {got}")]
+    BadSigma { got: f64 },
+    #[error("expected a population of at least {least}, got {got}")]
+    PopulationTooSmall { got: usize, least: usize },
+    #[error(
+        "expected a population of at most {most} after rounding up to whole workers, got {got}"
+    )]
+    PopulationTooLarge { got: usize, most: usize },
+    #[error("expected at least one worker, got 0")]
+    NoWorkers,
+}

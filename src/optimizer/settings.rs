@@ -1,0 +1,91 @@
+//! What a user may set about an optimizer.
+
+use super::{OptimizerError, stream};
+use crate::genome::Genotype;
+
+/// What a user may set about an optimizer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Candidates per generation; `None` is 2 (4 + ⌊3 ln N⌋) for N genes that can vary.
+    pub population: Option<usize>,
+    /// Initial standard deviation of continuous and integer genes, as a fraction of each range.
+    pub sigma: f64,
+    /// Candidates measured at the same time; the default population is rounded up to a multiple of it. A population
+    /// that was asked for is kept, so that the trajectory does not depend on the machine.
+    pub workers: usize,
+    /// Which covariances the Gaussian of CMA-ES learns.
+    pub covariance: Covariance,
+    /// What CMA-ES does once it has converged.
+    pub restarts: Restarts,
+    /// Whether CMA-ES also learns from the worse half (negative weights). Pays without noise, loses with it.
+    pub active: bool,
+    /// Known good candidates, best first: the search starts around the first, and all are part of the first generation.
+    pub warm_start: Vec<Genotype>,
+    /// Costs per candidate; optimizers for a single objective heed the first only.
+    pub objectives: usize,
+}
+
+/// Which covariances the Gaussian of CMA-ES learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Covariance {
+    /// All of them: O(N²) numbers, learnt in O(N²) candidates.
+    #[default]
+    Full,
+    /// One variance per coordinate (sep-CMA-ES).
+    Diagonal,
+    /// A diagonal and a few directions.
+    LowRank,
+}
+
+/// What CMA-ES does once it has converged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Restarts {
+    /// It goes on.
+    #[default]
+    None,
+    /// Starts again elsewhere with twice the population.
+    Ipop,
+    /// Alternates between growing populations and small ones with small steps.
+    Bipop,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            population: None,
+            sigma: 0.3,
+            workers: 1,
+            covariance: Covariance::Full,
+            restarts: Restarts::None,
+            active: false,
+            warm_start: Vec::new(),
+            objectives: 1,
+        }
+    }
+}
+
+impl Settings {
+    /// λ for `genes` genes that can vary. The default is twice that of CMA-ES (Hansen 2016,
+    /// arXiv:1604.00772, Table 1): measurement noise asks for more than the noiseless setting, and
+    /// idle workers cost as much as busy ones.
+    pub(super) fn population_size(&self, genes: usize) -> Result<usize, OptimizerError> {
+        if self.workers == 0 {
+            return Err(OptimizerError::NoWorkers);
+        }
+        let default = || 2 * (4 + (3.0 * (genes as f64).ln()) as usize);
+        let population =
+            self.population.unwrap_or_else(|| default().next_multiple_of(self.workers));
+        if population < LEAST_POPULATION {
+            let got = population;
+            return Err(OptimizerError::PopulationTooSmall { got, least: LEAST_POPULATION });
+        }
+        if population > stream::MOST_CANDIDATES {
+            let most = stream::MOST_CANDIDATES;
+            return Err(OptimizerError::PopulationTooLarge { got: population, most });
+        }
+        Ok(population)
+    }
+}
+
+/// The smallest population in which one candidate can be preferred to another.
+const LEAST_POPULATION: usize = 2;
