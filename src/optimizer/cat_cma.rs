@@ -125,7 +125,7 @@ impl Optimizer for CatCma {
 /// The cost of each candidate asked for, infinite where it was not told. Equal candidates that were
 /// told several costs get one each, in ascending order, so that the order of telling does not
 /// matter.
-fn costs_of(asked: &[Genotype], told: &[(Genotype, Costs)]) -> Vec<f64> {
+pub(super) fn costs_of(asked: &[Genotype], told: &[(Genotype, Costs)]) -> Vec<f64> {
     let mut told: Vec<&(Genotype, Costs)> = told.iter().collect();
     told.sort_by(|a, b| a.1.first().total_cmp(&b.1.first()));
     let mut take = |genotype: &Genotype| {
