@@ -118,7 +118,7 @@ fn start_of(dimension: &Dimension) -> f64 {
 }
 
 /// The point of [0, 1] that `t` reaches when the ends of the interval are mirrors.
-fn reflected(t: f64) -> f64 {
+pub(super) fn reflected(t: f64) -> f64 {
     let t = t.rem_euclid(2.0);
     if t > 1.0 { 2.0 - t } else { t }
 }

@@ -134,7 +134,7 @@ fn cost(genotype: &Genotype) -> f64 {
 
 /// The cost of what is recommended, or was best, after at least `evaluations`.
 fn found(kind: OptimizerKind, seed: u64, evaluations: usize) -> f64 {
-    let mut optimizer = build(kind, &mixed(), Seed(seed), &sized(10)).unwrap();
+    let mut optimizer = build(kind, &mixed(), Seed(seed), &sized(20)).unwrap();
     let (mut evaluated, mut best) = (0, f64::INFINITY);
     while evaluated < evaluations {
         let told: Vec<(Genotype, Costs)> =
@@ -163,7 +163,7 @@ fn argmins_solvers_find_the_bottom_of_a_mixed_bowl() {
 }
 
 /// A solver that ends by itself starts again; one whose simplex collapsed under noise, or that costs falling for ever
-/// would send to infinity, too. Ten thousand evaluations of each take no time.
+/// would send to infinity, too.
 #[test]
 fn no_costs_stop_a_run() {
     let all: [fn(usize) -> f64; 6] = [
@@ -178,7 +178,7 @@ fn no_costs_stop_a_run() {
         for kind in ARGMINS {
             let mut optimizer = build(kind, &mixed(), Seed(1), &Settings::default()).unwrap();
             let mut seen = Vec::new();
-            while seen.len() < 10_000 {
+            while seen.len() < 3_000 {
                 let told: Vec<(Genotype, Costs)> = optimizer
                     .ask()
                     .into_iter()
@@ -193,7 +193,7 @@ fn no_costs_stop_a_run() {
             let feasible = seen.iter().any(|(_, costs)| costs.first() < f64::INFINITY);
             assert_eq!(optimizer.recommend().is_empty(), !feasible);
             let distinct = |tail: &[(Genotype, Costs)]| tail.windows(2).any(|w| w[0].0 != w[1].0);
-            assert!(distinct(&seen[9_000..]), "{kind} stands still");
+            assert!(distinct(&seen[2_500..]), "{kind} stands still");
         }
     }
 }

@@ -1,14 +1,15 @@
 //! Simulated annealing.
 
+use std::f64::consts::PI;
+
 use argmin::core::{Error, IterState, State};
 use argmin::solver::simulatedannealing::{SATempFunc, SimulatedAnnealing};
-use rand::Rng;
+use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::{Beginning, INFEASIBLE, Method, Points, solver_rng, sown};
-use crate::optimizer::unit_cube::UnitCube;
+use crate::optimizer::unit_cube::{UnitCube, reflected};
 use crate::optimizer::{OptimizerError, Settings};
 
 /// One candidate after another, each a random move away from the last one accepted; the first generation is
@@ -16,7 +17,9 @@ use crate::optimizer::{OptimizerError, Settings};
 ///
 /// Their costs' standard deviation is the initial temperature T₀, at which half of all moves that cost little against it
 /// and one in four that cost as much are accepted; at iteration i it is T₀ / i (argmin's `TemperatureFast`). A move adds to
-/// every coordinate a normal number of standard deviation `settings.sigma` · √(T / T₀).
+/// every coordinate a Cauchy-distributed number, as is usual with that schedule (Szu and Hartley, "Fast simulated
+/// annealing", Phys. Lett. A 122, 1987): most genes change a little and one now and then a lot, which a categorical gene has to.
+/// Its scale is `settings.sigma` · √(T / T₀), so that near an optimum costs change in proportion to the temperature.
 pub(in crate::optimizer) struct Annealing {
     pilots: usize,
     sigma: f64,
@@ -73,10 +76,10 @@ fn spread(costs: &[f64]) -> Option<f64> {
     (spread.is_finite() && spread > 0.0).then_some(spread)
 }
 
-/// `point` with a normal number of standard deviation `step` added to every coordinate.
+/// `point` with a Cauchy-distributed number of scale `step` added to every coordinate, reflected into the cube.
 pub(super) fn moved(point: &[f64], step: f64, rng: &mut impl Rng) -> Vec<f64> {
-    let mut normal = || -> f64 { StandardNormal.sample(rng) };
-    point.iter().map(|x| x + step * normal()).collect()
+    let mut cauchy = || (PI * (rng.random::<f64>() - 0.5)).tan();
+    point.iter().map(|x| reflected(x + step * cauchy())).collect()
 }
 
 #[cfg(test)]

@@ -241,6 +241,15 @@ impl<M: Method> Optimizer for Relaxed<M> {
     }
 }
 
+/// Fraction of a gene's range below which two candidates are the same merge, however they score.
+const RESOLUTION: f64 = 1e-6;
+
+/// Whether all of `points` are as good as at `centre`.
+fn collapsed(points: &[Vec<f64>], centre: &[f64]) -> bool {
+    let near = |(x, y): (&f64, &f64)| (x - y).abs() < RESOLUTION;
+    points.iter().all(|point| point.iter().zip(centre).all(near))
+}
+
 /// `count` points, the first of them `starts`, the others uniform in the unit cube.
 fn sown(starts: &[Vec<f64>], count: usize, rng: &mut impl Rng) -> Points {
     let genes = starts.first().map_or(0, Vec::len);

@@ -5,7 +5,7 @@ use argmin::solver::neldermead::NelderMead;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Beginning, Method, Points, uniform};
+use super::{Beginning, Method, Points, collapsed, uniform};
 use crate::optimizer::unit_cube::UnitCube;
 use crate::optimizer::{OptimizerError, Settings};
 
@@ -18,9 +18,6 @@ use crate::optimizer::{OptimizerError, Settings};
 pub(in crate::optimizer) struct Simplex {
     sigma: f64,
 }
-
-/// Fraction of a gene's range below which two candidates are the same merge, however they score.
-const RESOLUTION: f64 = 1e-6;
 
 /// Distance from the cube, in its sides, beyond which the simplex follows reflections of reflections.
 const FAR: f64 = 1e3;
@@ -71,9 +68,6 @@ impl Method for Simplex {
     /// the simplex to infinity.
     fn is_over(&self, state: &Self::State, points: &[Vec<f64>]) -> bool {
         let Some(best) = state.get_param() else { return false };
-        let distance =
-            |x: &Vec<f64>| x.iter().zip(best).map(|(x, best)| (x - best).abs()).fold(0.0, f64::max);
-        let collapsed = points.len() > 1 && points.iter().all(|x| distance(x) < RESOLUTION);
-        collapsed || best.iter().any(|x| x.abs() > FAR)
+        (points.len() > 1 && collapsed(points, best)) || best.iter().any(|x| x.abs() > FAR)
     }
 }

@@ -6,12 +6,13 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::{Beginning, Method, Points, solver_rng, sown};
+use super::{Beginning, Method, Points, collapsed, solver_rng, sown};
 use crate::optimizer::unit_cube::UnitCube;
 use crate::optimizer::{OptimizerError, Settings};
 
 /// A swarm of `settings.population` particles with argmin's weights, confined to the unit cube. The first positions are
-/// the starts, the others uniform, and so are the velocities in [−1, 1]. `settings.sigma` plays no part.
+/// the starts, the others uniform, and so are the velocities in [−1, 1]. A swarm that has met
+/// in one point starts again. `settings.sigma` plays no part.
 pub(in crate::optimizer) struct Swarm {
     particles: usize,
 }
@@ -54,5 +55,10 @@ impl Method for Swarm {
         let state: Self::State = argmin::core::State::new();
         let state = state.population(particles);
         Ok(Beginning { solver, state, answers: Vec::new(), step: 0.0 })
+    }
+
+    /// argmin's swarm stands still for ever once it has met.
+    fn is_over(&self, _state: &Self::State, points: &[Vec<f64>]) -> bool {
+        points.first().is_some_and(|first| collapsed(points, first))
     }
 }
