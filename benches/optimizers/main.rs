@@ -15,7 +15,6 @@
 //! ```
 
 mod compare;
-mod documents;
 mod ml1_run;
 mod ml1_table;
 mod options;
