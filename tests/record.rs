@@ -67,6 +67,8 @@ pub fn trial(number: u64, generation: u64, outcome: Outcome) -> Trial {
         generation,
         kind: TrialKind::Candidate,
         split: Split::Search,
+        rung: 0,
+        docs: None,
         outcome,
         geometric_mean: feasible.then_some(Estimate { value: 0.5, low: 0.4, high: 0.6 }),
         objective: feasible.then_some(Estimate { value: 0.45, low: 0.35, high: 0.55 }),

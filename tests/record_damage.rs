@@ -88,7 +88,7 @@ fn another_schema_version_is_refused() {
     let run = run_of(1);
     let path = run.path().join("manifest.json");
     let text = fs::read_to_string(&path).unwrap();
-    let newer = text.replace("\"schema_version\": 2", "\"schema_version\": 3");
+    let newer = text.replace("\"schema_version\": 3", "\"schema_version\": 4");
     let newer = newer.replace("\"written_by\": \"0.1.0\"", "\"written_by\": \"0.9.0\"");
     fs::write(&path, newer.replace("\"budget\"", "\"limits\"")).unwrap();
     let error = RunFolder::open(run.path()).unwrap_err();
@@ -102,7 +102,7 @@ fn a_run_of_version_1_is_refused() {
     let run = run_of(1);
     let path = run.path().join("manifest.json");
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replace("\"schema_version\": 2", "\"schema_version\": 1")).unwrap();
+    fs::write(&path, text.replace("\"schema_version\": 3", "\"schema_version\": 1")).unwrap();
     let error = RunWriter::resume(run.path()).unwrap_err();
     assert!(matches!(error, RecordError::SchemaVersion { .. }), "{error}");
     assert!(error.to_string().contains("has schema version 1"), "{error}");

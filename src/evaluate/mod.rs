@@ -12,6 +12,8 @@ mod budget;
 mod candle_evaluator;
 mod chat;
 mod columns;
+mod document_sets;
+mod fault;
 mod fingerprint;
 mod generation;
 mod headers;
@@ -24,6 +26,7 @@ mod open;
 mod pack;
 mod pool;
 mod questions;
+mod relative_time;
 mod resident;
 mod run;
 mod scorer;
@@ -94,15 +97,7 @@ pub enum EvaluateError {
     /// A checkpoint that could be read when the search began cannot be read any more.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// Documents were asked for that the split does not have.
-    #[error("{asked} documents were asked for that are not all documents of {split}")]
-    NoSuchDocuments {
-        /// Which split.
-        split: Split,
-        /// How many were asked for.
-        asked: usize,
-    },
-    /// Documents that could be prepared with the whole split cannot be prepared without the others.
+    /// Documents that were asked for are not there, or could be prepared with the whole split but not without the others.
     #[error("preparing a part of the documents of {split}")]
     Set {
         /// Which split.

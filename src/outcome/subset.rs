@@ -25,6 +25,11 @@ impl DocSubset {
         self.0.len() == docs.len() && self.0.iter().zip(docs).all(there)
     }
 
+    /// Whether these are all documents of a split that has `docs` of them by task.
+    pub fn is_whole(&self, docs: &[usize]) -> bool {
+        self.fits(docs) && self.docs() == docs.iter().sum::<usize>()
+    }
+
     /// Those of `self` that `other` does not have.
     pub fn without(&self, other: &DocSubset) -> DocSubset {
         let theirs = |task: usize| other.0.get(task).map_or(&[][..], Vec::as_slice);
