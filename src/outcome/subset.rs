@@ -45,3 +45,29 @@ impl DocSubset {
         other.without(self).docs() == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_a_split_by_hand() {
+        let fits = |docs: &[&[u32]]| {
+            DocSubset(docs.iter().map(|docs| docs.to_vec()).collect()).fits(&[3, 0])
+        };
+        assert!(fits(&[&[], &[]]) && fits(&[&[0, 2], &[]]) && fits(&[&[0, 1, 2], &[]]));
+        assert!(!fits(&[&[0, 3], &[]]), "there is no fourth document");
+        assert!(!fits(&[&[1, 1], &[]]) && !fits(&[&[2, 1], &[]]), "not ascending");
+        assert!(!fits(&[&[0], &[0]]) && !fits(&[&[0]]) && !fits(&[&[], &[], &[]]));
+        assert!(DocSubset::whole(&[3, 0]).is_whole(&[3, 0]));
+        assert!(!DocSubset(vec![vec![0, 1], vec![]]).is_whole(&[3, 0]));
+    }
+
+    #[test]
+    fn differences_by_hand() {
+        let (all, some) = (DocSubset(vec![vec![0, 1, 4], vec![2]]), DocSubset(vec![vec![1], vec![]]));
+        assert_eq!(all.without(&some), DocSubset(vec![vec![0, 4], vec![2]]));
+        assert!(all.contains(&some) && !some.contains(&all) && all.contains(&all));
+        assert_eq!((all.docs(), some.without(&all).docs()), (4, 0));
+    }
+}
