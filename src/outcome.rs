@@ -2,7 +2,11 @@
 //!
 //! Comes up from [`crate::evaluate`] to [`crate::search`] and [`crate::record`]; knows neither tensors nor genes.
 
+mod subset;
+
 use serde::Serialize;
+
+pub use subset::DocSubset;
 
 use crate::units::{Accuracy, Bytes, Seconds};
 

@@ -10,6 +10,7 @@ mod budget;
 mod event;
 mod finals;
 mod problem;
+pub mod race;
 mod session;
 
 use std::sync::atomic::AtomicBool;
