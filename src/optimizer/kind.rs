@@ -34,6 +34,12 @@ impl OptimizerKind {
         Self::NelderMead,
     ];
 
+    /// Whether it learns from the order within a generation alone, so that generations may see different documents and part
+    /// of the candidates fewer than others.
+    pub fn races(self) -> bool {
+        matches!(self, Self::CatCma)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::CatCma => CatCma::NAME,

@@ -222,7 +222,7 @@ impl<M: Method> Optimizer for Relaxed<M> {
 
     fn tell(&mut self, told: &[(Genotype, Costs)]) {
         let asked = self.ask();
-        let costs = costs_of(&asked, told);
+        let costs: Vec<f64> = costs_of(&asked, told).iter().map(Costs::first).collect();
         self.remember(&asked, &costs);
         let costs = costs.into_iter().map(|cost| cost.clamp(-INFEASIBLE, INFEASIBLE));
         let failed = if self.run.is_none() {
