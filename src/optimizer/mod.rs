@@ -14,6 +14,7 @@
 mod argmin_adapter;
 mod cat_cma;
 mod categorical;
+mod coarse;
 mod costs;
 mod encoding;
 mod error;
@@ -24,12 +25,14 @@ mod normal;
 #[cfg(test)]
 mod parity;
 mod random;
+mod refine;
 mod settings;
 mod stream;
 mod weights;
 
 pub use argmin_adapter::ArgminSolver;
 pub use cat_cma::CatCma;
+pub use coarse::CoarseToFine;
 pub use costs::Costs;
 pub use error::OptimizerError;
 pub use kind::OptimizerKind;
@@ -78,7 +81,12 @@ pub fn build(
     settings: &Settings,
 ) -> Result<Box<dyn Optimizer + Send>, OptimizerError> {
     Ok(match kind {
-        OptimizerKind::CatCma => Box::new(CatCma::new(dimensions, seed, settings)?),
+        OptimizerKind::CatCma if settings.tying.is_empty() => {
+            Box::new(CatCma::new(dimensions, seed, settings)?)
+        }
+        OptimizerKind::CatCma => {
+            Box::new(CoarseToFine::new(dimensions, seed, settings, &settings.tying)?)
+        }
         OptimizerKind::Random => Box::new(RandomSearch::new(dimensions, seed, settings)?),
     })
 }

@@ -21,6 +21,9 @@ pub struct Settings {
     pub active: bool,
     /// Known good candidates, best first: the search starts around the first, and all are part of the first generation.
     pub warm_start: Vec<Genotype>,
+    /// Genes that share a value at first: for each level, coarsest first, the class of each gene (see
+    /// [`CoarseToFine`](super::CoarseToFine)). Empty: every gene is searched by itself from the start.
+    pub tying: Vec<Vec<usize>>,
     /// Costs per candidate; optimizers for a single objective heed the first only.
     pub objectives: usize,
 }
@@ -59,6 +62,7 @@ impl Default for Settings {
             restarts: Restarts::None,
             active: false,
             warm_start: Vec::new(),
+            tying: Vec::new(),
             objectives: 1,
         }
     }
