@@ -77,3 +77,40 @@ impl Categorical {
         refined
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genome::{Dimension, Domain};
+
+    fn encoding(genes: usize) -> Encoding {
+        let domain = Domain::Continuous { low: 0.0, high: 1.0 };
+        let gene = |i| Dimension { name: format!("g{i}"), domain: domain.clone(), initial: None };
+        Encoding::new(&(0..genes).map(gene).collect::<Vec<_>>()).unwrap()
+    }
+
+    /// By hand, with `within` = 0.5: siblings of variance 4 keep the variance of their mean, 4, and differ by variance
+    /// 0.5 · 4 in the direction (1, −1)/√2, so that each has 4 + 2/2 = 5 and both together 4 − 2/2 = 3; an only child is
+    /// as its parent, and so are covariances across families.
+    #[test]
+    fn the_covariance_of_two_siblings_and_an_only_child_by_hand() {
+        let mut coarse = Gaussian::new(&encoding(2), 0.1, 3.0, 0.5);
+        coarse.C = DMatrix::from_row_slice(2, 2, &[4.0, 1.0, 1.0, 9.0]);
+        coarse.m[0] = 0.25;
+        let fine = coarse.refined(&encoding(3), &[0, 0, 1], 3.0, 0.5, 0.5);
+        let expected = [5.0, 3.0, 1.0, 3.0, 5.0, 1.0, 1.0, 1.0, 9.0];
+        for (found, expected) in fine.C.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        }
+        assert_eq!(fine.m.as_slice(), [0.25, 0.25, 0.5]);
+        assert_eq!(fine.sigma, 0.1);
+    }
+
+    #[test]
+    fn distributions_are_copied() {
+        let mut coarse = Categorical::new(&[2], 0.1);
+        coarse.q = vec![vec![0.7, 0.3]];
+        let fine = Encoding { categories: vec![2, 2], ..Encoding::default() };
+        assert_eq!(coarse.refined(&fine, &[0, 0], 0.05).q, [[0.7, 0.3], [0.7, 0.3]]);
+    }
+}

@@ -1,6 +1,7 @@
 //! The optimizers against laws they must obey and against other people's numbers.
 
 mod adapter;
+mod coarse;
 mod construction;
 mod functions;
 mod laws;
