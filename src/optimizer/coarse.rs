@@ -9,7 +9,7 @@ use crate::genome::{Dimension, Gene, Genotype};
 use crate::units::Seed;
 
 /// A level ends once the spread of its distribution is this share of what it began with.
-const CONVERGED: f64 = 0.5;
+const CONVERGED: f64 = 0.7;
 /// Variance of the differences between genes that were tied, as a share of what they had in common.
 const WITHIN: f64 = 1.0;
 
@@ -73,7 +73,7 @@ impl CoarseToFine {
     /// Without coordinates there is no step size to tell by, and nothing is tied for long.
     fn has_converged(&self) -> bool {
         match (self.inner.spread(), self.spread) {
-            (Some(now), Some(begun)) => now < tuned("CONV", CONVERGED) * begun,
+            (Some(now), Some(begun)) => now < CONVERGED * begun,
             _ => true,
         }
     }
@@ -81,7 +81,7 @@ impl CoarseToFine {
     fn split(&mut self) {
         let (coarse, fine) = (&self.levels[self.level], &self.levels[self.level + 1]);
         let parents: Vec<usize> = fine.first.iter().map(|&gene| coarse.class[gene]).collect();
-        if let Ok(inner) = self.inner.refined(&fine.dimensions, &parents, tuned("WITHIN", WITHIN)) {
+        if let Ok(inner) = self.inner.refined(&fine.dimensions, &parents, WITHIN) {
             self.inner = inner;
             self.spread = self.inner.spread();
             self.level += 1;
@@ -187,7 +187,4 @@ fn levels(dimensions: &[Dimension], tying: &[Vec<usize>]) -> Vec<Level> {
         }
     }
     levels
-}
-fn tuned(name: &str, default: f64) -> f64 {
-    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }
