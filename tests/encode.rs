@@ -35,15 +35,39 @@ const SPACES: [(&str, &str); 14] = [
         "methods = [\"task_arithmetic\"]\nchoose_experts = true\ngroups = [\"mlp\", \"head\"]\nlayer_granularity = 2",
         "weight = { range = [0.0, 1.0], per = [\"expert\", \"group\", \"depth\"] }\nlambda = { range = [0.5, 1.5], per = [\"depth\"] }",
     ),
-    ("methods = [\"passthrough\"]\nlayer_granularity = 2", "scale = { range = [0.5, 1.5], per = [\"expert\", \"depth\"] }"),
+    (
+        "methods = [\"passthrough\"]\nlayer_granularity = 2",
+        "scale = { range = [0.5, 1.5], per = [\"expert\", \"depth\"] }",
+    ),
     ("methods = [\"slerp\"]", "t = { range = [0.0, 1.0] }"),
-    ("methods = [\"slerp\", \"linear\"]\ngroups = [\"attention\"]\ncontrol_points = 4", "t = { range = [0.0, 1.0], per = [\"group\", \"depth\"] }\nweight = { choices = [0.0, 0.25, 1.0], per = [\"expert\"] }"),
-    ("methods = [\"nuslerp\"]\nlayer_granularity = 3", "weight = { range = [0.1, 1.0], per = [\"expert\", \"depth\"] }"),
-    ("methods = [\"model_stock\"]\nchoose_experts = true", "filter_wise = { choices = [true, false] }"),
-    ("methods = [\"breadcrumbs\"]\ncontrol_points = 1", "weight = { range = [0.0, 1.0], per = [\"expert\", \"depth\"] }\ngamma = { range = [0.0, 0.2], per = [\"expert\"] }\ndensity = 0.7"),
-    ("methods = [\"della_linear\"]\ngroups = [\"norms\"]", "weight = { range = [0.0, 1.0] }\nepsilon = { range = [0.05, 0.2], per = [\"group\"] }\ndensity = 0.5"),
-    ("methods = [\"geometric_median\", \"karcher\"]\nchoose_experts = true", "weight = { range = [0.5, 1.0], per = [\"expert\"] }\nmax_iter = { range = [5, 50], step = 5 }"),
-    ("methods = [\"sce\", \"ram\"]\nlayer_granularity = 1", "select_topk = { range = [0.1, 1.0], per = [\"depth\"] }\nepsilon = { range = [0.0, 0.1] }"),
+    (
+        "methods = [\"slerp\", \"linear\"]\ngroups = [\"attention\"]\ncontrol_points = 4",
+        "t = { range = [0.0, 1.0], per = [\"group\", \"depth\"] }\nweight = { choices = [0.0, 0.25, 1.0], per = [\"expert\"] }",
+    ),
+    (
+        "methods = [\"nuslerp\"]\nlayer_granularity = 3",
+        "weight = { range = [0.1, 1.0], per = [\"expert\", \"depth\"] }",
+    ),
+    (
+        "methods = [\"model_stock\"]\nchoose_experts = true",
+        "filter_wise = { choices = [true, false] }",
+    ),
+    (
+        "methods = [\"breadcrumbs\"]\ncontrol_points = 1",
+        "weight = { range = [0.0, 1.0], per = [\"expert\", \"depth\"] }\ngamma = { range = [0.0, 0.2], per = [\"expert\"] }\ndensity = 0.7",
+    ),
+    (
+        "methods = [\"della_linear\"]\ngroups = [\"norms\"]",
+        "weight = { range = [0.0, 1.0] }\nepsilon = { range = [0.05, 0.2], per = [\"group\"] }\ndensity = 0.5",
+    ),
+    (
+        "methods = [\"geometric_median\", \"karcher\"]\nchoose_experts = true",
+        "weight = { range = [0.5, 1.0], per = [\"expert\"] }\nmax_iter = { range = [5, 50], step = 5 }",
+    ),
+    (
+        "methods = [\"sce\", \"ram\"]\nlayer_granularity = 1",
+        "select_topk = { range = [0.1, 1.0], per = [\"depth\"] }\nepsilon = { range = [0.0, 0.1] }",
+    ),
 ];
 
 fn gene(dimension: &Dimension) -> BoxedStrategy<Gene> {
@@ -55,11 +79,13 @@ fn gene(dimension: &Dimension) -> BoxedStrategy<Gene> {
 }
 
 fn any_candidate() -> impl Strategy<Value = (Decoder, Genotype)> {
-    (proptest::sample::select(SPACES.to_vec()), 5..8_usize).prop_flat_map(|((merge, words), layers)| {
-        let decoder = decoder(merge, words, layers);
-        let genes: Vec<_> = decoder.dimensions().iter().map(gene).collect();
-        genes.prop_map(move |genes| (decoder.clone(), Genotype(genes)))
-    })
+    (proptest::sample::select(SPACES.to_vec()), 5..8_usize).prop_flat_map(
+        |((merge, words), layers)| {
+            let decoder = decoder(merge, words, layers);
+            let genes: Vec<_> = decoder.dimensions().iter().map(gene).collect();
+            genes.prop_map(move |genes| (decoder.clone(), Genotype(genes)))
+        },
+    )
 }
 
 proptest! {
@@ -112,7 +138,8 @@ fn ties(zoe: &str, ann: &str, rest: &str) -> Recipe {
 #[test]
 fn a_recipe_of_another_hand_is_read_by_what_it_means() {
     // Models in another order, the base among them, density partly at the top, a constant, three collinear points.
-    let recipe = ties("[{filter: mlp, value: [0.0, 0.25, 0.5]}, {value: 0.75}]", "1.0", "lambda: 1.5");
+    let recipe =
+        ties("[{filter: mlp, value: [0.0, 0.25, 0.5]}, {value: 0.75}]", "1.0", "lambda: 1.5");
     let genotype = two_points().encode(&recipe).unwrap();
     // weight.zoe.mlp.{0,1}, weight.zoe.rest.{0,1}, weight.ann.mlp.{0,1}, weight.ann.rest.{0,1}, lambda.
     assert_eq!(reals(&genotype), [0.0, 0.5, 0.75, 0.75, 1.0, 1.0, 1.0, 1.0, 1.5]);
@@ -142,7 +169,8 @@ fn the_nearest_is_told_with_the_largest_difference() {
 
 #[test]
 fn a_tied_gene_has_the_mean_of_what_it_stands_for() {
-    let decoder = decoder("methods = [\"linear\"]", "weight = { range = [0.0, 2.0] }\nnormalize = false", 3);
+    let decoder =
+        decoder("methods = [\"linear\"]", "weight = { range = [0.0, 2.0] }\nnormalize = false", 3);
     let text = "merge_method: linear\nmodels: [{model: o/zoe, parameters: {weight: 0.5}}, {model: o/ann@main, parameters: {weight: 1.5}}]\n\
                 parameters: {normalize: false}\n";
     let (genotype, difference) = decoder.nearest(&Recipe::from_yaml(text).unwrap()).unwrap();
@@ -217,8 +245,12 @@ fn parents_of_task_vectors_are_ones_zeros_and_equal_shares() {
 #[test]
 fn parents_that_cannot_be_are_left_out() {
     // Weights from 0.2: no expert can be alone, and the base cannot be had.
-    let shares = decoder("methods = [\"linear\"]", "weight = { range = [0.2, 1.0], per = [\"expert\"] }", 3);
-    assert_eq!(named(&shares).iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["uniform"]);
+    let shares =
+        decoder("methods = [\"linear\"]", "weight = { range = [0.2, 1.0], per = [\"expert\"] }", 3);
+    assert_eq!(
+        named(&shares).iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        ["uniform"]
+    );
     let out = decoder("methods = [\"task_arithmetic\"]\nchoose_experts = true", "weight = 1.0", 3);
     let names: Vec<_> = named(&out).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["base", "zoe", "ann"]);
@@ -250,7 +282,10 @@ fn tying_goes_from_experts_to_groups_to_halves_to_genes() {
     assert_eq!(levels[1][..9], [0, 0, 0, 0, 4, 4, 4, 4, 8]);
     assert_eq!(levels[2][..9], [0, 0, 2, 2, 4, 4, 6, 6, 8]);
     let plain = SearchSpace::parse(
-        &crate::space::space("methods = [\"linear\"]", "weight = { range = [0.0, 1.0], per = [\"expert\"] }"),
+        &crate::space::space(
+            "methods = [\"linear\"]",
+            "weight = { range = [0.0, 1.0], per = [\"expert\"] }",
+        ),
         Path::new(FILE),
     );
     assert!(plain.unwrap().tying(8).is_empty(), "nothing to tie");

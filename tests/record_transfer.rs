@@ -49,9 +49,7 @@ fn genes_are_matched_by_name_and_choices_by_word() {
     let start = Genotype(vec![Gene::Category(2), Gene::Real(0.8), Gene::Real(0.5)]);
     let found = run.transfer(&[method(), density, weight(5.0)], &start, 3).unwrap();
     // First the finalist, though its score on selection is less; then by the score on the search split.
-    let genotype = |weight| {
-        Genotype(vec![Gene::Category(0), Gene::Real(0.8), Gene::Real(weight)])
-    };
+    let genotype = |weight| Genotype(vec![Gene::Category(0), Gene::Real(0.8), Gene::Real(weight)]);
     let expected = Transfer {
         genotypes: vec![genotype(3.1), genotype(2.1), genotype(1.1)],
         missing: vec!["density".to_owned()],

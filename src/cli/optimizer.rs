@@ -79,9 +79,8 @@ impl Plan {
     /// As the run that is resumed began. Its population as it was, whatever the number of workers now: the trajectory
     /// must not depend on the machine.
     pub fn recorded(recorded: &OptimizerSettings, bench: &Workbench) -> Result<Self, Failure> {
-        let genotype = |genes: &Vec<RecordedGene>| {
-            Genotype(genes.iter().map(|gene| (*gene).into()).collect())
-        };
+        let genotype =
+            |genes: &Vec<RecordedGene>| Genotype(genes.iter().map(|gene| (*gene).into()).collect());
         Ok(Self {
             kind: parsed(&recorded.kind)?,
             settings: Settings {
@@ -129,10 +128,7 @@ fn tying(bench: &Workbench, tied: bool) -> Vec<Vec<usize>> {
 }
 
 /// The command line's choice, or else the space's, or else CatCMA.
-fn optimizer_kind(
-    asked: Option<&str>,
-    choice: &OptimizerChoice,
-) -> Result<OptimizerKind, Failure> {
+fn optimizer_kind(asked: Option<&str>, choice: &OptimizerChoice) -> Result<OptimizerKind, Failure> {
     let (key, name) = match (asked, &choice.name) {
         (Some(name), _) => ("--optimizer", name),
         (None, Some(name)) => ("key `optimizer.name` of the search space", name.as_str()),
@@ -146,7 +142,8 @@ fn word<T: FromStr<Err = OptimizerError> + Default>(
     word: Option<&str>,
     key: &str,
 ) -> Result<T, Failure> {
-    let wrong = |error| Failure::input(format!("key `optimizer.{key}` of the search space: {error}"));
+    let wrong =
+        |error| Failure::input(format!("key `optimizer.{key}` of the search space: {error}"));
     word.map_or_else(|| Ok(T::default()), |word| word.parse().map_err(wrong))
 }
 

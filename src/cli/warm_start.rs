@@ -57,7 +57,8 @@ fn from_recipe(key: &str, path: &Path, decoder: &Decoder) -> Result<Genotype, Fa
     let recipe = Recipe::from_yaml(&text).map_err(|error| wrong(&error))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let (genotype, difference) = decoder.nearest(&located(recipe, folder)).map_err(|error| {
-        wrong(&error).remedy("widen the search space so that it has this recipe, or start from another one")
+        wrong(&error)
+            .remedy("widen the search space so that it has this recipe, or start from another one")
     })?;
     if let Some(difference) = difference {
         tell(&format!("warning: {key}: {file}: {difference}; the search starts there"));
@@ -75,9 +76,15 @@ fn from_run(key: &str, path: &Path, decoder: &Decoder) -> Result<Vec<Genotype>, 
             tell(&format!("warning: {key}: {folder}: {more} genes ({first}, ...) {what}"));
         }
     };
-    warn(&found.missing, "of the space are not in that run, or are of another kind: they keep their start");
+    warn(
+        &found.missing,
+        "of the space are not in that run, or are of another kind: they keep their start",
+    );
     warn(&found.ignored, "of that run are not in the space: they are ignored");
-    warn(&found.outside, "have values there that the space does not allow: those trials are left out");
+    warn(
+        &found.outside,
+        "have values there that the space does not allow: those trials are left out",
+    );
     if found.genotypes.is_empty() || found.missing.len() == decoder.dimensions().len() {
         return Err(Failure::input(format!(
             "{key}: {folder} has no trial whose genes this space can have"

@@ -66,14 +66,19 @@ impl<'a> Account<'a> {
     }
 
     /// The parts that have layers of `layers`.
-    pub(super) fn within(
-        &self,
-        layers: std::ops::Range<usize>,
-    ) -> impl Iterator<Item = &Part<'a>> {
+    pub(super) fn within(&self, layers: std::ops::Range<usize>) -> impl Iterator<Item = &Part<'a>> {
         self.parts.iter().filter(move |part| part.start < layers.end && layers.start < part.end)
     }
 
-    /// The model's own share at `position`: `None` where the part does not merge the model.
+    /// The first part has the embeddings, the last the head.
+    pub(super) fn outside(&self) -> Vec<Position> {
+        let mut ends = vec![0, self.parts.len().saturating_sub(1)];
+        ends.dedup();
+        ends.into_iter().map(Position::Outside).collect()
+    }
+
+    /// What the recipe sets the parameter to, for one model where each has its own, in tensors of that name at `position`;
+    /// `None` where the model is not merged there.
     ///
     /// # Errors
     /// A parameter without a default that is not set.

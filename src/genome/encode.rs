@@ -9,7 +9,7 @@ use crate::recipe::{MergeMethod, ModelRef, Recipe, RescaleRule, Scope};
 use crate::space::{Axis, Depth, GeneKey, ParameterName, ParameterSpec, Place};
 
 /// Two values that differ less, relative to their size or to 1, are one value.
-const SAME: f64 = 1e-9;
+pub(super) const SAME: f64 = 1e-9;
 
 impl Decoder {
     /// The genotype whose recipe is `recipe`, in this sense: the same models are merged by the same method, with the same
@@ -106,12 +106,12 @@ impl Decoder {
     }
 
     /// What an expert that is not merged counts for, where no gene leaves it out.
-    fn absent(&self, model: Option<&ModelRef>, word: &str) -> Option<f64> {
+    pub(super) fn absent(&self, model: Option<&ModelRef>, word: &str) -> Option<f64> {
         (model.is_some() && word == "weight" && !self.space.choose_experts).then_some(0.0)
     }
 
     /// The models whose value a gene stands for; one `None` for a value that all share.
-    fn models_of(
+    pub(super) fn models_of(
         &self,
         scope: Scope,
         method: MergeMethod,
@@ -141,7 +141,7 @@ impl Decoder {
         let mine = |probe: &&Probe| !grouped || place.group.is_none_or(|own| own == probe.group);
         let at = |probe: &'p Probe| {
             let positions = match (self.space.depth, place.depth) {
-                _ if !probe.layered => outside(account),
+                _ if !probe.layered => account.outside(),
                 (Depth::Blocks { .. }, Some(block)) => {
                     let mut blocks = self.block_ranges();
                     let layers = blocks.find(|(index, _)| *index == block).map(|(_, range)| range);
@@ -165,76 +165,6 @@ impl Decoder {
             Depth::ControlPoints(_) | Depth::PointPerBlock { .. } => layers.max(1),
         };
         (0..layers.div_ceil(size)).map(move |b| (b, b * size..((b + 1) * size).min(layers)))
-    }
-
-    /// The largest difference of two recipes in any parameter that the method heeds.
-    fn farthest(
-        &self,
-        asked: &Account<'_>,
-        decoded: &Recipe,
-    ) -> Result<Option<Difference>, EncodeError> {
-        let method = asked.method();
-        if decoded.merge_method != method {
-            let valid = decoded.merge_method.to_string();
-            return Err(EncodeError::Method { method, valid });
-        }
-        let near = Account::new(decoded, self.layers)?;
-        let mut differences = Vec::new();
-        let seeds = (asked.recipe.mask_seed as f64, decoded.mask_seed as f64);
-        if method.is_random() && seeds.0 != seeds.1 {
-            let (tensor, parameter) = (String::new(), "mask_seed");
-            let (model, layer, asked, nearest) = (None, None, seeds.0, seeds.1);
-            differences.push(Difference { parameter, model, tensor, layer, asked, nearest });
-        }
-        let used = |word| ParameterName::find(word).is_some_and(|name| name.is_used_by(method));
-        for parameter in method.parameters().iter().filter(|parameter| used(parameter.name)) {
-            for model in self.models_of(parameter.scope, method, None) {
-                for probe in self.probes_of(asked.recipe) {
-                    let positions = match probe.layered {
-                        true => (0..self.layers).map(Position::Layer).collect(),
-                        false => outside(asked),
-                    };
-                    for position in positions {
-                        let of = |account: &Account<'_>| {
-                            let own = match position {
-                                Position::Outside(0) => position,
-                                Position::Outside(_) => Position::Outside(account.parts.len() - 1),
-                                _ => position,
-                            };
-                            account.number(parameter, model, &probe.tensor, own)
-                        };
-                        let absent = self.absent(model, parameter.name);
-                        let values = (of(asked)?.or(absent), of(&near)?.or(absent));
-                        if let (Some(asked), Some(nearest)) = values
-                            && (asked - nearest).abs() > SAME * asked.abs().max(1.0)
-                        {
-                            let layer = match position {
-                                Position::Layer(layer) => Some(layer),
-                                _ => None,
-                            };
-                            differences.push(Difference {
-                                parameter: parameter.name,
-                                model: model.map(ToString::to_string),
-                                tensor: probe.tensor.clone(),
-                                layer,
-                                asked,
-                                nearest,
-                            });
-                        }
-                    }
-                }
-            }
-        }
-        Ok(differences.into_iter().max_by(|a, b| a.gap().total_cmp(&b.gap())))
-    }
-}
-
-/// The first part has the embeddings, the last the head.
-fn outside(account: &Account<'_>) -> Vec<Position> {
-    match account.parts.len() {
-        0 => Vec::new(),
-        1 => vec![Position::Outside(0)],
-        parts => vec![Position::Outside(0), Position::Outside(parts - 1)],
     }
 }
 

@@ -113,7 +113,13 @@ impl Difference {
 
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "key `parameters.{}` is {}{}", self.parameter, self.asked, of_model(&self.model))?;
+        write!(
+            f,
+            "key `parameters.{}` is {}{}",
+            self.parameter,
+            self.asked,
+            of_model(&self.model)
+        )?;
         if let Some(layer) = self.layer {
             write!(f, " in layer {layer}")?;
         }

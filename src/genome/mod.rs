@@ -4,6 +4,7 @@
 
 mod account;
 mod baselines;
+mod compare;
 mod decode;
 mod encode;
 mod error;

@@ -2,9 +2,7 @@
 
 use super::decode::recipe;
 use super::{Decoder, Gene, Genotype, passthrough_of, uniform_average};
-use crate::recipe::{
-    BaseUse, Layout, MergeMethod, ModelEntry, Parameters, Recipe, Scope, Setting,
-};
+use crate::recipe::{BaseUse, Layout, MergeMethod, ModelEntry, Parameters, Recipe, Scope, Setting};
 use crate::space::{GeneKey, ParameterSpec, takes_pair};
 
 /// Values with which a parameter leaves task vectors as they are.
@@ -19,7 +17,8 @@ impl Decoder {
         let alone = |only: usize| -> Vec<f64> {
             (0..experts).map(|expert| f64::from(u8::from(expert == only))).collect()
         };
-        let mut parents = vec![("base".to_owned(), self.base().or(self.weighted(&vec![0.0; experts])))];
+        let mut parents =
+            vec![("base".to_owned(), self.base().or(self.weighted(&vec![0.0; experts])))];
         for expert in 0..experts {
             let found = self.weighted(&alone(expert)).or_else(|| self.taken_over(expert + 1));
             parents.push((self.space.model_name(expert + 1), found));
@@ -123,9 +122,10 @@ impl Decoder {
         }
         self.keep_others(method, &mut shared);
         let taken = self.space.experts.iter().zip(weights);
-        let entries = taken.filter(|(_, weight)| !sparse || **weight != 0.0).map(|(expert, weight)| {
-            ModelEntry::new(expert.model.clone(), own.clone().with("weight", *weight))
-        });
+        let entries =
+            taken.filter(|(_, weight)| !sparse || **weight != 0.0).map(|(expert, weight)| {
+                ModelEntry::new(expert.model.clone(), own.clone().with("weight", *weight))
+            });
         let base = (method.base() != BaseUse::Ignored).then(|| self.space.base.clone());
         let mut made = recipe(method, base, Layout::Models(entries.collect()), shared);
         made.mask_seed = self.any_seed();
@@ -136,7 +136,8 @@ impl Decoder {
     fn keep_others(&self, method: MergeMethod, shared: &mut Parameters) {
         for (name, spec) in &self.space.parameters {
             let word = name.as_str();
-            let known = shared.get(word).is_some() || NEUTRAL.iter().any(|(other, _)| *other == word);
+            let known =
+                shared.get(word).is_some() || NEUTRAL.iter().any(|(other, _)| *other == word);
             let all = method.parameter(word).is_some_and(|p| p.scope == Scope::Shared);
             if let (true, false, Some(value)) = (all, known, any_value(spec)) {
                 shared.set(word, value);

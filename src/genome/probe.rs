@@ -43,9 +43,9 @@ impl Decoder {
             if groups.iter().any(|probe| probe.tensor == filter) {
                 continue;
             }
-            let inside = groups.iter().find(|probe| {
-                !probe.tensor.is_empty() && filter.contains(&probe.tensor)
-            });
+            let inside = groups
+                .iter()
+                .find(|probe| !probe.tensor.is_empty() && filter.contains(&probe.tensor));
             // A group's name as the space has it, with the finer condition; or a tensor of the rest.
             let combined = groups.iter().filter(|probe| {
                 !probe.tensor.is_empty() && probe.layered && !self.is_named(filter)
@@ -54,7 +54,8 @@ impl Decoder {
                 probes.push(Probe { tensor: filter.to_owned(), ..group.clone() });
             } else if !groups.iter().any(overlaps) {
                 let tensor = |probe: &Probe| format!("{}.{filter}", probe.tensor);
-                probes.extend(combined.map(|probe| Probe { tensor: tensor(probe), ..probe.clone() }));
+                probes
+                    .extend(combined.map(|probe| Probe { tensor: tensor(probe), ..probe.clone() }));
                 let rest = self.space.groups.len();
                 probes.push(Probe { tensor: filter.to_owned(), group: rest, layered: true });
             }

@@ -106,15 +106,16 @@ impl Decoder {
     }
 
     fn pair_choice(&self, part: &Part<'_>) -> Result<usize, EncodeError> {
-        let valid = || "a model of the space that stands before the other one, base first".to_owned();
+        let valid =
+            || "a model of the space that stands before the other one, base first".to_owned();
         let base = part.base.ok_or_else(|| self.other_base(None))?;
         let others = part.sources.iter().map(|(model, _)| *model).filter(|model| *model != base);
         let pair = (self.model_index(base)?, self.only(others, part)?);
         let pairs = self.space.pairs();
-        pairs.iter().position(|known| *known == pair).ok_or_else(|| EncodeError::Base {
-            found: format!("`{base}`"),
-            valid: valid(),
-        })
+        pairs
+            .iter()
+            .position(|known| *known == pair)
+            .ok_or_else(|| EncodeError::Base { found: format!("`{base}`"), valid: valid() })
     }
 
     fn only<'m>(

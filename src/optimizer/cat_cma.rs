@@ -80,7 +80,8 @@ impl CatCma {
         let parents = Parents::new(&self.encoding, &encoding, parent);
         let alpha = margin::alpha(encoding.discrete_genes());
         let mu_eff = self.weights.mu_eff;
-        let gaussian = |g: &Gaussian| g.refined(&encoding, &parents.coordinates, mu_eff, alpha, within);
+        let gaussian =
+            |g: &Gaussian| g.refined(&encoding, &parents.coordinates, mu_eff, alpha, within);
         let gaussian = self.gaussian.as_ref().map(gaussian);
         let categorical = self.categorical.as_ref();
         let categorical = categorical.map(|q| q.refined(&encoding, &parents.distributions, alpha));

@@ -80,7 +80,8 @@ impl RunFolder {
         let mut scored: Vec<(bool, f64, Genotype)> = Vec::new();
         self.visit(|trial| {
             let last = trial.kind == TrialKind::Final && trial.split == Split::Selection;
-            let wanted = last || (trial.kind == TrialKind::Candidate && trial.split == Split::Search);
+            let wanted =
+                last || (trial.kind == TrialKind::Candidate && trial.split == Split::Search);
             if let (true, Some(score), Some(genotype)) = (wanted, trial.objective, trial.genotype) {
                 scored.push((last, score.value, genotype));
             }
@@ -108,7 +109,11 @@ fn moved(gene: Gene, from: &Domain, to: &Dimension) -> Option<Gene> {
         (Gene::Integer(z), _, Domain::Integer { low, high }) => {
             (*low..=*high).contains(&z).then_some(gene)
         }
-        (Gene::Category(c), Domain::Categorical { choices: old }, Domain::Categorical { choices }) => {
+        (
+            Gene::Category(c),
+            Domain::Categorical { choices: old },
+            Domain::Categorical { choices },
+        ) => {
             let word = old.get(c)?;
             choices.iter().position(|choice| choice == word).map(Gene::Category)
         }

@@ -14,15 +14,15 @@ impl SearchSpace {
         let genes = self.genes(layers);
         let depth = self.depth_count(layers);
         let half = |at: usize| 2 * at / depth.max(1);
-        let coarser: [&dyn Fn(GeneKey) -> Class; 3] = [
-            &|key| class(key, false, &|_| 0),
-            &|key| class(key, true, &|_| 0),
-            &|key| class(key, true, &half),
-        ];
+        let coarser: [&dyn Fn(GeneKey) -> Class; 3] =
+            [&|key| class(key, false, &|_| 0), &|key| class(key, true, &|_| 0), &|key| {
+                class(key, true, &half)
+            }];
         let mut levels: Vec<Vec<usize>> = Vec::new();
         for of in coarser {
             let classes: Vec<Class> = genes.iter().map(|(key, _)| of(*key)).collect();
-            let first = |class: &Class| classes.iter().position(|other| other == class).unwrap_or(0);
+            let first =
+                |class: &Class| classes.iter().position(|other| other == class).unwrap_or(0);
             levels.push(classes.iter().map(first).collect());
         }
         let apart: Vec<usize> = (0..genes.len()).collect();

@@ -10,7 +10,8 @@ fn dimensions() -> Vec<Dimension> {
     let words = Domain::Categorical { choices: vec!["a".into(), "b".into()] };
     let of_family = |family: usize| {
         let domains = [real.clone(), real.clone(), real.clone(), words.clone()];
-        let named = move |(i, domain)| Dimension { name: format!("{family}.{i}"), domain, initial: None };
+        let named =
+            move |(i, domain)| Dimension { name: format!("{family}.{i}"), domain, initial: None };
         domains.into_iter().enumerate().map(named)
     };
     (0..4).flat_map(of_family).collect()
@@ -121,12 +122,14 @@ fn what_is_tied_is_found_sooner() {
 #[test]
 fn told_again_it_is_the_same_bit_for_bit() {
     let target = |i: usize| 0.1 * i as f64;
-    let build = || CoarseToFine::new(&dimensions(), Seed(7), &Settings::default(), &families()).unwrap();
+    let build =
+        || CoarseToFine::new(&dimensions(), Seed(7), &Settings::default(), &families()).unwrap();
     let (mut a, mut b) = (build(), build());
     for _ in 0..60 {
         let asked = a.ask();
         assert_eq!(asked, b.ask());
-        let told: Vec<_> = asked.iter().map(|g| (g.clone(), Costs::from(cost(g, target)))).collect();
+        let told: Vec<_> =
+            asked.iter().map(|g| (g.clone(), Costs::from(cost(g, target)))).collect();
         a.tell(&told);
         // The order of telling does not matter, and strangers are ignored.
         let mut other: Vec<_> = told.into_iter().rev().collect();
@@ -142,7 +145,8 @@ fn told_again_it_is_the_same_bit_for_bit() {
 #[test]
 fn a_warm_start_that_is_not_tied_begins_where_it_can_be_said() {
     let start = |values: [f64; 4]| {
-        let gene = |i: usize| if i % 4 == 3 { Gene::Category(0) } else { Gene::Real(values[i / 4]) };
+        let gene =
+            |i: usize| if i % 4 == 3 { Gene::Category(0) } else { Gene::Real(values[i / 4]) };
         Genotype((0..16).map(gene).collect())
     };
     let level = |warm: Vec<Genotype>| {
