@@ -10,6 +10,7 @@ use nalgebra::DVector;
 use super::categorical::Categorical;
 use super::encoding::Encoding;
 use super::gaussian::Gaussian;
+use super::refine::Parents;
 use super::weights::Weights;
 use super::{Costs, Optimizer, OptimizerError, Settings, margin, stream};
 use crate::genome::{Dimension, Genotype};
@@ -58,6 +59,33 @@ impl CatCma {
         let categorical = (!encoding.categories.is_empty())
             .then(|| Categorical::new(&encoding.categories, alpha));
         Ok(Self { seed, generation: 0, encoding, weights, gaussian, categorical })
+    }
+
+    /// The geometric mean of the coordinates' standard deviations; `None` without coordinates.
+    pub(super) fn spread(&self) -> Option<f64> {
+        self.gaussian.as_ref().map(Gaussian::spread)
+    }
+
+    /// The same distribution over the genes `dimensions`, of which gene i is a copy of gene `parent[i]`.
+    ///
+    /// # Errors
+    /// As [`build`](super::build).
+    pub(super) fn refined(
+        &self,
+        dimensions: &[Dimension],
+        parent: &[usize],
+        within: f64,
+    ) -> Result<Self, OptimizerError> {
+        let encoding = Encoding::new(dimensions)?;
+        let parents = Parents::new(&self.encoding, &encoding, parent);
+        let alpha = margin::alpha(encoding.discrete_genes());
+        let mu_eff = self.weights.mu_eff;
+        let gaussian =
+            |g: &Gaussian| g.refined(&encoding, &parents.coordinates, mu_eff, alpha, within);
+        let gaussian = self.gaussian.as_ref().map(gaussian);
+        let categorical = self.categorical.as_ref();
+        let categorical = categorical.map(|q| q.refined(&encoding, &parents.distributions, alpha));
+        Ok(Self { encoding, gaussian, categorical, ..self.clone() })
     }
 
     fn candidates(&self) -> Vec<Candidate> {

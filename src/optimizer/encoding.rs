@@ -62,6 +62,22 @@ impl Encoding {
         integers.count() + self.categories.len()
     }
 
+    /// The coordinate of a gene that is continuous or integer and can vary.
+    pub(super) fn coordinate(&self, gene: usize) -> Option<usize> {
+        match self.slots.get(gene)? {
+            Slot::Real { coordinate, .. } | Slot::Integer { coordinate, .. } => Some(*coordinate),
+            Slot::Fixed(_) | Slot::Category { .. } => None,
+        }
+    }
+
+    /// The distribution of a gene that is categorical and can vary.
+    pub(super) fn distribution(&self, gene: usize) -> Option<usize> {
+        match self.slots.get(gene)? {
+            Slot::Category { distribution } => Some(*distribution),
+            _ => None,
+        }
+    }
+
     fn add(&mut self, dimension: &Dimension) -> Result<Slot, OptimizerError> {
         match &dimension.domain {
             Domain::Continuous { low, high } => self.add_real(dimension, *low, *high),

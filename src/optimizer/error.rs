@@ -8,6 +8,10 @@ use super::kind::names;
 pub enum OptimizerError {
     #[error("unknown optimizer {name:?}: expected {}", names())]
     UnknownKind { name: String },
+    #[error("unknown covariance {word:?}: expected \"full\", \"diagonal\" or \"low-rank\"")]
+    UnknownCovariance { word: String },
+    #[error("unknown restarts {word:?}: expected \"none\", \"ipop\" or \"bipop\"")]
+    UnknownRestarts { word: String },
     #[error("no gene can vary: every domain has at most one value, or there are no genes")]
     NothingToSearch,
     #[error("gene {gene:?}: expected finite bounds with low <= high, got {low}..{high}")]

@@ -60,7 +60,7 @@ pub(super) struct Gaussian {
     /// C = B diag(D²) Bᵀ.
     B: DMatrix<f64>,
     D: DVector<f64>,
-    A: DVector<f64>,
+    pub(super) A: DVector<f64>,
     p_sigma: DVector<f64>,
     p_c: DVector<f64>,
     /// Updates made, for the path's early bias in h_σ.
@@ -194,7 +194,7 @@ impl Gaussian {
 
     /// Sets B and D from C, keeping C well conditioned and every direction's variance above the
     /// least.
-    fn decompose(&mut self) {
+    pub(super) fn decompose(&mut self) {
         self.C = (&self.C + self.C.transpose()) * 0.5;
         let SymmetricEigen { eigenvectors, eigenvalues } = SymmetricEigen::new(self.C.clone());
         let floor = eigenvalues.max() / MOST_CONDITION;

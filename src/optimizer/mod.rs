@@ -15,6 +15,7 @@
 mod argmin_adapter;
 mod cat_cma;
 mod categorical;
+mod coarse;
 mod costs;
 mod encoding;
 mod error;
@@ -26,6 +27,7 @@ mod normal;
 mod parity;
 mod random;
 mod relaxed;
+mod refine;
 mod settings;
 mod sobol;
 mod stream;
@@ -34,6 +36,7 @@ mod weights;
 
 pub use argmin_adapter::ArgminSolver;
 pub use cat_cma::CatCma;
+pub use coarse::CoarseToFine;
 pub use costs::Costs;
 pub use error::OptimizerError;
 pub use kind::OptimizerKind;
@@ -84,7 +87,12 @@ pub fn build(
     settings: &Settings,
 ) -> Result<Box<dyn Optimizer + Send>, OptimizerError> {
     Ok(match kind {
-        OptimizerKind::CatCma => Box::new(CatCma::new(dimensions, seed, settings)?),
+        OptimizerKind::CatCma if settings.tying.is_empty() => {
+            Box::new(CatCma::new(dimensions, seed, settings)?)
+        }
+        OptimizerKind::CatCma => {
+            Box::new(CoarseToFine::new(dimensions, seed, settings, &settings.tying)?)
+        }
         OptimizerKind::Random => Box::new(RandomSearch::new(dimensions, seed, settings)?),
         OptimizerKind::Sobol => Box::new(Sobol::new(dimensions, seed, settings)?),
         OptimizerKind::ParticleSwarm => {

@@ -2,6 +2,7 @@
 
 mod adapter;
 mod baselines;
+mod coarse;
 mod construction;
 mod functions;
 mod laws;
