@@ -3,8 +3,8 @@
 //! The model and the rates are those of VkD-CMA-ES (Akimoto & Hansen 2016, "Projection-based restricted
 //! covariance matrix adaptation for high dimension", GECCO), with a fixed k. The updated covariance,
 //! in coordinates scaled by d, is a multiple of the identity plus W Wᵀ with few columns; the k leading
-//! directions of W Wᵀ are kept and what the others add to each variance goes into d, so that every
-//! variance is exactly that of the full update. O(N (k + μ)²) per generation, no N × N matrix.
+//! directions of W Wᵀ are kept and what is left of each variance goes into d, so that every variance
+//! is exactly that of the full update. O(N (k + μ)²) per generation, no N × N matrix.
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use rand::Rng;
@@ -93,14 +93,23 @@ impl LowRank {
     }
 }
 
-/// The `k` leading directions of W Wᵀ with their lengths, longest first, and the variance per
-/// coordinate that the others hold.
+/// The `k` leading directions of W Wᵀ, longest first, and the variance per coordinate that they do not
+/// hold.
+///
+/// The mean square r of the N − k others is taken off the kept ones, as in the maximum-likelihood
+/// solution of probabilistic principal component analysis (Tipping & Bishop 1999, eq. 8): the diagonal
+/// holds r along them too. Without that they grow and the others shrink, generation by generation.
 fn split(w: &DMatrix<f64>, k: usize) -> (DMatrix<f64>, DVector<f64>) {
-    let (turned, _) = orthogonal(w);
+    let (mut turned, squares) = orthogonal(w);
     let kept = k.min(turned.ncols());
-    let rest = DVector::from_fn(w.nrows(), |i, _| {
-        turned.row(i).columns(kept, turned.ncols() - kept).norm_squared()
-    });
+    let others = w.nrows().saturating_sub(k).max(1);
+    let r = squares.iter().skip(kept).sum::<f64>() / others as f64;
+    let mut rest = DVector::zeros(w.nrows());
+    for (j, (mut column, square)) in turned.column_iter_mut().zip(squares).enumerate() {
+        let given_up = if j < kept && square > r { r / square } else { 1.0 };
+        rest += column.map(|x| given_up * x * x);
+        column *= (1.0 - given_up).sqrt();
+    }
     (turned.columns(0, kept).into_owned(), rest)
 }
 
