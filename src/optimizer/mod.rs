@@ -16,6 +16,7 @@ mod argmin_adapter;
 mod cat_cma;
 mod categorical;
 mod coarse;
+mod convergence;
 mod costs;
 mod encoding;
 mod error;
@@ -26,12 +27,14 @@ mod normal;
 #[cfg(test)]
 mod parity;
 mod random;
-mod relaxed;
 mod refine;
+mod relaxed;
+mod restarts;
 mod settings;
 mod sobol;
 mod stream;
 mod unit_cube;
+mod warm_start;
 mod weights;
 
 pub use argmin_adapter::ArgminSolver;

@@ -11,6 +11,7 @@ use super::atomic::{io_error, replace};
 use super::{RecordError, SCHEMA_VERSION};
 use crate::genome::{Dimension, Domain, Gene};
 use crate::objective::Aggregate;
+use crate::race::Racing;
 use crate::units::{Seed, Split};
 
 /// Written once, when a run begins. Unknown keys are ignored on reading (see [`super`]).
@@ -115,6 +116,8 @@ pub struct OptimizerSettings {
     /// Where the search started, gene by gene, so that the files it came from need not stay.
     #[serde(default)]
     pub warm_start: Vec<Vec<RecordedGene>>,
+    /// How candidates of a generation raced each other; `None`: each was scored on the whole search split.
+    pub racing: Option<Racing>,
 }
 
 /// A gene's value.
