@@ -5,6 +5,8 @@
 //! by a margin on the Gaussian. A candidate is drawn from a Gaussian and independent categorical
 //! distributions; both are moved towards the better half of the generation with the same weights.
 
+use std::cmp::Ordering;
+
 use nalgebra::DVector;
 
 use super::categorical::Categorical;
@@ -270,10 +272,14 @@ impl Optimizer for CatCma {
 }
 
 /// The costs of each candidate asked for, infinite where it was not told. Equal candidates that were told several costs
-/// get one each, in ascending order, so that the order of telling does not matter.
+/// get one each, in ascending order of costs and then of resamples, so that the order of telling does not matter.
 pub(super) fn costs_of(asked: &[Genotype], told: &[(Genotype, Costs)]) -> Vec<Costs> {
     let mut told: Vec<&(Genotype, Costs)> = told.iter().collect();
-    told.sort_by(|a, b| a.1.first().total_cmp(&b.1.first()));
+    let key = |costs: &Costs| [&[costs.first()], &costs.resamples[..]].concat();
+    told.sort_by(|a, b| {
+        let places = key(&a.1).into_iter().zip(key(&b.1));
+        places.map(|(a, b)| a.total_cmp(&b)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+    });
     let mut take = |genotype: &Genotype| {
         let place = told.iter().position(|(other, _)| other == genotype)?;
         Some(told.remove(place).1.clone())

@@ -148,4 +148,40 @@ mod tests {
         assert_eq!(weights.assign(&[1.0; 4]), None);
         assert_eq!(weights.assign(&[f64::NAN, f64::INFINITY, f64::NAN, f64::INFINITY]), None);
     }
+
+    fn resampled(costs: &[&[f64]]) -> Vec<Costs> {
+        let costs_of = |row: &&[f64]| Costs { values: vec![row[0]], resamples: row.to_vec() };
+        costs.iter().map(costs_of).collect()
+    }
+
+    #[test]
+    fn equal_resamples_weigh_as_the_costs_do() {
+        let weights = Weights::new(6);
+        let costs = [2.0, 1.0, f64::NAN, 2.0, 3.0, f64::INFINITY];
+        let expected =
+            weights.expected(&resampled(&costs.map(|c| [c; 4]).each_ref().map(|r| &r[..])));
+        for (got, plain) in expected.unwrap().iter().zip(weights.assign(&costs).unwrap()) {
+            assert!((got - plain).abs() < 1e-15, "{got} {plain}");
+        }
+        let plain: Vec<Costs> = costs.map(Costs::from).to_vec();
+        assert_eq!(weights.expected(&plain), weights.assign(&costs));
+    }
+
+    #[test]
+    fn a_coin_flip_is_shared_and_the_sure_best_keeps_its_weight() {
+        let weights = Weights::new(4);
+        let w = &weights.by_rank;
+        let costs = resampled(&[&[0.0, 0.0], &[1.0, 2.0], &[2.0, 1.0], &[3.0, 3.0]]);
+        assert_eq!(weights.expected(&costs).unwrap(), [w[0], w[1] / 2.0, w[1] / 2.0, 0.0]);
+    }
+
+    #[test]
+    fn resamples_without_a_difference() {
+        let weights = Weights::new(4);
+        let w = &weights.by_rank;
+        assert_eq!(weights.expected(&resampled(&[&[1.0, 2.0][..]; 4])), None);
+        let once = resampled(&[&[1.0, 0.0], &[1.0, 1.0], &[1.0, 2.0], &[1.0, 3.0]]);
+        let expected: Vec<f64> = w.iter().map(|w| (0.25 + w) / 2.0).collect();
+        assert_eq!(weights.expected(&once).unwrap(), expected);
+    }
 }

@@ -3,8 +3,8 @@
 //! Within a generation all candidates see the same documents. All are scored on a first block; the worse half stops, the
 //! others go on to a second. Between generations the documents rotate, but for a fixed share of anchors, and their number
 //! follows the noise: as the search converges candidates differ less, and more documents are needed to tell them apart.
-//! Few documents and many candidates beat the opposite (Branke & Schmidt, GECCO 2003: noise should not be reduced further
-//! than is necessary; OPTIMIZER tables under `results/`).
+//! Few documents and many candidates beat the opposite: a large population averages the noise out by itself, and noise
+//! should not be reduced further than is necessary (Branke & Schmidt, GECCO 2003).
 //!
 //! One generation: [`Race::first`], score; [`Race::further`], score; [`Race::finish`], tell.
 
@@ -12,7 +12,7 @@ mod racing;
 mod resample;
 mod rotation;
 
-pub use racing::Racing;
+pub use racing::{Racing, population};
 
 use resample::Draw;
 use rotation::Rotation;
@@ -211,3 +211,6 @@ fn variance(values: &[f64]) -> f64 {
     let mean = mean(values);
     values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64
 }
+
+#[cfg(test)]
+mod tests;

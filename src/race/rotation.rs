@@ -83,7 +83,6 @@ fn task_rng(seed: Seed, task: u64) -> ChaCha8Rng {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
 
     proptest! {
         /// Whatever is taken of it: no document twice in a generation, its share of anchors, the others equally often.
