@@ -96,7 +96,13 @@ proptest! {
         let recipe = decoder.decode(&genotype);
         let again = decoder.encode(&recipe)
             .map_err(|error| TestCaseError::fail(format!("{error}\n{}", recipe.to_yaml())))?;
-        prop_assert_eq!(decoder.decode(&again).to_yaml(), recipe.to_yaml());
+        let merge = |mut recipe: Recipe| {
+            if !recipe.merge_method.is_random() {
+                recipe.mask_seed = 0;
+            }
+            recipe
+        };
+        prop_assert_eq!(merge(decoder.decode(&again)), merge(recipe));
     }
 
     /// A recipe read from its own YAML, or written by another hand with other filters, must not crash the encoder.
