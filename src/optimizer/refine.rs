@@ -83,8 +83,11 @@ mod tests {
     use super::*;
     use crate::genome::{Dimension, Domain};
 
-    fn encoding(genes: usize) -> Encoding {
-        let domain = Domain::Continuous { low: 0.0, high: 1.0 };
+    fn reals(genes: usize) -> Encoding {
+        encoding(genes, Domain::Continuous { low: 0.0, high: 1.0 })
+    }
+
+    fn encoding(genes: usize, domain: Domain) -> Encoding {
         let gene = |i| Dimension { name: format!("g{i}"), domain: domain.clone(), initial: None };
         Encoding::new(&(0..genes).map(gene).collect::<Vec<_>>()).unwrap()
     }
@@ -94,10 +97,10 @@ mod tests {
     /// as its parent, and so are covariances across families.
     #[test]
     fn the_covariance_of_two_siblings_and_an_only_child_by_hand() {
-        let mut coarse = Gaussian::new(&encoding(2), 0.1, 3.0, 0.5);
+        let mut coarse = Gaussian::new(&reals(2), 0.1, 3.0, 0.5);
         coarse.C = DMatrix::from_row_slice(2, 2, &[4.0, 1.0, 1.0, 9.0]);
         coarse.m[0] = 0.25;
-        let fine = coarse.refined(&encoding(3), &[0, 0, 1], 3.0, 0.5, 0.5);
+        let fine = coarse.refined(&reals(3), &[0, 0, 1], 3.0, 0.5, 0.5);
         let expected = [5.0, 3.0, 1.0, 3.0, 5.0, 1.0, 1.0, 1.0, 9.0];
         for (found, expected) in fine.C.iter().zip(expected) {
             assert!((found - expected).abs() < 1e-12, "{found} {expected}");
@@ -110,7 +113,8 @@ mod tests {
     fn distributions_are_copied() {
         let mut coarse = Categorical::new(&[2], 0.1);
         coarse.q = vec![vec![0.7, 0.3]];
-        let fine = Encoding { categories: vec![2, 2], ..Encoding::default() };
+        let choices = vec!["a".to_owned(), "b".to_owned()];
+        let fine = encoding(2, Domain::Categorical { choices });
         assert_eq!(coarse.refined(&fine, &[0, 0], 0.05).q, [[0.7, 0.3], [0.7, 0.3]]);
     }
 }
