@@ -164,12 +164,12 @@ fn compare(model: &str) -> Report {
             }
             tasks => tasks.unwrap(),
         };
-        let documents = Documents { tasks: &tasks, split: None, limit: None };
+        let documents = Documents { tasks: &tasks, split: None, limit: None, docs: None };
         let room = Room { memory: Bytes(1 << 30), threads: 2 };
         let set = ScoringSet::new(&documents, &tokenizer, &network, room).unwrap();
         let answers = set.ask(&network, &tokenizer, &pool, None).unwrap();
         let scores = set.decide(&answers).unwrap().remove(0).unwrap();
-        compare_run(&run, &documents.of(&tasks[0]), &answers[0], &scores, &tasks[0], &mut report);
+        compare_run(&run, &documents.of(0), &answers[0], &scores, &tasks[0], &mut report);
     }
     report
 }

@@ -87,6 +87,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         evaluator: &prepared.bench.evaluator,
         workers: &prepared.bench.workers,
         optimizer: prepared.optimizer,
+        racing: None,
         budget: prepared.budget,
         seed: prepared.seed,
         writer: prepared.writer,

@@ -129,7 +129,7 @@ impl Optimizer for CatCma {
         let candidates = self.candidates();
         let asked: Vec<Genotype> =
             candidates.iter().map(|candidate| self.decode(candidate)).collect();
-        if let Some(weights) = self.weights.assign(&costs_of(&asked, told)) {
+        if let Some(weights) = self.weights.expected(&costs_of(&asked, told)) {
             if let Some(gaussian) = &mut self.gaussian {
                 gaussian.update(&weights, &candidates.iter().map(|x| &x.v).collect::<Vec<_>>());
             }
@@ -150,15 +150,14 @@ impl Optimizer for CatCma {
     }
 }
 
-/// The cost of each candidate asked for, infinite where it was not told. Equal candidates that were
-/// told several costs get one each, in ascending order, so that the order of telling does not
-/// matter.
-fn costs_of(asked: &[Genotype], told: &[(Genotype, Costs)]) -> Vec<f64> {
+/// The costs of each candidate asked for, infinite where it was not told. Equal candidates that were told several costs
+/// get one each, in ascending order, so that the order of telling does not matter.
+pub(super) fn costs_of(asked: &[Genotype], told: &[(Genotype, Costs)]) -> Vec<Costs> {
     let mut told: Vec<&(Genotype, Costs)> = told.iter().collect();
     told.sort_by(|a, b| a.1.first().total_cmp(&b.1.first()));
     let mut take = |genotype: &Genotype| {
         let place = told.iter().position(|(other, _)| other == genotype)?;
-        Some(told.remove(place).1.first())
+        Some(told.remove(place).1.clone())
     };
-    asked.iter().map(|genotype| take(genotype).unwrap_or(f64::INFINITY)).collect()
+    asked.iter().map(|genotype| take(genotype).unwrap_or_else(|| f64::INFINITY.into())).collect()
 }

@@ -1,10 +1,12 @@
 //! Why an optimizer cannot be had.
 
+use super::kind::names;
+
 /// Why an optimizer could not be built.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptimizerError {
-    #[error("unknown optimizer {name:?}: expected \"cat-cma\" or \"random\"")]
+    #[error("unknown optimizer {name:?}: expected {}", names())]
     UnknownKind { name: String },
     #[error("unknown covariance {word:?}: expected \"full\", \"diagonal\" or \"low-rank\"")]
     UnknownCovariance { word: String },
@@ -28,4 +30,8 @@ pub enum OptimizerError {
     PopulationTooLarge { got: usize, most: usize },
     #[error("expected at least one worker, got 0")]
     NoWorkers,
+    #[error("warm start {candidate} (counted from 0) is not a genotype of this search space")]
+    BadWarmStart { candidate: usize },
+    #[error("{optimizer} takes at most {most} genes that can vary, got {got}")]
+    TooManyGenes { optimizer: &'static str, got: usize, most: usize },
 }

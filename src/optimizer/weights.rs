@@ -1,5 +1,7 @@
 //! Recombination weights by rank, shared among ties.
 
+use super::Costs;
+
 /// Positive recombination weights of a population of λ (Hansen 2016, arXiv:1604.00772, eqs. 49 and
 /// 53 with the negative ones set to zero): w_i ∝ ln((λ+1)/2) − ln i for the best ⌊λ/2⌋, summing to
 /// 1.
@@ -25,6 +27,26 @@ impl Weights {
 
     pub(super) fn lambda(&self) -> usize {
         self.by_rank.len()
+    }
+
+    /// The weight of each candidate. Where the costs were resampled it is the mean over the resamples of the weight that
+    /// each would have given: who is surely among the best gets a large one, and two candidates whose order is a coin
+    /// flip get the same. A resample that tells no two candidates apart counts as one in which all are tied.
+    pub(super) fn expected(&self, costs: &[Costs]) -> Option<Vec<f64>> {
+        let resamples = costs.iter().map(|costs| costs.resamples.len()).max().unwrap_or(0);
+        if resamples == 0 {
+            return self.assign(&costs.iter().map(Costs::first).collect::<Vec<_>>());
+        }
+        let mut sum = vec![0.0; costs.len()];
+        let mut informative = false;
+        for index in 0..resamples {
+            let cost = |costs: &Costs| costs.resamples.get(index).copied().unwrap_or(f64::INFINITY);
+            let assigned = self.assign(&costs.iter().map(cost).collect::<Vec<_>>());
+            informative |= assigned.is_some();
+            let weights = assigned.unwrap_or_else(|| vec![1.0 / costs.len() as f64; costs.len()]);
+            sum.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight);
+        }
+        informative.then(|| sum.iter().map(|sum| sum / resamples as f64).collect())
     }
 
     /// The weight of each candidate, given one cost per candidate, or `None` when the costs tell no

@@ -76,8 +76,8 @@ fn summary(
     };
     let mut text = format!(
         "# A merge-search run\n\n`manifest.json` says how it was made (command, seed, search space), `best.yaml` is the \
-         winner as a mergekit recipe, `front.parquet` the Pareto front. Rows of `trials/` and `items/` join by `trial` and \
-         `split`; the winner's row on holdout is named `winner`.\n\nThe {aggregate} of the tasks' scores, ×100:\n\n| | selection | holdout |\n|---|---|---|\n",
+         winner as a mergekit recipe, `front.parquet` the Pareto front. Rows of `trials/` and `items/` join by `trial`, \
+         `split` and `rung`; the winner's row on holdout is named `winner`.\n\nThe {aggregate} of the tasks' scores, ×100:\n\n| | selection | holdout |\n|---|---|---|\n",
     );
     for baseline in baselines {
         let (selection, holdout) = (baseline.on(Split::Selection), baseline.on(Split::Holdout));
@@ -111,6 +111,8 @@ fn finalists(session: &Session<'_>, baselines: u64, mean: Option<Genotype>) -> V
         generation,
         kind: TrialKind::Final,
         split,
+        rung: 0,
+        docs: None,
         recipe: session.decoder.decode(genotype),
         genotype: Some(genotype.clone()),
     };
@@ -142,6 +144,8 @@ fn holdout_job(session: &Session<'_>, winner: &Trial) -> Result<Job, SearchError
         generation: winner.generation,
         kind: TrialKind::Final,
         split: Split::Holdout,
+        rung: 0,
+        docs: None,
         recipe,
         genotype: winner.genotype.clone(),
     })

@@ -9,7 +9,9 @@ mod baselines;
 mod budget;
 mod event;
 mod finals;
+mod past;
 mod problem;
+pub mod race;
 mod session;
 
 use std::sync::atomic::AtomicBool;
@@ -24,12 +26,14 @@ use archive::Archive;
 use baselines::Baseline;
 use budget::{Clock, Deadline};
 use problem::MergeProblem;
+use race::{Race, Racing};
 use session::{Parts, Session};
 
 use crate::evaluate::{EvaluateError, Evaluator, Workers};
 use crate::genome::Decoder;
 use crate::objective::TieBreak;
 use crate::optimizer::{ArgminSolver, Optimizer};
+use crate::outcome::JoinError;
 use crate::record::{RecordError, RunWriter};
 use crate::space::Objective;
 use crate::units::{Seed, Split};
@@ -51,6 +55,8 @@ pub struct Setup<'a> {
     pub workers: &'a Workers,
     /// Who asks; fresh, also when resuming.
     pub optimizer: Box<dyn Optimizer + Send>,
+    /// How candidates of a generation race each other; `None`: each is scored on the whole search split.
+    pub racing: Option<Racing>,
     /// What ends the search.
     pub budget: Budget,
     /// Of the report's bootstrap.
@@ -85,6 +91,12 @@ pub enum SearchError {
     /// The record was not written by the search that is now replayed.
     #[error("trial {trial} of the record is not the one this search asks for")]
     ReplayDiffers { trial: u64 },
+    /// Two parts of a trial's documents do not belong together.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// A rung of a race leaves out documents of the rung before.
+    #[error("rung {rung} of trial {trial} leaves out documents of the rung before")]
+    RungShrinks { trial: u64, rung: u32 },
     /// A candidate of a search that had ended is not in the record any more.
     #[error(
         "trial {trial} of generation {generation} is missing from the record of a search that had ended"
@@ -126,7 +138,10 @@ pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
     });
     let deadline = Deadline::new(setup.budget, reserve);
     let tie_break = tie_break(&session, &baselines);
-    let optimizer = optimize(&session, deadline, tie_break, baselines.len(), setup.optimizer)?;
+    let docs = setup.evaluator.docs(Split::Search);
+    let race = setup.racing.map(|racing| Race::new(racing, session.aggregate.clone(), &docs, setup.seed));
+    let problem = MergeProblem::new(&session, deadline, tie_break, baselines.len(), race);
+    let optimizer = optimize(problem, setup.optimizer)?;
     if session.interrupted() {
         return Ok(Ending::Interrupted);
     }
@@ -162,14 +177,9 @@ fn tie_break(session: &Session<'_>, baselines: &[Baseline]) -> TieBreak {
 
 /// Generations under argmin's executor until the budget ends; gives the optimizer back as it then stands.
 fn optimize(
-    session: &Session<'_>,
-    deadline: Deadline,
-    tie_break: TieBreak,
-    baselines: usize,
+    problem: MergeProblem<'_>,
     optimizer: Box<dyn Optimizer + Send>,
 ) -> Result<Box<dyn Optimizer + Send>, SearchError> {
-    let population = optimizer.population_size();
-    let problem = MergeProblem::new(session, deadline, tie_break, baselines, population);
     let result = Executor::new(problem, ArgminSolver(optimizer)).run();
     match result {
         Ok(result) => Ok(result.solver.0),

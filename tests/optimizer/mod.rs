@@ -1,6 +1,7 @@
 //! The optimizers against laws they must obey and against other people's numbers.
 
 mod adapter;
+mod baselines;
 mod coarse;
 mod construction;
 mod functions;
@@ -11,7 +12,7 @@ mod regret;
 use merge_search::genome::{Dimension, Domain, Gene, Genotype};
 use merge_search::optimizer::OptimizerKind;
 
-const KINDS: [OptimizerKind; 2] = [OptimizerKind::CatCma, OptimizerKind::Random];
+const KINDS: [OptimizerKind; OptimizerKind::ALL.len()] = OptimizerKind::ALL;
 
 fn real(name: &str, low: f64, high: f64) -> Dimension {
     Dimension { name: name.to_owned(), domain: Domain::Continuous { low, high }, initial: None }
