@@ -89,7 +89,8 @@ fn ways(options: &Options) -> Result<Vec<Way>, String> {
     let Some(name) = &options.optimizer else {
         return Ok(Way::ALL.to_vec());
     };
-    let named: Vec<Way> = Way::ALL.into_iter().filter(|way| way.to_string().starts_with(name.as_str())).collect();
+    let named: Vec<Way> =
+        Way::ALL.into_iter().filter(|way| way.to_string().starts_with(name.as_str())).collect();
     if !named.is_empty() {
         return Ok(named);
     }

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use clap::Args as ClapArgs;
 use merge_search::genome::Genotype;
 use merge_search::optimizer::{self, Optimizer, OptimizerError, OptimizerKind, Settings};
-use merge_search::record::{OptimizerSettings, RecordedGene};
+use merge_search::record::{OptimizerSettings, RacingSettings, RecordedGene};
+use merge_search::search::race::Racing;
 use merge_search::space::{OptimizerChoice, WarmStart};
 use merge_search::units::Seed;
 
@@ -46,6 +47,7 @@ fn parse_sigma(text: &str) -> Result<f64, String> {
 pub struct Plan {
     pub kind: OptimizerKind,
     pub settings: Settings,
+    pub racing: Option<Racing>,
 }
 
 impl Plan {
@@ -73,6 +75,7 @@ impl Plan {
                 tying: tying(bench, tied),
                 ..Settings::default()
             },
+            racing: racing(choice),
         })
     }
 
@@ -94,6 +97,7 @@ impl Plan {
                 tying: tying(bench, recorded.coarse_to_fine),
                 ..Settings::default()
             },
+            racing: recorded.racing.map(raced),
         })
     }
 
@@ -117,9 +121,44 @@ impl Plan {
             covariance: self.settings.covariance.to_string(),
             restarts: self.settings.restarts.to_string(),
             active: self.settings.active,
+            racing: self.racing.map(recorded),
             coarse_to_fine: !self.settings.tying.is_empty(),
             warm_start: self.settings.warm_start.iter().map(genes).collect(),
         }
+    }
+}
+
+/// Off unless the space asks for it.
+fn racing(choice: &OptimizerChoice) -> Option<Racing> {
+    let default = Racing::default();
+    choice.racing.unwrap_or(false).then(|| Racing {
+        first_share: choice.first_share.unwrap_or(default.first_share),
+        anchor_share: choice.anchor_share.unwrap_or(default.anchor_share),
+        ..default
+    })
+}
+
+fn recorded(racing: Racing) -> RacingSettings {
+    RacingSettings {
+        first_share: racing.first_share,
+        keep_share: racing.keep_share,
+        anchor_share: racing.anchor_share,
+        least_docs: racing.least_docs as u64,
+        most_docs: racing.most_docs as u64,
+        reliability: racing.reliability,
+        resamples: racing.resamples as u64,
+    }
+}
+
+fn raced(recorded: RacingSettings) -> Racing {
+    Racing {
+        first_share: recorded.first_share,
+        keep_share: recorded.keep_share,
+        anchor_share: recorded.anchor_share,
+        least_docs: recorded.least_docs as usize,
+        most_docs: recorded.most_docs as usize,
+        reliability: recorded.reliability,
+        resamples: recorded.resamples as usize,
     }
 }
 

@@ -12,6 +12,7 @@ use merge_search::record::{
     CheckpointEntry, DataSource, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest,
     RunWriter, SCHEMA_VERSION, SpaceFile, TaskEntry,
 };
+use merge_search::search::race::Racing;
 use merge_search::search::{self, Budget, Ending, Setup};
 use merge_search::units::{Seed, Split};
 
@@ -87,7 +88,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         evaluator: &prepared.bench.evaluator,
         workers: &prepared.bench.workers,
         optimizer: prepared.optimizer,
-        racing: None,
+        racing: prepared.racing,
         budget: prepared.budget,
         seed: prepared.seed,
         writer: prepared.writer,
@@ -107,6 +108,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 struct Prepared {
     bench: Workbench,
     optimizer: Box<dyn Optimizer + Send>,
+    racing: Option<Racing>,
     budget: Budget,
     seed: Seed,
     writer: RunWriter,
@@ -128,7 +130,7 @@ fn begin(args: &Args) -> Result<Prepared, Failure> {
     let manifest = manifest(&source, &bench, settings, budget, seed, &args.workers)?;
     let folder = folder.unwrap_or_else(|| unused_folder(args, &bench.decoder.space().name));
     let writer = RunWriter::create(&folder, manifest)?;
-    Ok(Prepared { bench, optimizer, budget, seed, writer })
+    Ok(Prepared { bench, optimizer, racing: plan.racing, budget, seed, writer })
 }
 
 fn resume(args: &Args, run: &Path) -> Result<Prepared, Failure> {
@@ -138,14 +140,15 @@ fn resume(args: &Args, run: &Path) -> Result<Prepared, Failure> {
     let machine = WorkerArgs { precision: precision_of(args, &manifest)?, ..args.workers.clone() };
     let bench = Workbench::open(&source, &machine, &args.guard)?;
     check_unchanged(&manifest, &bench)?;
-    let optimizer = Plan::recorded(&manifest.optimizer, &bench)?.build(&bench, manifest.seed)?;
+    let plan = Plan::recorded(&manifest.optimizer, &bench)?;
+    let optimizer = plan.build(&bench, manifest.seed)?;
     let budget = match (manifest.budget.trials, manifest.budget.seconds) {
         (Some(trials), _) => Budget::Trials(trials),
         (None, seconds) => {
             Budget::WallClock(Duration::from_secs_f64(seconds.unwrap_or_default().max(0.0)))
         }
     };
-    Ok(Prepared { bench, optimizer, budget, seed: manifest.seed, writer })
+    Ok(Prepared { bench, optimizer, racing: plan.racing, budget, seed: manifest.seed, writer })
 }
 
 /// The first Ctrl-C asks for a clean stop; the second ends the process at once, which the record survives too.

@@ -26,8 +26,8 @@ mod normal;
 #[cfg(test)]
 mod parity;
 mod random;
-mod relaxed;
 mod refine;
+mod relaxed;
 mod settings;
 mod sobol;
 mod stream;

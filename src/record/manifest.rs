@@ -112,9 +112,31 @@ pub struct OptimizerSettings {
     /// Whether genes were tied at first.
     #[serde(default)]
     pub coarse_to_fine: bool,
+    /// How generations were raced; absent where every candidate saw all documents.
+    #[serde(default)]
+    pub racing: Option<RacingSettings>,
     /// Where the search started, gene by gene, so that the files it came from need not stay.
     #[serde(default)]
     pub warm_start: Vec<Vec<RecordedGene>>,
+}
+
+/// How a generation was raced, by the words of [`search::race::Racing`](crate::search::race::Racing).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RacingSettings {
+    /// Share of the documents that everybody saw.
+    pub first_share: f64,
+    /// Share of the population that saw the others too.
+    pub keep_share: f64,
+    /// Share of the documents that was in every generation.
+    pub anchor_share: f64,
+    /// Documents per task, at least.
+    pub least_docs: u64,
+    /// Documents per task, at most.
+    pub most_docs: u64,
+    /// What the number of documents was chosen for.
+    pub reliability: f64,
+    /// Bootstrap resamples per candidate.
+    pub resamples: u64,
 }
 
 /// A gene's value.

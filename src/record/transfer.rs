@@ -18,8 +18,8 @@ pub struct Transfer {
 }
 
 impl RunFolder {
-    /// The run's `most` best: its finalists by the selection split, then its candidates by the search split. Genes that
-    /// the run does not have are as in `start`.
+    /// The run's `most` best: its finalists by the selection split, then its candidates by the search split, those that
+    /// went farther in their race first. Genes that the run does not have are as in `start`.
     ///
     /// # Errors
     /// As [`RunFolder::trials`].
@@ -48,13 +48,13 @@ impl RunFolder {
 
     /// Every genotype with a score, best first.
     fn ranked(&self) -> Result<Vec<Genotype>, RecordError> {
-        let mut scored: Vec<(bool, f64, Genotype)> = Vec::new();
+        let mut scored: Vec<((bool, u32), f64, Genotype)> = Vec::new();
         self.visit(|trial| {
             let last = trial.kind == TrialKind::Final && trial.split == Split::Selection;
             let wanted =
                 last || (trial.kind == TrialKind::Candidate && trial.split == Split::Search);
             if let (true, Some(score), Some(genotype)) = (wanted, trial.objective, trial.genotype) {
-                scored.push((last, score.value, genotype));
+                scored.push(((last, trial.rung), score.value, genotype));
             }
         })?;
         scored.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)));

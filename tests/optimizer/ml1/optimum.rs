@@ -52,11 +52,8 @@ impl Ml1 {
         let mut recent = vec![cost];
         let mut length = 1.0;
         for _ in 0..MOST_ITERATIONS {
-            let step: Vec<f64> = x
-                .iter()
-                .zip(&slope)
-                .map(|(x, g)| (x - length * g).clamp(0.0, 1.0) - x)
-                .collect();
+            let step: Vec<f64> =
+                x.iter().zip(&slope).map(|(x, g)| (x - length * g).clamp(0.0, 1.0) - x).collect();
             if step.iter().all(|s| s.abs() < 1e-11) {
                 break;
             }
