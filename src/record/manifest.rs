@@ -120,7 +120,7 @@ pub struct OptimizerSettings {
     pub warm_start: Vec<Vec<RecordedGene>>,
 }
 
-/// How a generation was raced, by the words of [`search::race::Racing`](crate::search::race::Racing).
+/// How generations were raced.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RacingSettings {
     /// Share of the documents that everybody saw.
