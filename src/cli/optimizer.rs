@@ -6,8 +6,8 @@ use std::str::FromStr;
 use clap::Args as ClapArgs;
 use merge_search::genome::Genotype;
 use merge_search::optimizer::{self, Optimizer, OptimizerError, OptimizerKind, Settings};
-use merge_search::record::{OptimizerSettings, RacingSettings, RecordedGene};
-use merge_search::search::race::Racing;
+use merge_search::race::Racing;
+use merge_search::record::{OptimizerSettings, RecordedGene};
 use merge_search::space::{OptimizerChoice, WarmStart};
 use merge_search::units::Seed;
 
@@ -17,7 +17,8 @@ use super::{Failure, warm_start};
 /// What overrides the space's `[optimizer]`.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct OptimizerArgs {
-    /// cat-cma (alias cma-es) or random [default: the space's, or cat-cma]
+    /// How to search, for instance cat-cma (alias cma-es), nsga2 or random; an unknown name lists all [default: the
+    /// space's, or cat-cma]
     #[arg(long, value_name = "NAME")]
     optimizer: Option<String>,
     /// Candidates per generation [default: the space's, or by the number of genes]
@@ -62,8 +63,11 @@ impl Plan {
             false => ("--warm-start", &asked),
         };
         let tied = choice.coarse_to_fine.unwrap_or(false);
+        let kind = optimizer_kind(args.optimizer.as_deref(), choice)?;
+        let races = choice.racing.unwrap_or(true) && kind.races();
         Ok(Self {
-            kind: optimizer_kind(args.optimizer.as_deref(), choice)?,
+            kind,
+            racing: races.then(|| racing(choice)),
             settings: Settings {
                 population,
                 sigma: args.sigma.or(choice.sigma).unwrap_or(DEFAULT_SIGMA),
@@ -73,9 +77,8 @@ impl Plan {
                 active: choice.active.unwrap_or(false),
                 warm_start: warm_start::genotypes(key, starts, &bench.decoder)?,
                 tying: tying(bench, tied),
-                ..Settings::default()
+                objectives: bench.decoder.space().objectives.len(),
             },
-            racing: racing(choice),
         })
     }
 
@@ -86,6 +89,7 @@ impl Plan {
             |genes: &Vec<RecordedGene>| Genotype(genes.iter().map(|gene| (*gene).into()).collect());
         Ok(Self {
             kind: parsed(&recorded.kind)?,
+            racing: recorded.racing,
             settings: Settings {
                 population: Some(recorded.population as usize),
                 sigma: recorded.sigma.unwrap_or(DEFAULT_SIGMA),
@@ -95,10 +99,15 @@ impl Plan {
                 active: recorded.active,
                 warm_start: recorded.warm_start.iter().map(genotype).collect(),
                 tying: tying(bench, recorded.coarse_to_fine),
-                ..Settings::default()
+                objectives: bench.decoder.space().objectives.len(),
             },
-            racing: recorded.racing.map(raced),
         })
+    }
+
+    /// The same with the population that it comes to: a run that is resumed, on whatever machine, knows only that one.
+    pub fn settled(mut self, bench: &Workbench) -> Result<Self, Failure> {
+        self.settings.population = Some(self.build(bench, Seed(0))?.population_size());
+        Ok(self)
     }
 
     pub fn build(
@@ -111,54 +120,29 @@ impl Plan {
     }
 
     /// For the manifest.
-    pub fn record(&self, population: usize) -> OptimizerSettings {
+    pub fn record(&self) -> OptimizerSettings {
         let genes = |genotype: &Genotype| genotype.0.iter().map(|gene| (*gene).into()).collect();
         OptimizerSettings {
             kind: self.kind.to_string(),
-            population: population as u64,
+            population: self.settings.population.unwrap_or_default() as u64,
             sigma: Some(self.settings.sigma),
             workers: self.settings.workers as u64,
             covariance: self.settings.covariance.to_string(),
             restarts: self.settings.restarts.to_string(),
             active: self.settings.active,
-            racing: self.racing.map(recorded),
             coarse_to_fine: !self.settings.tying.is_empty(),
             warm_start: self.settings.warm_start.iter().map(genes).collect(),
+            racing: self.racing,
         }
     }
 }
 
-/// Off unless the space asks for it.
-fn racing(choice: &OptimizerChoice) -> Option<Racing> {
+fn racing(choice: &OptimizerChoice) -> Racing {
     let default = Racing::default();
-    choice.racing.unwrap_or(false).then(|| Racing {
+    Racing {
         first_share: choice.first_share.unwrap_or(default.first_share),
         anchor_share: choice.anchor_share.unwrap_or(default.anchor_share),
         ..default
-    })
-}
-
-fn recorded(racing: Racing) -> RacingSettings {
-    RacingSettings {
-        first_share: racing.first_share,
-        keep_share: racing.keep_share,
-        anchor_share: racing.anchor_share,
-        least_docs: racing.least_docs as u64,
-        most_docs: racing.most_docs as u64,
-        reliability: racing.reliability,
-        resamples: racing.resamples as u64,
-    }
-}
-
-fn raced(recorded: RacingSettings) -> Racing {
-    Racing {
-        first_share: recorded.first_share,
-        keep_share: recorded.keep_share,
-        anchor_share: recorded.anchor_share,
-        least_docs: recorded.least_docs as usize,
-        most_docs: recorded.most_docs as usize,
-        reliability: recorded.reliability,
-        resamples: recorded.resamples as usize,
     }
 }
 

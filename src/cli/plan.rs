@@ -8,7 +8,7 @@ use merge_search::evaluate::Evaluator;
 use merge_search::genome::{Dimension, Domain, uniform_average};
 use merge_search::optimizer::CoarseToFine;
 use merge_search::outcome::Outcome;
-use merge_search::search::race::Racing;
+use merge_search::race::Racing;
 use merge_search::units::{Seed, Split};
 use serde_json::json;
 

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::Args as ClapArgs;
 use merge_search::checkpoint::Checkpoint;
 use merge_search::optimizer::Optimizer;
+use merge_search::race::Racing;
 use merge_search::record::{
     CheckpointEntry, DataSource, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest,
     RunWriter, SCHEMA_VERSION, SpaceFile, TaskEntry,
 };
-use merge_search::search::race::Racing;
 use merge_search::search::{self, Budget, Ending, Setup};
 use merge_search::units::{Seed, Split};
 
@@ -119,15 +119,14 @@ fn begin(args: &Args) -> Result<Prepared, Failure> {
     let source = SpaceSource::open(args.space.as_deref())?;
     let bench = Workbench::open(&source, &args.workers, &args.guard)?;
     tell_notes(bench.decoder.space());
-    let plan = Plan::new(&args.optimizer, &bench, args.workers.count())?;
+    let plan = Plan::new(&args.optimizer, &bench, args.workers.count())?.settled(&bench)?;
     let seed = Seed(args.seed);
     let optimizer = plan.build(&bench, seed)?;
     let budget = match args.trials {
         Some(trials) => Budget::Trials(trials),
         None => Budget::WallClock(args.budget.unwrap_or(DEFAULT_BUDGET)),
     };
-    let settings = plan.record(optimizer.population_size());
-    let manifest = manifest(&source, &bench, settings, budget, seed, &args.workers)?;
+    let manifest = manifest(&source, &bench, plan.record(), budget, seed, &args.workers)?;
     let folder = folder.unwrap_or_else(|| unused_folder(args, &bench.decoder.space().name));
     let writer = RunWriter::create(&folder, manifest)?;
     Ok(Prepared { bench, optimizer, racing: plan.racing, budget, seed, writer })

@@ -1,6 +1,7 @@
 //! Why an optimizer cannot be had.
 
 use super::kind::names;
+use crate::genome::{Domain, Gene};
 
 /// Why an optimizer could not be built.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -34,4 +35,21 @@ pub enum OptimizerError {
     BadWarmStart { candidate: usize },
     #[error("{optimizer} takes at most {most} genes that can vary, got {got}")]
     TooManyGenes { optimizer: &'static str, got: usize, most: usize },
+    #[error("warm start, candidate {candidate}: expected {expected} genes, got {got}")]
+    WarmStartGenes { candidate: usize, expected: usize, got: usize },
+    #[error("warm start, candidate {candidate}: gene {gene:?}: expected {}, got {got:?}", within(.domain))]
+    WarmStartGene { candidate: usize, gene: String, got: Gene, domain: Domain },
+    #[error(
+        "negative weights need a full or diagonal covariance: low rank cannot take variance away"
+    )]
+    ActiveLowRank,
+}
+
+/// What a gene of `domain` may be.
+fn within(domain: &Domain) -> String {
+    match domain {
+        Domain::Continuous { low, high } => format!("a number within {low}..{high}"),
+        Domain::Integer { low, high } => format!("a whole number within {low}..{high}"),
+        Domain::Categorical { choices } => format!("one of {} categories, from 0", choices.len()),
+    }
 }

@@ -3,9 +3,10 @@
 
 use nalgebra::DMatrix;
 
+use super::Covariance;
 use super::categorical::Categorical;
-use super::encoding::Encoding;
-use super::gaussian::Gaussian;
+use super::encoding::{Coordinate, Encoding};
+use super::gaussian::{Gaussian, Rates};
 
 /// For every fine coordinate and every fine distribution, the index of the coarse one it comes from.
 #[derive(Debug, Clone, Default)]
@@ -33,39 +34,38 @@ impl Parents {
 impl Gaussian {
     /// The geometric mean of the coordinates' standard deviations.
     pub(super) fn spread(&self) -> f64 {
-        let n = self.m.len();
-        let logarithms = (0..n).map(|j| (self.A[j] * self.C[(j, j)].sqrt()).ln());
-        self.sigma * (logarithms.sum::<f64>() / n as f64).exp()
+        let variances = self.shape.variances();
+        let logarithms = self.A.iter().zip(variances.iter()).map(|(a, c)| (a * c.sqrt()).ln());
+        self.sigma * (logarithms.sum::<f64>() / self.m.len() as f64).exp()
     }
 
     /// The same distribution of the siblings' mean, and besides, the differences between siblings, which had no variance,
     /// get `within` times the variance of their parent: C' = P C Pᵀ + `within` · diag(P C Pᵀ) (I − P (PᵀP)⁻¹ Pᵀ), where P
-    /// repeats each coarse coordinate for its children.
+    /// repeats each coarse coordinate for its children. A shape that cannot hold all of C' keeps its diagonal.
     #[allow(non_snake_case)]
     pub(super) fn refined(
         &self,
-        fine: &Encoding,
+        fine: &[Coordinate],
         parent: &[usize],
-        mu_eff: f64,
+        rates: (Covariance, Rates),
         alpha: f64,
         within: f64,
     ) -> Self {
-        let n = parent.len();
+        let (n, coarse) = (parent.len(), self.shape.matrix());
         let mut siblings = vec![0.0; self.m.len()];
         parent.iter().for_each(|&p| siblings[p] += 1.0);
         let carried = |i: usize, j: usize| {
             let (p, q) = (parent[i], parent[j]);
-            self.A[p] * self.C[(p, q)] * self.A[q]
+            self.A[p] * coarse[(p, q)] * self.A[q]
         };
         let C = DMatrix::from_fn(n, n, |i, j| {
             let own = if i == j { 1.0 } else { 0.0 };
             let apart = if parent[i] == parent[j] { own - 1.0 / siblings[parent[i]] } else { 0.0 };
             carried(i, j) + within * carried(i, i) * apart
         });
-        let mut refined = Self::new(fine, self.sigma, mu_eff, alpha);
-        parent.iter().enumerate().for_each(|(i, &p)| refined.m[i] = self.m[p]);
-        refined.C = C;
-        refined.decompose();
+        let start: Vec<f64> = parent.iter().map(|&p| self.m[p]).collect();
+        let mut refined = Self::new(fine, &start, self.sigma, rates, alpha);
+        refined.shape.set(C);
         refined
     }
 }
@@ -81,15 +81,11 @@ impl Categorical {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::genome::{Dimension, Domain};
 
-    fn reals(genes: usize) -> Encoding {
-        encoding(genes, Domain::Continuous { low: 0.0, high: 1.0 })
-    }
-
-    fn encoding(genes: usize, domain: Domain) -> Encoding {
-        let gene = |i| Dimension { name: format!("g{i}"), domain: domain.clone(), initial: None };
-        Encoding::new(&(0..genes).map(gene).collect::<Vec<_>>()).unwrap()
+    fn gaussian(coordinates: usize) -> Gaussian {
+        let rates = (Covariance::Full, Rates::new(coordinates, 3.0, Covariance::Full, false));
+        let (start, reals) = (vec![0.5; coordinates], vec![Coordinate::Real; coordinates]);
+        Gaussian::new(&reals, &start, 0.1, rates, 0.5)
     }
 
     /// By hand, with `within` = 0.5: siblings of variance 4 keep the variance of their mean, 4, and differ by variance
@@ -97,12 +93,13 @@ mod tests {
     /// as its parent, and so are covariances across families.
     #[test]
     fn the_covariance_of_two_siblings_and_an_only_child_by_hand() {
-        let mut coarse = Gaussian::new(&reals(2), 0.1, 3.0, 0.5);
-        coarse.C = DMatrix::from_row_slice(2, 2, &[4.0, 1.0, 1.0, 9.0]);
+        let mut coarse = gaussian(2);
+        coarse.shape.set(DMatrix::from_row_slice(2, 2, &[4.0, 1.0, 1.0, 9.0]));
         coarse.m[0] = 0.25;
-        let fine = coarse.refined(&reals(3), &[0, 0, 1], 3.0, 0.5, 0.5);
+        let rates = (Covariance::Full, Rates::new(3, 3.0, Covariance::Full, false));
+        let fine = coarse.refined(&[Coordinate::Real; 3], &[0, 0, 1], rates, 0.5, 0.5);
         let expected = [5.0, 3.0, 1.0, 3.0, 5.0, 1.0, 1.0, 1.0, 9.0];
-        for (found, expected) in fine.C.iter().zip(expected) {
+        for (found, expected) in fine.shape.matrix().iter().zip(expected) {
             assert!((found - expected).abs() < 1e-12, "{found} {expected}");
         }
         assert_eq!(fine.m.as_slice(), [0.25, 0.25, 0.5]);
@@ -113,8 +110,7 @@ mod tests {
     fn distributions_are_copied() {
         let mut coarse = Categorical::new(&[2], 0.1);
         coarse.q = vec![vec![0.7, 0.3]];
-        let choices = vec!["a".to_owned(), "b".to_owned()];
-        let fine = encoding(2, Domain::Categorical { choices });
+        let fine = Encoding { categories: vec![2, 2], ..Encoding::default() };
         assert_eq!(coarse.refined(&fine, &[0, 0], 0.05).q, [[0.7, 0.3], [0.7, 0.3]]);
     }
 }

@@ -11,6 +11,7 @@ use super::atomic::{io_error, replace};
 use super::{RecordError, SCHEMA_VERSION};
 use crate::genome::{Dimension, Domain, Gene};
 use crate::objective::Aggregate;
+use crate::race::Racing;
 use crate::units::{Seed, Split};
 
 /// Written once, when a run begins. Unknown keys are ignored on reading (see [`super`]).
@@ -112,31 +113,11 @@ pub struct OptimizerSettings {
     /// Whether genes were tied at first.
     #[serde(default)]
     pub coarse_to_fine: bool,
-    /// How generations were raced; absent where every candidate saw all documents.
-    #[serde(default)]
-    pub racing: Option<RacingSettings>,
     /// Where the search started, gene by gene, so that the files it came from need not stay.
     #[serde(default)]
     pub warm_start: Vec<Vec<RecordedGene>>,
-}
-
-/// How generations were raced.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct RacingSettings {
-    /// Share of the documents that everybody saw.
-    pub first_share: f64,
-    /// Share of the population that saw the others too.
-    pub keep_share: f64,
-    /// Share of the documents that was in every generation.
-    pub anchor_share: f64,
-    /// Documents per task, at least.
-    pub least_docs: u64,
-    /// Documents per task, at most.
-    pub most_docs: u64,
-    /// What the number of documents was chosen for.
-    pub reliability: f64,
-    /// Bootstrap resamples per candidate.
-    pub resamples: u64,
+    /// How candidates of a generation raced each other; `None`: each was scored on the whole search split.
+    pub racing: Option<Racing>,
 }
 
 /// A gene's value.

@@ -44,8 +44,8 @@ pub use crate::outcome::Estimate;
 pub use error::RecordError;
 pub use folder::{FrontEntry, RunFolder};
 pub use manifest::{
-    CheckpointEntry, DataSource, DocCounts, GeneColumn, OptimizerSettings, RacingSettings,
-    RecordedGene, RunBudget, RunManifest, SpaceFile, TaskEntry,
+    CheckpointEntry, DataSource, DocCounts, GeneColumn, OptimizerSettings, RecordedGene, RunBudget,
+    RunManifest, SpaceFile, TaskEntry,
 };
 pub use part::Part;
 pub use per_doc::{AnswerRow, write_answers};

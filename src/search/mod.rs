@@ -11,7 +11,6 @@ mod event;
 mod finals;
 mod past;
 mod problem;
-pub mod race;
 mod session;
 
 use std::sync::atomic::AtomicBool;
@@ -22,11 +21,11 @@ use argmin::core::Executor;
 pub use budget::Budget;
 pub use event::{Comparison, OtherMetrics, Progress, Report, SearchEvent, Standing};
 
+use crate::race::{Race, Racing};
 use archive::Archive;
 use baselines::Baseline;
 use budget::{Clock, Deadline};
 use problem::MergeProblem;
-use race::{Race, Racing};
 use session::{Parts, Session};
 
 use crate::evaluate::{EvaluateError, Evaluator, Workers};
@@ -139,8 +138,7 @@ pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
     let deadline = Deadline::new(setup.budget, reserve);
     let tie_break = tie_break(&session, &baselines);
     let docs = setup.evaluator.docs(Split::Search);
-    let race =
-        setup.racing.map(|racing| Race::new(racing, session.aggregate.clone(), &docs, setup.seed));
+    let race = setup.racing.map(|racing| Race::new(racing, &session.aggregate, &docs, setup.seed));
     let problem = MergeProblem::new(&session, deadline, tie_break, baselines.len(), race);
     let optimizer = optimize(problem, setup.optimizer)?;
     if session.interrupted() {

@@ -6,13 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use argmin::core::{CostFunction, Error, SyncAlias};
 
 use super::budget::Deadline;
-use super::race::{Race, Scored};
 use super::session::{Job, Session};
 use super::{EXPECTED_FLOOR, SearchError};
 use crate::genome::Genotype;
 use crate::objective::TieBreak;
 use crate::optimizer::Costs;
 use crate::outcome::DocSubset;
+use crate::race::{Race, Scored};
 use crate::record::{Trial, TrialKind};
 use crate::units::{Seconds, Split};
 

@@ -4,10 +4,13 @@ mod adapter;
 mod baselines;
 mod coarse;
 mod construction;
+mod covariances;
 mod functions;
 mod laws;
 pub mod ml1;
 mod regret;
+mod restarts;
+mod warm_start;
 
 use merge_search::genome::{Dimension, Domain, Gene, Genotype};
 use merge_search::optimizer::OptimizerKind;
