@@ -197,6 +197,28 @@ fn the_seed_decides_and_the_number_of_workers_does_not() {
     assert!(one != run("other", &["--seed", "8"]));
 }
 
+/// The warm start is in the manifest, so that a run resumes without the files that it came from.
+#[test]
+fn a_search_starts_from_parents_recipes_and_runs() {
+    let bench = Bench::new();
+    let first = bench.search("first", &["--trials", "4", "--warm-start", "parents"]);
+    succeeded(&{ first }.output().unwrap());
+    let starts = |run: &str| {
+        let folder = RunFolder::open(&bench.run(run)).unwrap();
+        folder.manifest().optimizer.warm_start.clone()
+    };
+    // base, four experts and the uniform merge.
+    assert_eq!(starts("first").len(), 6);
+    let (run, recipe) = (bench.run("first"), bench.run("first").join("best.yaml"));
+    let from = ["--warm-start", recipe.to_str().unwrap(), "--warm-start", run.to_str().unwrap()];
+    let again = bench.search("again", &[&["--trials", "4"][..], &from].concat()).output().unwrap();
+    succeeded(&again);
+    assert!((1..=5).contains(&starts("again").len()));
+    fs::remove_dir_all(&run).unwrap();
+    let resumed = program().arg("--resume").arg(bench.run("again")).output().unwrap();
+    succeeded(&resumed);
+}
+
 #[test]
 fn bad_spaces_name_file_key_and_what_is_valid() {
     for (from, to, words) in [
@@ -213,6 +235,13 @@ fn bad_spaces_name_file_key_and_what_is_valid() {
         ),
         ("\"../datasets/mixed\"", "\"../datasets/mixt\"", &["mixt/task.toml"]),
         ("sigma = 0.3", "sigma = -1.0", &["optimizer.sigma", "-1"]),
+        ("sigma = 0.3", "covariance = \"round\"", &["optimizer.covariance", "round", "low-rank"]),
+        ("sigma = 0.3", "restarts = \"often\"", &["optimizer.restarts", "often", "bipop"]),
+        (
+            "sigma = 0.3",
+            "warm_start = \"no-such.yaml\"",
+            &["optimizer.warm_start", "no-such.yaml", "\"parents\""],
+        ),
         ("name = \"cat-cma\"", "name = \"cat\"", &["cat", "cat-cma", "random"]),
     ] {
         let bench = Bench::new();

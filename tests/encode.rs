@@ -96,7 +96,13 @@ proptest! {
         let recipe = decoder.decode(&genotype);
         let again = decoder.encode(&recipe)
             .map_err(|error| TestCaseError::fail(format!("{error}\n{}", recipe.to_yaml())))?;
-        prop_assert_eq!(decoder.decode(&again).to_yaml(), recipe.to_yaml());
+        let merge = |mut recipe: Recipe| {
+            if !recipe.merge_method.is_random() {
+                recipe.mask_seed = 0;
+            }
+            recipe
+        };
+        prop_assert_eq!(merge(decoder.decode(&again)), merge(recipe));
     }
 
     /// A recipe read from its own YAML, or written by another hand with other filters, must not crash the encoder.
@@ -302,7 +308,7 @@ fn the_optimizer_s_keys_are_read_and_wrong_ones_named() {
     use merge_search::space::WarmStart;
     let choice = optimizer_of(
         "covariance = \"diagonal\"\nrestarts = \"ipop\"\nactive = true\nwarm_start = [\"parents\", \"best.yaml\", \"/runs/a\"]\n\
-         coarse_to_fine = true\nracing = false\nsurrogate = true",
+         coarse_to_fine = true\nracing = false\nsurrogate = true\nfirst_share = 0.25\nanchor_share = 0",
     )
     .unwrap();
     assert_eq!(choice.covariance.as_deref(), Some("diagonal"));
@@ -311,6 +317,7 @@ fn the_optimizer_s_keys_are_read_and_wrong_ones_named() {
         (choice.active, choice.coarse_to_fine, choice.racing, choice.surrogate),
         (Some(true), Some(true), Some(false), Some(true))
     );
+    assert_eq!((choice.first_share, choice.anchor_share), (Some(0.25), Some(0.0)));
     let starts = [
         WarmStart::Parents,
         WarmStart::At("/made/best.yaml".into()),
@@ -322,6 +329,8 @@ fn the_optimizer_s_keys_are_read_and_wrong_ones_named() {
         ("warm_start = [\"parents\", \"parents\"]", ["optimizer.warm_start", "parents"]),
         ("warm_start = [\"\"]", ["optimizer.warm_start", "run folders"]),
         ("warm_start = 3", ["warm_start", "list of strings"]),
+        ("first_share = 0.0", ["optimizer.first_share", "above 0"]),
+        ("anchor_share = 1.5", ["optimizer.anchor_share", "at most 1"]),
         ("racing = \"yes\"", ["racing", "boolean"]),
         ("warmstart = \"parents\"", ["warmstart", "warm_start"]),
     ] {

@@ -67,7 +67,7 @@ impl Plan {
         let races = choice.racing.unwrap_or(true) && kind.races();
         Ok(Self {
             kind,
-            racing: races.then(Racing::default),
+            racing: races.then(|| racing(choice)),
             settings: Settings {
                 population,
                 sigma: args.sigma.or(choice.sigma).unwrap_or(DEFAULT_SIGMA),
@@ -134,6 +134,15 @@ impl Plan {
             warm_start: self.settings.warm_start.iter().map(genes).collect(),
             racing: self.racing,
         }
+    }
+}
+
+fn racing(choice: &OptimizerChoice) -> Racing {
+    let default = Racing::default();
+    Racing {
+        first_share: choice.first_share.unwrap_or(default.first_share),
+        anchor_share: choice.anchor_share.unwrap_or(default.anchor_share),
+        ..default
     }
 }
 

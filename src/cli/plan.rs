@@ -8,6 +8,7 @@ use merge_search::evaluate::Evaluator;
 use merge_search::genome::{Dimension, Domain, uniform_average};
 use merge_search::optimizer::CoarseToFine;
 use merge_search::outcome::Outcome;
+use merge_search::race::Racing;
 use merge_search::units::{Seed, Split};
 use serde_json::json;
 
@@ -54,6 +55,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         genes: dimensions,
         levels: CoarseToFine::genes_per_level(dimensions, &search.settings.tying),
         warm_starts: search.settings.warm_start.len(),
+        racing: search.racing,
         population,
         timing,
         candidates,
@@ -110,6 +112,7 @@ struct Plan<'a> {
     /// Values searched at each level of the coarse-to-fine schedule.
     levels: Vec<usize>,
     warm_starts: usize,
+    racing: Option<Racing>,
     population: usize,
     timing: Timing,
     candidates: f64,
@@ -132,6 +135,16 @@ impl Plan<'_> {
         }
         if self.warm_starts > 0 {
             text.push_str(&format!("warm start: {} genotypes\n", self.warm_starts));
+        }
+        if let Some(racing) = &self.racing {
+            text.push_str(&format!(
+                "racing: {} to {} documents per task and generation; all candidates see {:.0} % of them, {:.0} % of the \
+                 candidates the rest\n",
+                racing.least_docs,
+                racing.most_docs,
+                100.0 * racing.first_share,
+                100.0 * racing.keep_share
+            ));
         }
         let [search, selection, holdout] = self.timing.items;
         text.push_str(&format!(
@@ -171,6 +184,7 @@ impl Plan<'_> {
             "genes": genes,
             "genes_per_level": self.levels,
             "warm_starts": self.warm_starts,
+            "racing": self.racing,
             "documents": self.timing.items,
             "merge_seconds": self.timing.merge_seconds,
             "score_seconds": self.timing.score_seconds,

@@ -138,7 +138,11 @@ impl Decoder {
         probes: &'p [Probe],
     ) -> Vec<(&'p Probe, Position)> {
         let grouped = spec.per().contains(&Axis::Group);
-        let mine = |probe: &&Probe| !grouped || place.group.is_none_or(|own| own == probe.group);
+        // Tensors outside the layers have a gene of the depth axis only where it is their group's own.
+        let mine = |probe: &&Probe| match grouped {
+            true => place.group.is_none_or(|own| own == probe.group),
+            false => probe.layered || place.depth.is_none(),
+        };
         let at = |probe: &'p Probe| {
             let positions = match (self.space.depth, place.depth) {
                 _ if !probe.layered => account.outside(),

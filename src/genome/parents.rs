@@ -32,9 +32,7 @@ impl Decoder {
 
     /// The genotype of a recipe that a run makes for its baselines.
     pub(super) fn parent_of(&self, recipe: &Recipe) -> Option<Genotype> {
-        let same = |other: &Recipe| {
-            other.merge_method == recipe.merge_method && other.layout == recipe.layout
-        };
+        let same = |other: &Recipe| same_merge(other, recipe);
         let models = (0..=self.space.experts.len())
             .filter(|model| same(&passthrough_of(&self.model_of(*model))));
         let uniform = same(&uniform_average(&self.space)).then(|| "uniform".to_owned());
@@ -57,7 +55,7 @@ impl Decoder {
                 genotype.0[gene] = Gene::Category(1);
             }
         }
-        let nothing = self.decode(&genotype) == passthrough_of(&self.space.base);
+        let nothing = same_merge(&self.decode(&genotype), &passthrough_of(&self.space.base));
         if nothing { Some(genotype) } else { self.taken_over(0) }
     }
 
@@ -149,6 +147,11 @@ impl Decoder {
         let seed = self.space.parameters.iter().find(|(name, _)| name.as_str() == "mask_seed");
         seed.and_then(|(_, spec)| any_value(spec)).map_or(0, |seed| seed as u64)
     }
+}
+
+/// For recipes without parameters of their own: what is left may differ, as the seed of masks that are not drawn does.
+fn same_merge(a: &Recipe, b: &Recipe) -> bool {
+    a.merge_method == b.merge_method && a.layout == b.layout
 }
 
 /// One that the space allows.

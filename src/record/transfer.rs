@@ -1,8 +1,6 @@
 //! The best genotypes of an earlier run, as genes of another space: matched by name.
 
-use std::collections::BTreeMap;
-
-use super::{RecordError, RunFolder, TrialKind};
+use super::{GeneColumn, RecordError, RunFolder, TrialKind};
 use crate::genome::{Dimension, Domain, Gene, Genotype};
 use crate::units::Split;
 
@@ -20,8 +18,8 @@ pub struct Transfer {
 }
 
 impl RunFolder {
-    /// The run's `most` best: its finalists by the selection split, then its candidates by the search split. Genes that
-    /// the run does not have are as in `start`.
+    /// The run's `most` best: its finalists by the selection split, then its candidates by the search split, those that
+    /// went farther in their race first. Genes that the run does not have are as in `start`.
     ///
     /// # Errors
     /// As [`RunFolder::trials`].
@@ -31,45 +29,18 @@ impl RunFolder {
         start: &Genotype,
         most: usize,
     ) -> Result<Transfer, RecordError> {
-        let genes = &self.manifest.genes;
-        let names: BTreeMap<&str, usize> =
-            genes.iter().enumerate().map(|(i, gene)| (gene.name.as_str(), i)).collect();
-        let from = |to: &Dimension| {
-            let index = names.get(to.name.as_str()).copied();
-            index.filter(|&i| same_kind(&genes[i].domain, &to.domain))
-        };
-        let source: Vec<Option<usize>> = dimensions.iter().map(from).collect();
-        let mut transfer = Transfer {
-            missing: (dimensions.iter().zip(&source))
-                .filter(|(_, from)| from.is_none())
-                .map(|(to, _)| to.name.clone())
-                .collect(),
-            ignored: (genes.iter())
-                .filter(|gene| dimensions.iter().all(|to| to.name != gene.name))
-                .map(|gene| gene.name.clone())
-                .collect(),
-            ..Transfer::default()
-        };
+        let moves = Moves::new(&self.manifest.genes, dimensions, start);
+        let mut transfer = moves.unmatched();
         for genotype in self.ranked()? {
-            let moved: Vec<Option<Gene>> = (dimensions.iter().zip(&source).zip(&start.0))
-                .map(|((to, from), start)| match from {
-                    None => Some(*start),
-                    Some(i) => genotype.0.get(*i).and_then(|g| moved(*g, &genes[*i].domain, to)),
-                })
-                .collect();
-            let outside = moved.iter().zip(dimensions).find(|(gene, _)| gene.is_none());
-            if let Some((_, dimension)) = outside {
-                if !transfer.outside.contains(&dimension.name) {
-                    transfer.outside.push(dimension.name.clone());
-                }
-                continue;
-            }
-            let genotype = Genotype(moved.into_iter().flatten().collect());
-            if !transfer.genotypes.contains(&genotype) {
-                transfer.genotypes.push(genotype);
-            }
             if transfer.genotypes.len() == most {
                 break;
+            }
+            match moves.moved(&genotype) {
+                Ok(genotype) if !transfer.genotypes.contains(&genotype) => {
+                    transfer.genotypes.push(genotype);
+                }
+                Err(gene) if !transfer.outside.contains(&gene) => transfer.outside.push(gene),
+                Ok(_) | Err(_) => {}
             }
         }
         Ok(transfer)
@@ -77,13 +48,13 @@ impl RunFolder {
 
     /// Every genotype with a score, best first.
     fn ranked(&self) -> Result<Vec<Genotype>, RecordError> {
-        let mut scored: Vec<(bool, f64, Genotype)> = Vec::new();
+        let mut scored: Vec<((bool, u32), f64, Genotype)> = Vec::new();
         self.visit(|trial| {
             let last = trial.kind == TrialKind::Final && trial.split == Split::Selection;
             let wanted =
                 last || (trial.kind == TrialKind::Candidate && trial.split == Split::Search);
             if let (true, Some(score), Some(genotype)) = (wanted, trial.objective, trial.genotype) {
-                scored.push((last, score.value, genotype));
+                scored.push(((last, trial.rung), score.value, genotype));
             }
         })?;
         scored.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)));
@@ -91,8 +62,55 @@ impl RunFolder {
     }
 }
 
+/// From the genes of a run to those of a space.
+struct Moves<'a> {
+    genes: &'a [GeneColumn],
+    dimensions: &'a [Dimension],
+    start: &'a Genotype,
+    /// Of each dimension, the index of the run's gene.
+    from: Vec<Option<usize>>,
+}
+
+impl<'a> Moves<'a> {
+    fn new(genes: &'a [GeneColumn], dimensions: &'a [Dimension], start: &'a Genotype) -> Self {
+        let of = |to: &Dimension| {
+            let known =
+                |gene: &GeneColumn| gene.name == to.name && is_comparable(&gene.domain, &to.domain);
+            genes.iter().position(known)
+        };
+        Self { genes, dimensions, start, from: dimensions.iter().map(of).collect() }
+    }
+
+    /// What has no counterpart.
+    fn unmatched(&self) -> Transfer {
+        let missing = self.dimensions.iter().zip(&self.from).filter(|(_, from)| from.is_none());
+        let known = |gene: &&GeneColumn| self.dimensions.iter().any(|to| to.name == gene.name);
+        Transfer {
+            missing: missing.map(|(to, _)| to.name.clone()).collect(),
+            ignored: self.genes.iter().filter(|g| !known(g)).map(|g| g.name.clone()).collect(),
+            ..Transfer::default()
+        }
+    }
+
+    /// # Errors
+    /// The name of a gene whose value the space does not allow.
+    fn moved(&self, genotype: &Genotype) -> Result<Genotype, String> {
+        let places = self.dimensions.iter().zip(&self.from).zip(&self.start.0);
+        let genes = places.map(|((to, from), start)| {
+            let of_run = from.and_then(|i| Some((genotype.0.get(i)?, self.genes.get(i)?)));
+            match of_run {
+                None => Ok(*start),
+                Some((gene, column)) => {
+                    moved(*gene, &column.domain, to).ok_or_else(|| to.name.clone())
+                }
+            }
+        });
+        genes.collect::<Result<_, _>>().map(Genotype)
+    }
+}
+
 /// An integer gene counts steps, so that in another domain its value means something else.
-fn same_kind(from: &Domain, to: &Domain) -> bool {
+fn is_comparable(from: &Domain, to: &Domain) -> bool {
     matches!(
         (from, to),
         (Domain::Continuous { .. }, Domain::Continuous { .. })

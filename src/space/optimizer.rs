@@ -27,6 +27,10 @@ pub struct OptimizerChoice {
     pub coarse_to_fine: Option<bool>,
     /// Whether the clearly worse part of a generation is scored on fewer documents; `None` = the program's own choice.
     pub racing: Option<bool>,
+    /// Share of a generation's documents that every candidate is scored on.
+    pub first_share: Option<f64>,
+    /// Share of the documents that is the same in every generation.
+    pub anchor_share: Option<f64>,
     /// Whether a model of the costs screens candidates before they are scored; `None` = the program's own choice.
     pub surrogate: Option<bool>,
 }
@@ -73,6 +77,8 @@ pub(super) fn check(
         warm_start: check_warm_start(blame, raw, folder)?,
         coarse_to_fine: raw.coarse_to_fine,
         racing: raw.racing,
+        first_share: check_share(blame, "first_share", raw.first_share, f64::MIN_POSITIVE)?,
+        anchor_share: check_share(blame, "anchor_share", raw.anchor_share, 0.0)?,
         surrogate: raw.surrogate,
     })
 }
@@ -81,6 +87,22 @@ fn check_population(blame: &Blame<'_>, count: i64) -> Result<usize, SpaceError> 
     match usize::try_from(count) {
         Ok(count @ 2..=100_000) => Ok(count),
         _ => Err(blame.value("optimizer.population", count, "a number from 2 to 100000")),
+    }
+}
+
+fn check_share(
+    blame: &Blame<'_>,
+    key: &str,
+    share: Option<f64>,
+    least: f64,
+) -> Result<Option<f64>, SpaceError> {
+    match share {
+        Some(share) if !(least..=1.0).contains(&share) => {
+            let from = if least > 0.0 { "above 0" } else { "from 0" };
+            let valid = format!("a share of the documents, {from} and at most 1");
+            Err(blame.value(&format!("optimizer.{key}"), share, valid))
+        }
+        share => Ok(share),
     }
 }
 

@@ -99,6 +99,10 @@ pub(super) struct RawOptimizer {
     #[serde(default)]
     pub racing: Option<bool>,
     #[serde(default)]
+    pub first_share: Option<f64>,
+    #[serde(default)]
+    pub anchor_share: Option<f64>,
+    #[serde(default)]
     pub surrogate: Option<bool>,
 }
 
