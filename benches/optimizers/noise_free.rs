@@ -156,6 +156,71 @@ pub fn table(
     Ok(rows)
 }
 
+/// What pycma 4.5.0 needs (`tests/reference/optimizers/pycma.json`).
+struct Reference {
+    function: &'static str,
+    dimension: usize,
+    seeds: usize,
+    success: f64,
+    /// Median evaluations of the runs that succeeded.
+    median: f64,
+}
+
+const fn reference(
+    function: &'static str,
+    dimension: usize,
+    seeds: usize,
+    success: f64,
+    median: f64,
+) -> Reference {
+    Reference { function, dimension, seeds, success, median }
+}
+
+const PYCMA: [Reference; 13] = [
+    reference("sphere", 10, 25, 1.0, 1490.0),
+    reference("sphere", 20, 25, 1.0, 2796.0),
+    reference("sphere", 40, 25, 1.0, 5340.0),
+    reference("ellipsoid", 10, 25, 1.0, 4070.0),
+    reference("ellipsoid", 20, 25, 1.0, 13008.0),
+    reference("ellipsoid", 40, 5, 1.0, 48645.0),
+    reference("rosenbrock", 10, 25, 0.96, 5615.0),
+    reference("rosenbrock", 20, 25, 0.88, 17142.0),
+    reference("rosenbrock", 40, 3, 0.67, 60802.0),
+    reference("ackley", 10, 25, 0.84, 3130.0),
+    reference("ackley", 20, 25, 0.68, 5640.0),
+    reference("ackley", 40, 5, 0.80, 10305.0),
+    reference("rastrigin", 10, 5, 1.0, 96950.0),
+];
+
+/// One line per function and dimension of `rows`: share of runs that reached the target, their median
+/// evaluations, and both beside pycma's.
+pub fn summary(rows: &[Row]) -> Vec<String> {
+    let same = |a: &Row, b: &Row| a.instance == b.instance && a.dimension == b.dimension;
+    rows.chunk_by(same).map(line).collect()
+}
+
+fn line(cell: &[Row]) -> String {
+    let Row { optimizer, instance, dimension, .. } = &cell[0];
+    let mut counts: Vec<usize> = cell.iter().filter_map(|row| row.evaluations).collect();
+    counts.sort_unstable();
+    let success = counts.len() as f64 / cell.len() as f64;
+    let ours = format!("{optimizer} {instance} d{dimension}: {success:.2} of {}", cell.len());
+    let Some(median) = median(&counts) else { return ours };
+    let pycma = PYCMA.iter().find(|r| r.function == instance && r.dimension == *dimension);
+    let beside = pycma.map_or_else(String::new, |r| {
+        let ratio = median / r.median;
+        format!("; pycma {:.2} of {}, median {}, ratio {ratio:.3}", r.success, r.seeds, r.median)
+    });
+    format!("{ours}, median {median}{beside}")
+}
+
+/// The mean of the middle two of an even number; `None` of nothing.
+fn median(sorted: &[usize]) -> Option<f64> {
+    let middle = sorted.len() / 2;
+    let upper = *sorted.get(middle)? as f64;
+    if sorted.len() % 2 == 1 { Some(upper) } else { Some(0.5 * (sorted[middle - 1] as f64 + upper)) }
+}
+
 /// SplitMix64 (Steele, Lea & Flood 2014), 53 bits.
 fn uniform(state: &mut u64) -> f64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);

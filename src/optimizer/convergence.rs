@@ -78,3 +78,40 @@ fn median(costs: &[f64]) -> f64 {
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::INFINITY)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(costs: impl IntoIterator<Item = [f64; 2]>) -> History {
+        let mut history = History::default();
+        costs.into_iter().for_each(|costs| history.push(&costs));
+        history
+    }
+
+    /// n = 4, λ = 2: 10 + 60 generations must agree, and one less is not enough.
+    #[test]
+    fn equal_best_costs_end_a_run() {
+        let flat = |generations: usize| after((0..generations).map(|g| [1.0, 2.0 + g as f64]));
+        assert!(!flat(69).over(None, 4, 2) && flat(70).over(None, 4, 2));
+    }
+
+    /// Costs that keep falling, however slowly beside the noise, do not.
+    #[test]
+    fn progress_under_noise_is_not_stagnation() {
+        let noise = |g: usize| ((g * 7919) % 101) as f64 / 101.0;
+        let falling = |slope: f64| {
+            after((0..400).map(|g| [noise(g), 1.0 + noise(g + 50)].map(|c| c - slope * g as f64)))
+        };
+        assert!(!falling(0.005).over(None, 4, 2));
+        assert!(falling(-0.001).over(None, 4, 2));
+    }
+
+    #[test]
+    fn infeasible_generations_stagnate_only_in_the_end() {
+        let infeasible = |generations| after((0..generations).map(|_| [f64::INFINITY; 2]));
+        assert!(!infeasible(100).over(None, 4, 2));
+        assert!(infeasible(200).over(None, 4, 2));
+        assert_eq!(infeasible(3).mean, None);
+    }
+}

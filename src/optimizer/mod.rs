@@ -81,8 +81,8 @@ pub trait Optimizer {
 /// order.
 ///
 /// # Errors
-/// When a domain is empty or not finite, a start lies outside its domain, no gene can vary, or a
-/// setting is out of range.
+/// When a domain is empty or not finite, a start or a candidate of the warm start lies outside its
+/// domain, no gene can vary, or a setting is out of range.
 pub fn build(
     kind: OptimizerKind,
     dimensions: &[Dimension],

@@ -20,7 +20,7 @@ pub struct Settings {
     pub covariance: Covariance,
     /// What CMA-ES does once it has converged.
     pub restarts: Restarts,
-    /// Whether CMA-ES also learns from the worse half (negative weights). Pays without noise, loses with it.
+    /// Whether CMA-ES also learns from the worse half (negative weights). Pays without noise, loses with it. Not with [`Covariance::LowRank`].
     pub active: bool,
     /// Known good candidates, best first: the search starts around the first, and all are part of the first generation.
     pub warm_start: Vec<Genotype>,

@@ -48,6 +48,7 @@ fn median(d: usize, covariance: Covariance, active: bool, f: fn(&[f64]) -> f64) 
     let mut counts: Vec<usize> =
         (0..7).map(|s| evaluations(started(d, s, covariance, active), f)).collect();
     counts.sort_unstable();
+    assert!(counts[6] < 2 * counts[0], "a seed that went astray: {counts:?}");
     println!("{covariance:?}, active {active}: {counts:?}");
     counts[3]
 }

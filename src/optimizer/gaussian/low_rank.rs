@@ -132,3 +132,84 @@ fn orthogonal(w: &DMatrix<f64>) -> (DMatrix<f64>, Vec<f64>) {
     let turned = w * eigenvectors.select_columns(&order);
     (turned, order.iter().map(|&i| eigenvalues[i].max(0.0)).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    const N: usize = 9;
+
+    fn vector(a: usize) -> DVector<f64> {
+        DVector::from_fn(N, |i, _| (1.0 + 2.3 * (a * N + i) as f64).sin() * (1 + i) as f64)
+    }
+
+    /// Ten generations of made-up steps.
+    fn learnt() -> LowRank {
+        let mut shape = LowRank::new(N);
+        (0..10).for_each(|g| after(&mut shape, g, |_, _| ()));
+        shape
+    }
+
+    fn after(shape: &mut LowRank, g: usize, check: impl Fn(&LowRank, &Step)) {
+        let (p_c, y) = (vector(7 * g), [vector(7 * g + 1), vector(7 * g + 2), vector(7 * g + 3)]);
+        let weights = [0.6, 0.4, 0.0];
+        let step = Step { decay: 0.7, c_1: 0.1, c_mu: 0.2, p_c: &p_c, y: &y, weights: &weights };
+        shape.update(&step);
+        check(shape, &step);
+    }
+
+    fn covariance(shape: &LowRank) -> DMatrix<f64> {
+        let d = DMatrix::from_diagonal(&shape.d);
+        &d * (DMatrix::identity(N, N) + &shape.u * shape.u.transpose()) * &d
+    }
+
+    /// Whatever is given up of the covariances, variances are those of the full update.
+    #[test]
+    fn variances_are_exact() {
+        let mut shape = learnt();
+        let before = shape.variances();
+        after(&mut shape, 11, |shape, step| {
+            let learnt = |i: usize| {
+                let of_y = step.y.iter().zip(step.weights).map(|(y, w)| w * y[i] * y[i]);
+                step.decay * before[i]
+                    + step.c_1 * step.p_c[i] * step.p_c[i]
+                    + step.c_mu * of_y.sum::<f64>()
+            };
+            for (i, variance) in shape.variances().iter().enumerate() {
+                assert!((variance / learnt(i) - 1.0).abs() < 1e-12, "{variance} {}", learnt(i));
+            }
+        });
+    }
+
+    /// |C^(−1/2) y|² = yᵀ C⁻¹ y, and the diagonal is that of C.
+    #[test]
+    fn whitening_inverts_the_covariance() {
+        let shape = learnt();
+        let c = covariance(&shape);
+        assert!((c.diagonal() - shape.variances()).amax() < 1e-12 * c.amax());
+        let y = vector(99);
+        let expected = y.dot(&(c.try_inverse().unwrap() * &y));
+        let got = shape.whitened(&y).norm_squared();
+        assert!((got / expected - 1.0).abs() < 1e-9, "{got} {expected}");
+    }
+
+    /// Of isotropic samples a low rank must not make long directions out of noise: a run of ten
+    /// thousand samples keeps all variances within what a full covariance keeps them.
+    #[test]
+    fn noise_makes_no_directions() {
+        let mut shape = LowRank::new(N);
+        let rng = &mut rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        for _ in 0..3000 {
+            let y: Vec<DVector<f64>> = (0..4).map(|_| shape.draw(rng)).collect();
+            let p_c = shape.draw(rng);
+            let weights = [0.25; 4];
+            let step =
+                Step { decay: 0.98, c_1: 0.005, c_mu: 0.015, p_c: &p_c, y: &y, weights: &weights };
+            shape.update(&step);
+        }
+        let (least, largest) = shape.deviations();
+        assert!(largest / least < 100.0, "{least} {largest}");
+    }
+}

@@ -234,3 +234,45 @@ fn standard_normal(n: usize, rng: &mut impl Rng) -> DVector<f64> {
 fn reflected(x: f64) -> f64 {
     1.0 - (x.rem_euclid(2.0) - 1.0).abs()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn isotropic(n: usize) -> Gaussian {
+        let rates = Rates::new(n, 3.0, Covariance::Full, true);
+        let coordinates = vec![Coordinate::Real; n];
+        Gaussian::new(&coordinates, &vec![0.5; n], 0.1, (Covariance::Full, rates), 0.1)
+    }
+
+    /// Eq. 46 by hand: −0.5 · 4 / 10² for a step ten standard deviations long, whatever its sign;
+    /// positive weights stay.
+    #[test]
+    fn negative_weights_do_not_grow_with_the_step() {
+        let gaussian = isotropic(4);
+        let y = DVector::from_vec(vec![0.0, -10.0, 0.0, 0.0]);
+        assert!((gaussian.bounded_weight(&y, -0.5) + 0.02).abs() < 1e-15);
+        assert_eq!(gaussian.bounded_weight(&y, 0.5), 0.5);
+    }
+
+    /// c_y by hand for N = 4: √4 + 8 / 6 = 3.3333 standard deviations.
+    #[test]
+    fn injected_candidates_are_drawn_in() {
+        let gaussian = isotropic(4);
+        let far = DVector::from_vec(vec![0.5, 0.5, 1.5, 0.5]);
+        let got = gaussian.within_reach(&far);
+        assert!((got[2] - (0.5 + 0.1 * 10.0 / 3.0)).abs() < 1e-12, "{got}");
+        let near = DVector::from_vec(vec![0.5, 0.6, 0.5, 0.4]);
+        assert!((gaussian.within_reach(&near) - near).amax() < 1e-15);
+    }
+
+    /// TolX, TolXUp and NoEffectCoord, each by setting σ alone.
+    #[test]
+    fn extremes_of_sigma_exhaust_it() {
+        let with = |sigma| Gaussian { sigma, ..isotropic(4) };
+        assert!(!with(0.1).exhausted() && !with(1e-9).exhausted() && !with(900.0).exhausted());
+        assert!(with(0.9e-13).exhausted() && with(1.1e3).exhausted());
+        let fine = Gaussian { sigma_0: 1e-9, ..with(1e-16) };
+        assert!(fine.exhausted());
+    }
+}

@@ -80,3 +80,55 @@ impl Rates {
 pub(super) fn directions(n: usize) -> usize {
     n.isqrt().min(n.saturating_sub(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// pycma 4.5.0 in 10, 20 and 40 dimensions (`tests/reference/optimizers/pycma.py rates`); its
+    /// c_sigma and damping are those of an earlier tutorial.
+    #[test]
+    fn active_rates_are_those_of_pycma() {
+        let expected = [
+            (
+                10,
+                3.1672992814107017,
+                0.015283824524751714,
+                0.02355177665041747,
+                0.29499038303562225,
+            ),
+            (
+                20,
+                3.729458934303067,
+                0.004372354435160246,
+                0.009216561776274352,
+                0.17176721127681213,
+            ),
+            (
+                40,
+                4.5409152090759575,
+                0.0011694327252618397,
+                0.003405219643706347,
+                0.09300921663424917,
+            ),
+        ];
+        for (n, mu_eff, c_1, c_mu, c_c) in expected {
+            let rates = Rates::new(n, mu_eff, Covariance::Full, true);
+            for (got, expected) in [(rates.c_1, c_1), (rates.c_mu, c_mu), (rates.c_c, c_c)] {
+                assert!((got / expected - 1.0).abs() < 1e-12, "{n}: {got} {expected}");
+            }
+        }
+    }
+
+    /// The fewer numbers there are to learn, the faster.
+    #[test]
+    fn rates_lie_between_full_and_diagonal() {
+        for n in [10, 40, 200] {
+            let of = |covariance| Rates::new(n, 4.0, covariance, false);
+            let (full, low, diagonal) =
+                (of(Covariance::Full), of(Covariance::LowRank), of(Covariance::Diagonal));
+            assert!(full.c_mu < low.c_mu && low.c_mu < diagonal.c_mu, "{n}");
+            assert!((diagonal.c_mu / full.c_mu - (n as f64 + 2.0) / 3.0).abs() < 1e-9, "{n}");
+        }
+    }
+}
