@@ -1,5 +1,7 @@
 //! Why an optimizer cannot be had.
 
+use crate::genome::{Domain, Gene};
+
 /// Why an optimizer could not be built.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -24,4 +26,21 @@ pub enum OptimizerError {
     PopulationTooLarge { got: usize, most: usize },
     #[error("expected at least one worker, got 0")]
     NoWorkers,
+    #[error("warm start, candidate {candidate}: expected {expected} genes, got {got}")]
+    WarmStartGenes { candidate: usize, expected: usize, got: usize },
+    #[error("warm start, candidate {candidate}: gene {gene:?}: expected {}, got {got:?}", within(.domain))]
+    WarmStartGene { candidate: usize, gene: String, got: Gene, domain: Domain },
+    #[error(
+        "negative weights need a full or diagonal covariance: low rank cannot take variance away"
+    )]
+    ActiveLowRank,
+}
+
+/// What a gene of `domain` may be.
+fn within(domain: &Domain) -> String {
+    match domain {
+        Domain::Continuous { low, high } => format!("a number within {low}..{high}"),
+        Domain::Integer { low, high } => format!("a whole number within {low}..{high}"),
+        Domain::Categorical { choices } => format!("one of {} categories, from 0", choices.len()),
+    }
 }

@@ -14,6 +14,7 @@
 mod argmin_adapter;
 mod cat_cma;
 mod categorical;
+mod convergence;
 mod costs;
 mod encoding;
 mod error;
@@ -24,8 +25,10 @@ mod normal;
 #[cfg(test)]
 mod parity;
 mod random;
+mod restarts;
 mod settings;
 mod stream;
+mod warm_start;
 mod weights;
 
 pub use argmin_adapter::ArgminSolver;
