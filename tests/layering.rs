@@ -12,7 +12,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("outcome", &["units"]),
     ("space", &["recipe", "objective", "units"]),
     ("genome", &["space", "recipe", "units"]),
-    ("optimizer", &["genome", "units"]),
+    ("optimizer", &["genome", "objective", "units"]),
     ("simd", &[]),
     ("hub", &["units"]),
     ("checkpoint", &["simd", "units"]),

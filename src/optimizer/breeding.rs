@@ -8,7 +8,7 @@ use rand::{Rng, RngExt};
 use super::encoding::Encoding;
 use super::random::uniform;
 use super::told::{ascending, values_of};
-use super::{Costs, OptimizerError, Settings, stream, variation};
+use super::{Costs, OptimizerError, Settings, stream, variation, warm_start};
 use crate::genome::{Dimension, Gene, Genotype};
 use crate::objective::{crowding_distance, non_dominated_sort};
 use crate::units::Seed;
@@ -55,7 +55,9 @@ impl Breeding {
         settings: &Settings,
         objectives: usize,
     ) -> Result<Self, OptimizerError> {
-        let size = settings.population_size(Encoding::new(dimensions)?.genes())?;
+        let encoding = Encoding::new(dimensions)?;
+        let size = settings.population_size(encoding.genes())?;
+        let given = warm_start::given(dimensions, &encoding, &settings.warm_start)?;
         Ok(Self {
             name,
             seed,
@@ -63,7 +65,7 @@ impl Breeding {
             size,
             objectives,
             dimensions: dimensions.to_vec(),
-            warm_start: settings.warm_start.clone(),
+            warm_start: given.into_iter().map(|given| given.genotype).collect(),
             parents: Vec::new(),
         })
     }

@@ -2,7 +2,7 @@
 //!
 //! Above it stands [`search`](crate), which decodes what [`Optimizer::ask`] returns, measures it
 //! and hands the costs back to [`Optimizer::tell`]; below it only [`genome`](crate::genome) (what a
-//! candidate is) and [`units`](crate::units). Two optimizers live here: [`CatCma`], a Gaussian for
+//! candidate is), [`units`](crate::units) and the geometry of fronts in [`objective`](crate::objective). Two optimizers live here: [`CatCma`], a Gaussian for
 //! continuous and integer genes next to independent categorical distributions, and
 //! [`RandomSearch`], the baseline every search is compared with. Both can be driven by hand or,
 //! through [`ArgminSolver`], by `argmin::core::Executor`.
@@ -11,7 +11,9 @@
 //! function of that state: telling the same costs again brings back the same state, bit for bit,
 //! which is how a stopped search resumes.
 
+mod additive;
 mod argmin_adapter;
+mod breeding;
 mod cat_cma;
 mod categorical;
 mod convergence;
@@ -19,15 +21,20 @@ mod costs;
 mod encoding;
 mod error;
 mod gaussian;
+mod genetic;
 mod kind;
 mod margin;
 mod normal;
+mod nsga2;
 #[cfg(test)]
 mod parity;
 mod random;
 mod restarts;
+mod scalarised;
 mod settings;
 mod stream;
+mod told;
+mod variation;
 mod warm_start;
 mod weights;
 
@@ -35,8 +42,11 @@ pub use argmin_adapter::ArgminSolver;
 pub use cat_cma::CatCma;
 pub use costs::Costs;
 pub use error::OptimizerError;
+pub use genetic::Genetic;
 pub use kind::OptimizerKind;
+pub use nsga2::Nsga2;
 pub use random::RandomSearch;
+pub use scalarised::ScalarisedCma;
 pub use settings::{Covariance, Restarts, Settings};
 
 use crate::genome::{Dimension, Genotype};
@@ -82,6 +92,9 @@ pub fn build(
 ) -> Result<Box<dyn Optimizer + Send>, OptimizerError> {
     Ok(match kind {
         OptimizerKind::CatCma => Box::new(CatCma::new(dimensions, seed, settings)?),
+        OptimizerKind::Nsga2 => Box::new(Nsga2::new(dimensions, seed, settings)?),
+        OptimizerKind::ScalarisedCma => Box::new(ScalarisedCma::new(dimensions, seed, settings)?),
+        OptimizerKind::Genetic => Box::new(Genetic::new(dimensions, seed, settings)?),
         OptimizerKind::Random => Box::new(RandomSearch::new(dimensions, seed, settings)?),
     })
 }

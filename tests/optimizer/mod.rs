@@ -10,7 +10,13 @@ mod regret;
 use merge_search::genome::{Dimension, Domain, Gene, Genotype};
 use merge_search::optimizer::OptimizerKind;
 
-const KINDS: [OptimizerKind; 2] = [OptimizerKind::CatCma, OptimizerKind::Random];
+const KINDS: [OptimizerKind; 5] = [
+    OptimizerKind::CatCma,
+    OptimizerKind::Nsga2,
+    OptimizerKind::ScalarisedCma,
+    OptimizerKind::Genetic,
+    OptimizerKind::Random,
+];
 
 fn real(name: &str, low: f64, high: f64) -> Dimension {
     Dimension { name: name.to_owned(), domain: Domain::Continuous { low, high }, initial: None }
