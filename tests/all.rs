@@ -15,6 +15,7 @@ mod fuzz;
 mod generation;
 mod gguf;
 mod hub;
+mod hypervolume;
 mod jinja;
 mod kit;
 mod layering;

@@ -14,7 +14,7 @@ use crate::objective::ParetoArchive;
 use crate::units::Seed;
 
 /// Weights of the other costs in the first sweep, where every cost is measured in its spread over the first generation.
-const SWEEP: [f64; 8] = [4.0, 2.2, 1.2, 0.66, 0.36, 0.2, 0.11, 0.06];
+const SWEEP: [f64; 10] = [8.0, 4.3, 2.3, 1.24, 0.67, 0.36, 0.19, 0.104, 0.056, 0.03];
 /// Weights of later rounds are kept within these.
 const WEIGHTS: [f64; 2] = [0.03, 8.0];
 /// Generations of the first run, which starts from scratch, and of every later round.

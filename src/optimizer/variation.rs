@@ -46,13 +46,14 @@ fn varies(domain: &Domain) -> bool {
     }
 }
 
+/// One of the two children of a gene, either with probability 1/2.
 fn cross(domain: &Domain, a: Gene, b: Gene, rng: &mut impl Rng) -> Gene {
+    let (a, b) = if rng.random() { (a, b) } else { (b, a) };
     match (fraction(domain, a), fraction(domain, b)) {
         (Some(from), Some(to)) if (from - to).abs() > LEAST_SPREAD => {
             at(domain, a, simulated_binary(from, to, rng.random()))
         }
-        (Some(_), Some(_)) => a,
-        _ => b,
+        _ => a,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod adapter;
 mod construction;
+mod fronts;
 mod functions;
 mod laws;
 pub mod ml1;
