@@ -1,6 +1,8 @@
 //! Hypervolume, non-dominated sorting and the archive against analytic values, definitions and pymoo.
 
-use merge_search::objective::{ParetoArchive, Point, dominated_volume, dominates, hypervolume, non_dominated_sort};
+use merge_search::objective::{
+    ParetoArchive, Point, dominated_volume, dominates, hypervolume, non_dominated_sort,
+};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -29,12 +31,14 @@ fn volumes_and_fronts_are_those_of_pymoo() {
 /// off.
 #[test]
 fn volumes_of_known_fronts() {
-    let zdt1: Vec<Vec<f64>> = (0..=100_000).map(|i| f64::from(i) / 1e5).map(|x| vec![x, 1.0 - x.sqrt()]).collect();
+    let zdt1: Vec<Vec<f64>> =
+        (0..=100_000).map(|i| f64::from(i) / 1e5).map(|x| vec![x, 1.0 - x.sqrt()]).collect();
     let area = dominated_volume(&zdt1, &[1.1, 1.1]);
     assert!((area - (0.1 * 1.1 + 0.1 + 2.0 / 3.0)).abs() < 1e-4, "{area}");
     let turn = |i: i32| f64::from(i) / 60.0 * std::f64::consts::FRAC_PI_2;
     let pairs = (0..=60).flat_map(|i| (0..=60).map(move |j| (turn(i), turn(j))));
-    let sphere = pairs.map(|(a, b)| vec![a.cos() * b.cos(), a.cos() * b.sin(), a.sin()]).collect::<Vec<_>>();
+    let sphere =
+        pairs.map(|(a, b)| vec![a.cos() * b.cos(), a.cos() * b.sin(), a.sin()]).collect::<Vec<_>>();
     let volume = dominated_volume(&sphere, &[1.1; 3]);
     let whole = 1.1_f64.powi(3) - std::f64::consts::PI / 6.0;
     assert!(volume < whole && volume > whole - 0.03, "{volume} {whole}");

@@ -57,21 +57,26 @@ fn freed(front: &[usize], dominated_by: &[Vec<usize>], dominators: &mut [usize])
 pub fn crowding_distance(costs: &[Vec<f64>], front: &[usize]) -> Vec<f64> {
     let mut distance = vec![0.0; front.len()];
     let objectives = front.first().map_or(0, |&first| costs[first].len());
-    for m in 0..objectives {
-        let cost = |place: usize| costs[front[place]][m];
-        let mut order: Vec<usize> = (0..front.len()).collect();
-        order.sort_by(|&a, &b| cost(a).total_cmp(&cost(b)));
-        let (low, high) = (order[0], order[order.len() - 1]);
-        let range = cost(high) - cost(low);
-        if range > 0.0 && range.is_finite() {
-            for three in order.windows(3) {
-                distance[three[1]] += (cost(three[2]) - cost(three[0])) / range;
-            }
-        }
-        distance[low] = f64::INFINITY;
-        distance[high] = f64::INFINITY;
+    let of_front = |m: usize| front.iter().map(|&i| costs[i][m]).collect::<Vec<f64>>();
+    for values in (0..objectives).map(of_front) {
+        add_gaps(&values, &mut distance);
     }
     distance
+}
+
+/// Adds to each distance the gap around its entry of `values`, of which there is one at least.
+fn add_gaps(values: &[f64], distance: &mut [f64]) {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let (low, high) = (order[0], order[order.len() - 1]);
+    let range = values[high] - values[low];
+    if range > 0.0 && range.is_finite() {
+        for three in order.windows(3) {
+            distance[three[1]] += (values[three[2]] - values[three[0]]) / range;
+        }
+    }
+    distance[low] = f64::INFINITY;
+    distance[high] = f64::INFINITY;
 }
 
 #[cfg(test)]
@@ -80,7 +85,8 @@ mod tests {
 
     #[test]
     fn fronts_by_hand() {
-        let costs = [[1.0, 4.0], [2.0, 2.0], [4.0, 1.0], [3.0, 3.0], [4.0, 4.0], [1.0, 4.0]].map(Vec::from);
+        let costs =
+            [[1.0, 4.0], [2.0, 2.0], [4.0, 1.0], [3.0, 3.0], [4.0, 4.0], [1.0, 4.0]].map(Vec::from);
         assert_eq!(non_dominated_sort(&costs), [vec![0, 1, 2, 5], vec![3], vec![4]]);
     }
 
@@ -95,7 +101,9 @@ mod tests {
 
     #[test]
     fn infinite_costs_have_finite_or_infinite_distances() {
-        let costs = [[f64::NEG_INFINITY, f64::INFINITY], [0.0, 0.0], [f64::INFINITY, f64::NEG_INFINITY]].map(Vec::from);
+        let costs =
+            [[f64::NEG_INFINITY, f64::INFINITY], [0.0, 0.0], [f64::INFINITY, f64::NEG_INFINITY]]
+                .map(Vec::from);
         assert_eq!(crowding_distance(&costs, &[0, 1, 2]), [f64::INFINITY, 0.0, f64::INFINITY]);
     }
 }

@@ -70,7 +70,8 @@ impl<T> ParetoArchive<T> {
                 front.iter().map(|(first, (second, item))| (vec![first.0, *second], item)).collect()
             }
             Front::General(front) => {
-                let mut sorted: Vec<_> = front.iter().map(|(costs, item)| (costs.clone(), item)).collect();
+                let mut sorted: Vec<_> =
+                    front.iter().map(|(costs, item)| (costs.clone(), item)).collect();
                 sorted.sort_by(|(a, _), (b, _)| {
                     let pairs = a.iter().zip(b).map(|(a, b)| a.total_cmp(b));
                     pairs.fold(Ordering::Equal, Ordering::then)
@@ -81,14 +82,21 @@ impl<T> ParetoArchive<T> {
     }
 }
 
-fn insert_planar<T>(front: &mut BTreeMap<Finite, (f64, T)>, first: f64, second: f64, item: T) -> bool {
+fn insert_planar<T>(
+    front: &mut BTreeMap<Finite, (f64, T)>,
+    first: f64,
+    second: f64,
+    item: T,
+) -> bool {
     // Adding zero makes -0 and 0 one key.
     let key = Finite(first + 0.0);
     let below = front.range(..=key).next_back();
     if below.is_some_and(|(_, (lowest, _))| *lowest <= second) {
         return false;
     }
-    while let Some((&beaten, _)) = front.range(key..).next().filter(|(_, (other, _))| *other >= second) {
+    while let Some((&beaten, _)) =
+        front.range(key..).next().filter(|(_, (other, _))| *other >= second)
+    {
         front.remove(&beaten);
     }
     front.insert(key, (second, item));

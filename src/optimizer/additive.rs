@@ -18,16 +18,14 @@ pub(super) struct Additive {
 impl Additive {
     /// Fitted by ridge regression to candidates and their costs; `None` where it does not explain what it has not seen,
     /// judged by leaving out one candidate at a time (by leverage: Allen, Technometrics 16, 1974, 125).
-    pub(super) fn fit(
-        dimensions: &[Dimension],
-        measured: &[(&Genotype, f64)],
-    ) -> Option<Self> {
+    pub(super) fn fit(dimensions: &[Dimension], measured: &[(&Genotype, f64)]) -> Option<Self> {
         let rows: Vec<Vec<f64>> =
             measured.iter().map(|(genotype, _)| features(dimensions, genotype)).collect();
         let columns = rows.first()?.len();
         let x = DMatrix::from_fn(rows.len(), columns, |i, j| rows[i][j]);
         let y = DVector::from_iterator(measured.len(), measured.iter().map(|(_, cost)| *cost));
-        let factor = (x.tr_mul(&x) + DMatrix::from_diagonal_element(columns, columns, RIDGE)).cholesky()?;
+        let factor =
+            (x.tr_mul(&x) + DMatrix::from_diagonal_element(columns, columns, RIDGE)).cholesky()?;
         let mean = y.mean();
         let centred = y.add_scalar(-mean);
         let mut effects = factor.solve(&x.tr_mul(&centred));
@@ -36,7 +34,8 @@ impl Additive {
         let left_out = residuals.iter().zip(leverages.column_iter());
         let unexplained: f64 = left_out.map(|(r, l)| (r / (1.0 - l.norm_squared())).powi(2)).sum();
         effects[0] += mean;
-        (unexplained <= (1.0 - LEAST_EXPLAINED) * centred.norm_squared()).then_some(Self { effects })
+        (unexplained <= (1.0 - LEAST_EXPLAINED) * centred.norm_squared())
+            .then_some(Self { effects })
     }
 
     pub(super) fn predict(&self, dimensions: &[Dimension], genotype: &Genotype) -> f64 {
@@ -52,7 +51,9 @@ fn features(dimensions: &[Dimension], genotype: &Genotype) -> Vec<f64> {
             (Domain::Categorical { choices }, Gene::Category(k)) => {
                 features.extend((0..choices.len()).map(|choice| f64::from(u8::from(choice == *k))));
             }
-            (Domain::Continuous { low, high }, Gene::Real(x)) => features.push(centred(*x, *low, *high)),
+            (Domain::Continuous { low, high }, Gene::Real(x)) => {
+                features.push(centred(*x, *low, *high))
+            }
             (Domain::Integer { low, high }, Gene::Integer(z)) => {
                 features.push(centred(*z as f64, *low as f64, *high as f64));
             }
@@ -86,7 +87,9 @@ mod tests {
 
     fn cost(genotype: &Genotype, interaction: f64) -> f64 {
         let [Gene::Category(k), Gene::Integer(z)] = genotype.0[..] else { unreachable!() };
-        [3.0, 1.0, 2.0][k] + 0.25 * z as f64 + interaction * f64::from(u8::from((k + z as usize) % 2 == 0))
+        [3.0, 1.0, 2.0][k]
+            + 0.25 * z as f64
+            + interaction * f64::from(u8::from((k + z as usize).is_multiple_of(2)))
     }
 
     #[test]
@@ -105,7 +108,9 @@ mod tests {
     #[test]
     fn no_model_where_genes_interact_or_numbers_overflow() {
         let (space, all) = (space(), everything());
-        let of = |interaction: f64| -> Vec<_> { all.iter().map(|g| (g, cost(g, interaction))).collect() };
+        let of = |interaction: f64| -> Vec<_> {
+            all.iter().map(|g| (g, cost(g, interaction))).collect()
+        };
         assert!(Additive::fit(&space, &of(0.0)).is_some());
         assert!(Additive::fit(&space, &of(20.0)).is_none());
         assert!(Additive::fit(&space, &of(f64::MAX)).is_none());

@@ -129,8 +129,11 @@ impl Breeding {
 
     /// Feasible parents of rank below `ranks`, by ascending first cost.
     pub(super) fn best(&self, ranks: usize) -> Vec<Genotype> {
-        let mut best: Vec<&Member> =
-            self.parents.iter().filter(|parent| parent.rank < ranks && parent.is_feasible()).collect();
+        let mut best: Vec<&Member> = self
+            .parents
+            .iter()
+            .filter(|parent| parent.rank < ranks && parent.is_feasible())
+            .collect();
         best.sort_by(|a, b| ascending(&a.costs, &b.costs));
         best.into_iter().map(|member| member.genotype.clone()).collect()
     }
@@ -145,7 +148,11 @@ fn survivors(members: Vec<Member>, size: usize) -> Vec<Member> {
         thin_out(&costs, &mut front, size - survivors.len());
         let crowding = crowding_distance(&costs, &front);
         for (&index, crowding) in front.iter().zip(crowding) {
-            survivors.extend(members[index].take().map(|member| Member { rank, crowding, ..member }));
+            survivors.extend(members[index].take().map(|member| Member {
+                rank,
+                crowding,
+                ..member
+            }));
         }
     }
     survivors
@@ -159,7 +166,8 @@ fn thin_out(costs: &[Vec<f64>], front: &mut Vec<usize>, size: usize) {
     }
     while front.len() > size {
         let crowding = crowding_distance(costs, front);
-        let most_crowded = (0..front.len()).rev().min_by(|&a, &b| crowding[a].total_cmp(&crowding[b]));
+        let most_crowded =
+            (0..front.len()).rev().min_by(|&a, &b| crowding[a].total_cmp(&crowding[b]));
         front.remove(most_crowded.unwrap_or(0));
     }
 }

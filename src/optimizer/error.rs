@@ -6,7 +6,9 @@ use crate::genome::{Domain, Gene};
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptimizerError {
-    #[error("unknown optimizer {name:?}: expected \"cat-cma\", \"nsga2\", \"scalarised-cma\", \"ga\" or \"random\"")]
+    #[error(
+        "unknown optimizer {name:?}: expected \"cat-cma\", \"nsga2\", \"scalarised-cma\", \"ga\" or \"random\""
+    )]
     UnknownKind { name: String },
     #[error("no gene can vary: every domain has at most one value, or there are no genes")]
     NothingToSearch,

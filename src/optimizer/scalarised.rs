@@ -91,7 +91,8 @@ impl ScalarisedCma {
         } else if let Some(weight) = self.weight_at_largest_gap() {
             let distance = |run: &Run| (run.weight / weight).ln().abs();
             let mut by_distance: Vec<usize> = (0..self.runs.len()).collect();
-            by_distance.sort_by(|&a, &b| distance(&self.runs[a]).total_cmp(&distance(&self.runs[b])));
+            by_distance
+                .sort_by(|&a, &b| distance(&self.runs[a]).total_cmp(&distance(&self.runs[b])));
             self.current = by_distance[0];
             self.runs[self.current].weight = weight;
         }
@@ -115,9 +116,11 @@ impl ScalarisedCma {
 
     /// The archive's costs, all but the first without the noise that [`Additive`] takes out.
     fn smoothed(&self) -> Vec<Vec<f64>> {
-        let mut smoothed: Vec<Vec<f64>> = self.archive.iter().map(|(_, costs)| costs.clone()).collect();
+        let mut smoothed: Vec<Vec<f64>> =
+            self.archive.iter().map(|(_, costs)| costs.clone()).collect();
         for m in 1..self.objectives {
-            let measured: Vec<_> = self.archive.iter().map(|(genotype, costs)| (genotype, costs[m])).collect();
+            let measured: Vec<_> =
+                self.archive.iter().map(|(genotype, costs)| (genotype, costs[m])).collect();
             if let Some(model) = Additive::fit(&self.dimensions, &measured) {
                 for (costs, (genotype, _)) in smoothed.iter_mut().zip(&self.archive) {
                     costs[m] = model.predict(&self.dimensions, genotype);
@@ -169,7 +172,8 @@ impl Optimizer for ScalarisedCma {
         let asked = self.ask();
         let values = values_of(&asked, told, self.objectives);
         let measured: Vec<(Genotype, Vec<f64>)> = asked.into_iter().zip(values).collect();
-        let feasible = measured.iter().filter(|(_, costs)| costs.iter().all(|cost| cost.is_finite()));
+        let feasible =
+            measured.iter().filter(|(_, costs)| costs.iter().all(|cost| cost.is_finite()));
         self.archive.extend(feasible.cloned());
         if self.scale.is_empty() && !self.archive.is_empty() {
             self.scale = spreads(&self.archive, self.objectives);

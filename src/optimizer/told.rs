@@ -42,12 +42,20 @@ mod tests {
     use crate::genome::Gene;
 
     fn told(gene: i64, values: &[f64]) -> (Genotype, Costs) {
-        (Genotype(vec![Gene::Integer(gene)]), Costs { values: values.to_vec(), resamples: Vec::new() })
+        (
+            Genotype(vec![Gene::Integer(gene)]),
+            Costs { values: values.to_vec(), resamples: Vec::new() },
+        )
     }
 
     #[test]
     fn equal_candidates_share_in_ascending_order_and_the_rest_is_infeasible() {
-        let pairs = [told(1, &[5.0, 0.0]), told(2, &[f64::NAN, 1.0]), told(1, &[3.0, 9.0]), told(3, &[1.0])];
+        let pairs = [
+            told(1, &[5.0, 0.0]),
+            told(2, &[f64::NAN, 1.0]),
+            told(1, &[3.0, 9.0]),
+            told(3, &[1.0]),
+        ];
         let asked = [1, 2, 1, 3, 4].map(|gene| Genotype(vec![Gene::Integer(gene)]));
         let none = vec![f64::INFINITY; 2];
         let expected = [vec![3.0, 9.0], none.clone(), vec![5.0, 0.0], none.clone(), none];

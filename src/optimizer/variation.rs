@@ -31,7 +31,8 @@ pub(super) fn child(
     let crossed = rng.random_bool(CROSSED);
     let genes = dimensions.iter().zip(a.0.iter().zip(&b.0)).map(|(dimension, (&a, &b))| {
         let domain = &dimension.domain;
-        let gene = if crossed && rng.random_bool(GENE_CROSSED) { cross(domain, a, b, rng) } else { a };
+        let gene =
+            if crossed && rng.random_bool(GENE_CROSSED) { cross(domain, a, b, rng) } else { a };
         let mutates = varies(domain) && rng.random_bool(rate);
         if mutates { mutate(domain, gene, rng) } else { gene }
     });
@@ -95,7 +96,8 @@ fn simulated_binary(a: f64, b: f64, u: f64) -> f64 {
     let room = if a < b { a } else { 1.0 - a };
     let power = 1.0 / (ETA_CROSSOVER + 1.0);
     let alpha = 2.0 - (1.0 + 2.0 * room / spread).powf(-(ETA_CROSSOVER + 1.0));
-    let beta = if u * alpha <= 1.0 { (u * alpha).powf(power) } else { (2.0 - u * alpha).powf(-power) };
+    let beta =
+        if u * alpha <= 1.0 { (u * alpha).powf(power) } else { (2.0 - u * alpha).powf(-power) };
     (0.5 * (a + b) + 0.5 * beta * (a - b)).clamp(0.0, 1.0)
 }
 
