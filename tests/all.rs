@@ -16,6 +16,7 @@ mod fuzz;
 mod generation;
 mod gguf;
 mod hub;
+mod hypervolume;
 mod jinja;
 mod kit;
 mod layering;

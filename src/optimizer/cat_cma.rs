@@ -98,6 +98,12 @@ impl CatCma {
         Ok(optimizer)
     }
 
+    /// Draws the next generation as that of number `generation`: for one of several distributions that take turns in one
+    /// search, so that no two draw the same numbers.
+    pub(super) fn go_on_at(&mut self, generation: u64) {
+        self.generation = generation;
+    }
+
     /// Forgets what was learnt and starts a run at `start`, with uniform categories.
     fn begin(&mut self, run: Run, start: &[f64]) {
         let Model { covariance, sigma, .. } = self.model;

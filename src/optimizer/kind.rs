@@ -4,13 +4,19 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::relaxed::{Annealing, Method, Simplex, Swarm};
-use super::{CatCma, OptimizerError, RandomSearch, Sobol};
+use super::{CatCma, Genetic, Nsga2, OptimizerError, RandomSearch, ScalarisedCma, Sobol};
 
 /// The optimizers that can be chosen by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OptimizerKind {
     /// `cat-cma`, or `cma-es`: [`CatCma`].
     CatCma,
+    /// `nsga2`: [`Nsga2`].
+    Nsga2,
+    /// `scalarised-cma`: [`ScalarisedCma`].
+    ScalarisedCma,
+    /// `ga`: [`Genetic`].
+    Genetic,
     /// `random`: [`RandomSearch`].
     Random,
     /// `sobol`: [`Sobol`].
@@ -25,8 +31,11 @@ pub enum OptimizerKind {
 
 impl OptimizerKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::CatCma,
+        Self::Nsga2,
+        Self::ScalarisedCma,
+        Self::Genetic,
         Self::Random,
         Self::Sobol,
         Self::ParticleSwarm,
@@ -43,6 +52,9 @@ impl OptimizerKind {
     fn name(self) -> &'static str {
         match self {
             Self::CatCma => CatCma::NAME,
+            Self::Nsga2 => Nsga2::NAME,
+            Self::ScalarisedCma => ScalarisedCma::NAME,
+            Self::Genetic => Genetic::NAME,
             Self::Random => RandomSearch::NAME,
             Self::Sobol => Sobol::NAME,
             Self::ParticleSwarm => Swarm::NAME,

@@ -2,17 +2,20 @@
 //!
 //! Above it stands [`search`](crate), which decodes what [`Optimizer::ask`] returns, measures it
 //! and hands the costs back to [`Optimizer::tell`]; below it only [`genome`](crate::genome) (what a
-//! candidate is) and [`units`](crate::units). [`CatCma`] is a Gaussian for continuous and integer
-//! genes next to independent categorical distributions. The baselines that every search is compared
-//! with are [`RandomSearch`], [`Sobol`] and argmin's own particle swarm, simulated annealing and
-//! Nelder-Mead. All can be driven by hand or, through [`ArgminSolver`], by
-//! `argmin::core::Executor`.
+//! candidate is), [`units`](crate::units) and the geometry of fronts in [`objective`](crate::objective).
+//! [`CatCma`] is a Gaussian for continuous and integer genes next to independent categorical
+//! distributions, [`Genetic`] a genetic algorithm; [`Nsga2`] and [`ScalarisedCma`] are for several
+//! costs. The baselines that every search is compared with are [`RandomSearch`], [`Sobol`] and argmin's
+//! own particle swarm, simulated annealing and Nelder-Mead. All can be driven by hand or, through
+//! [`ArgminSolver`], by `argmin::core::Executor`.
 //!
 //! An optimizer's state is a function of its construction and of what it was told, and `ask` is a
 //! function of that state: telling the same costs again brings back the same state, bit for bit,
 //! which is how a stopped search resumes.
 
+mod additive;
 mod argmin_adapter;
+mod breeding;
 mod cat_cma;
 mod categorical;
 mod coarse;
@@ -21,19 +24,24 @@ mod costs;
 mod encoding;
 mod error;
 mod gaussian;
+mod genetic;
 mod kind;
 mod margin;
 mod normal;
+mod nsga2;
 #[cfg(test)]
 mod parity;
 mod random;
 mod refine;
 mod relaxed;
 mod restarts;
+mod scalarised;
 mod settings;
 mod sobol;
 mod stream;
+mod told;
 mod unit_cube;
+mod variation;
 mod warm_start;
 mod weights;
 
@@ -42,8 +50,11 @@ pub use cat_cma::CatCma;
 pub use coarse::CoarseToFine;
 pub use costs::Costs;
 pub use error::OptimizerError;
+pub use genetic::Genetic;
 pub use kind::OptimizerKind;
+pub use nsga2::Nsga2;
 pub use random::RandomSearch;
+pub use scalarised::ScalarisedCma;
 pub use settings::{Covariance, Restarts, Settings};
 pub use sobol::Sobol;
 
@@ -96,6 +107,9 @@ pub fn build(
         OptimizerKind::CatCma => {
             Box::new(CoarseToFine::new(dimensions, seed, settings, &settings.tying)?)
         }
+        OptimizerKind::Nsga2 => Box::new(Nsga2::new(dimensions, seed, settings)?),
+        OptimizerKind::ScalarisedCma => Box::new(ScalarisedCma::new(dimensions, seed, settings)?),
+        OptimizerKind::Genetic => Box::new(Genetic::new(dimensions, seed, settings)?),
         OptimizerKind::Random => Box::new(RandomSearch::new(dimensions, seed, settings)?),
         OptimizerKind::Sobol => Box::new(Sobol::new(dimensions, seed, settings)?),
         OptimizerKind::ParticleSwarm => {

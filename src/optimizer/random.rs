@@ -38,7 +38,8 @@ impl RandomSearch {
     }
 }
 
-fn uniform(domain: &Domain, rng: &mut impl Rng) -> Gene {
+/// A value of `domain`, all equally likely.
+pub(super) fn uniform(domain: &Domain, rng: &mut impl Rng) -> Gene {
     match domain {
         Domain::Continuous { low, high } => Gene::Real(interpolate(rng.random(), *low, *high)),
         Domain::Integer { low, high } => Gene::Integer(rng.random_range(*low..=*high)),

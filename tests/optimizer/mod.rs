@@ -5,6 +5,7 @@ mod baselines;
 mod coarse;
 mod construction;
 mod covariances;
+mod fronts;
 mod functions;
 mod laws;
 pub mod ml1;
