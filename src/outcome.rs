@@ -1,15 +1,21 @@
-//! What was measured of one recipe on one split, or why it could not be.
+//! What was measured of one recipe on one split or a part of it, or why it could not be.
 //!
 //! Comes up from [`crate::evaluate`] to [`crate::search`] and [`crate::record`]; knows neither tensors nor genes.
 
+mod joined;
+mod subset;
+
 use serde::Serialize;
+
+pub use joined::JoinError;
+pub use subset::DocSubset;
 
 use crate::units::{Accuracy, Bytes, Seconds};
 
 /// The result of one trial. A candidate that cannot be built or scored is data, not an error.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// Every document of every task was scored.
+    /// Every document that was asked for was scored.
     Feasible(Evaluation),
     /// The recipe could not be merged, or the merged model gave no finite score.
     Infeasible {
@@ -28,7 +34,7 @@ impl Outcome {
     }
 }
 
-/// Scores and costs of one merged model on one split.
+/// Scores and costs of one merged model on one split or a part of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// One entry per task, in the order of the search space.
@@ -58,7 +64,7 @@ impl Evaluation {
 pub struct TaskScore {
     /// The task's name, as in its `task.toml`.
     pub task: String,
-    /// One entry per document, in the split's order.
+    /// One entry per document that was scored, in the split's order.
     pub items: Vec<ItemScore>,
     /// The task's metrics besides the judged one, in the task file's order, without those that the model's tokenizer has
     /// no answer to.

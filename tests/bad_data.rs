@@ -149,7 +149,7 @@ fn quickstart() -> PathBuf {
 fn refused(task: &Task, tokenizer: &TaskTokenizer) -> String {
     let tasks = std::slice::from_ref(task);
     let network = load_network(&Checkpoint::open(&quickstart()).unwrap(), Precision::F32).unwrap();
-    let documents = Documents { tasks, split: None, limit: None };
+    let documents = Documents { tasks, split: None, limit: None, docs: None };
     let room = Room { memory: Bytes(1 << 30), threads: 1 };
     ScoringSet::new(&documents, tokenizer, &network, room).unwrap_err().to_string()
 }

@@ -57,7 +57,7 @@ fn recipe(weights: [f64; 5]) -> Recipe {
 }
 
 fn evaluate(evaluator: &CandleEvaluator, recipe: &Recipe, split: Split) -> Evaluation {
-    let outcome = evaluator.evaluate(recipe, split).unwrap();
+    let outcome = evaluator.evaluate(recipe, split, None).unwrap();
     outcome.evaluation().unwrap_or_else(|| panic!("{outcome:?}")).clone()
 }
 

@@ -43,7 +43,7 @@ impl Model {
 
     fn set(&self, task: &Task) -> Result<ScoringSet, SetError> {
         let tasks = [task.clone()];
-        let documents = Documents { tasks: &tasks, split: None, limit: None };
+        let documents = Documents { tasks: &tasks, split: None, limit: None, docs: None };
         let room = Room { memory: Bytes(1 << 30), threads: 2 };
         ScoringSet::new(&documents, &self.tokenizer, &self.network, room)
     }
@@ -61,7 +61,7 @@ impl Model {
 
 fn ids(task: &Task) -> Vec<String> {
     let tasks = std::slice::from_ref(task);
-    let documents = Documents { tasks, split: None, limit: None };
+    let documents = Documents { tasks, split: None, limit: None, docs: None };
     documents.of(task).iter().map(|doc| doc.id.clone().unwrap()).collect()
 }
 

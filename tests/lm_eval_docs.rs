@@ -164,7 +164,7 @@ fn compare(model: &str) -> Report {
             }
             tasks => tasks.unwrap(),
         };
-        let documents = Documents { tasks: &tasks, split: None, limit: None };
+        let documents = Documents { tasks: &tasks, split: None, limit: None, docs: None };
         let room = Room { memory: Bytes(1 << 30), threads: 2 };
         let set = ScoringSet::new(&documents, &tokenizer, &network, room).unwrap();
         let answers = set.ask(&network, &tokenizer, &pool, None).unwrap();

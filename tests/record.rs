@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use merge_search::genome::{Domain, Gene, Genotype};
 use merge_search::objective::{Aggregate, AggregateChoice};
-use merge_search::outcome::{Estimate, Evaluation, ItemScore, MetricScore, Outcome, TaskScore};
+use merge_search::outcome::{DocSubset, Estimate, Evaluation, ItemScore, MetricScore, Outcome, TaskScore};
 use merge_search::record::{
-    CheckpointEntry, DocCounts, FrontRow, GeneColumn, OptimizerSettings, RecordError, RunBudget,
+    CheckpointEntry, DocCounts, FrontRow, GeneColumn, OptimizerSettings, RecordError, RecordedRow,
+    RunBudget,
     RunFolder, RunManifest, RunWriter, SCHEMA_VERSION, SpaceFile, TaskEntry, Trial, TrialKind,
 };
 use merge_search::units::{Bytes, Seconds, Seed, Split};
@@ -67,6 +68,8 @@ pub fn trial(number: u64, generation: u64, outcome: Outcome) -> Trial {
         generation,
         kind: TrialKind::Candidate,
         split: Split::Search,
+        rung: 0,
+        docs: None,
         outcome,
         geometric_mean: feasible.then_some(Estimate { value: 0.5, low: 0.4, high: 0.6 }),
         objective: feasible.then_some(Estimate { value: 0.45, low: 0.35, high: 0.55 }),
@@ -171,6 +174,8 @@ fn any_trial() -> impl Strategy<Value = Trial> {
         (any::<u64>(), finite(), any::<i64>()),
     )
         .prop_map(|(who, how, what, when)| Trial {
+            rung: (when.0 % 3) as u32,
+            docs: docs_of(&how.2, when.0),
             trial: who.0,
             name: who.1,
             generation: who.2,
@@ -196,12 +201,29 @@ fn any_trial() -> impl Strategy<Value = Trial> {
         })
 }
 
+/// Of five documents per task as many as were scored, another choice for each number; none for some.
+fn docs_of(outcome: &Outcome, number: u64) -> Option<DocSubset> {
+    let some_of_five = |task: usize, count: usize| {
+        let mut docs: Vec<u32> = (0..5).collect();
+        docs.sort_by_key(|doc| (number >> (8 * task + *doc as usize)) & 1);
+        docs.truncate(count);
+        docs.sort();
+        docs
+    };
+    let counts = match outcome.evaluation() {
+        Some(evaluation) => evaluation.tasks.iter().map(|task| task.items.len()).collect(),
+        None => vec![(number % 6) as usize, 2],
+    };
+    let docs = counts.iter().enumerate().map(|(task, &count)| some_of_five(task, count)).collect();
+    (!number.is_multiple_of(4)).then_some(DocSubset(docs))
+}
+
 /// Order of the parts: generations, then the other splits; within a part by number.
-fn part_order(trial: &Trial) -> (bool, Split, u64, u64) {
+fn part_order(trial: &Trial) -> (bool, Split, u64, u64, u32) {
     let last = trial.kind == TrialKind::Final || trial.split != Split::Search;
     match last {
-        true => (true, trial.split, 0, trial.trial),
-        false => (false, Split::Search, trial.generation, trial.trial),
+        true => (true, trial.split, 0, trial.trial, trial.rung),
+        false => (false, Split::Search, trial.generation, trial.trial, trial.rung),
     }
 }
 
@@ -226,6 +248,32 @@ proptest! {
         let read = RunFolder::open(folder.path()).unwrap().trials().unwrap();
         prop_assert_eq!(format!("{read:?}"), format!("{expected:?}"));
     }
+}
+
+/// A trial that was raced over `docs` documents of each task, every other one of the split.
+pub fn raced(number: u64, rung: u32, docs: usize) -> Trial {
+    let every_other: Vec<u32> = (0..docs as u32).map(|doc| 2 * doc).collect();
+    let whole = trial(number, 1, scored(&["arc", "boolq"], docs, number));
+    Trial { rung, docs: Some(DocSubset(vec![every_other; 2])), ..whole }
+}
+
+#[test]
+fn the_rungs_of_a_race_are_rows_of_one_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = RunWriter::create(folder.path(), manifest(&["arc", "boolq"], 20)).unwrap();
+    // As they are finished: one candidate is ahead of the others.
+    let finished = [raced(4, 0, 3), raced(5, 0, 3), raced(4, 1, 6), raced(6, 0, 3), raced(6, 1, 6), raced(4, 2, 10)];
+    for trial in &finished {
+        writer.append(trial).unwrap();
+    }
+    let run = RunFolder::open(folder.path()).unwrap();
+    let keys = |rows: &[RecordedRow]| rows.iter().map(|row| (row.trial, row.rung)).collect::<Vec<_>>();
+    let rows = run.rows().unwrap();
+    assert_eq!(keys(&rows), [(4, 0), (5, 0), (4, 1), (6, 0), (6, 1), (4, 2)]);
+    assert!(rows.iter().all(|row| row.part == rows[0].part));
+    assert_eq!(run.part(rows[0].part).unwrap(), finished);
+    let sorted: Vec<(u64, u32)> = run.trials().unwrap().iter().map(|t| (t.trial, t.rung)).collect();
+    assert_eq!(sorted, [(4, 0), (4, 1), (4, 2), (5, 0), (6, 0), (6, 1)]);
 }
 
 #[test]

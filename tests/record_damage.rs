@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use merge_search::outcome::Outcome;
-use merge_search::record::{RecordError, RunFolder, RunWriter};
+use merge_search::outcome::{DocSubset, Outcome};
+use merge_search::record::{RecordError, RunFolder, RunWriter, Trial};
 use tempfile::TempDir;
 
-use crate::record::{manifest, scored, trial};
+use crate::record::{manifest, raced, scored, trial};
 
 const TASKS: [&str; 2] = ["arc", "boolq"];
 
@@ -88,7 +88,7 @@ fn another_schema_version_is_refused() {
     let run = run_of(1);
     let path = run.path().join("manifest.json");
     let text = fs::read_to_string(&path).unwrap();
-    let newer = text.replace("\"schema_version\": 2", "\"schema_version\": 3");
+    let newer = text.replace("\"schema_version\": 3", "\"schema_version\": 4");
     let newer = newer.replace("\"written_by\": \"0.1.0\"", "\"written_by\": \"0.9.0\"");
     fs::write(&path, newer.replace("\"budget\"", "\"limits\"")).unwrap();
     let error = RunFolder::open(run.path()).unwrap_err();
@@ -96,16 +96,83 @@ fn another_schema_version_is_refused() {
     assert!(error.to_string().contains("read it with the build of merge-search 0.9.0"), "{error}");
 }
 
-/// Version 1 had no objective and only right or wrong; a run of it is not taken for one of this version.
+/// Version 1 had no objective and only right or wrong, version 2 no parts of splits; a run of either is not taken for one
+/// of this version.
 #[test]
-fn a_run_of_version_1_is_refused() {
-    let run = run_of(1);
+fn a_run_of_an_earlier_version_is_refused() {
+    for version in [1, 2] {
+        let run = run_of(1);
+        let path = run.path().join("manifest.json");
+        let text = fs::read_to_string(&path).unwrap();
+        let earlier = format!("\"schema_version\": {version}");
+        fs::write(&path, text.replace("\"schema_version\": 3", &earlier)).unwrap();
+        let error = RunWriter::resume(run.path()).unwrap_err();
+        assert!(matches!(error, RecordError::SchemaVersion { .. }), "{error}");
+        let said = format!("has schema version {version}, this program reads version 3");
+        assert!(error.to_string().contains(&said), "{error}");
+    }
+}
+
+/// The items of another rung of the same trial: other documents, or as many others.
+#[test]
+fn the_items_of_another_rung_are_not_taken() {
+    let run = tempfile::tempdir().unwrap();
+    let mut writer = RunWriter::create(run.path(), manifest(&TASKS, 20)).unwrap();
+    let moved = |rung: u32, first: u32| {
+        let docs = DocSubset(vec![(first..first + 4).collect(); 2]);
+        Trial { docs: Some(docs), ..raced(1, rung, 4) }
+    };
+    for trial in [raced(1, 0, 3), raced(1, 1, 6), moved(2, 0), moved(2, 7)] {
+        writer.append(&trial).unwrap();
+    }
+    assert_eq!(writer.folder().trials().unwrap().len(), 4);
+    for (row, other) in [(0, 1), (1, 0), (2, 3), (3, 2)] {
+        let path = items_file(&run, row);
+        let whole = fs::read(&path).unwrap();
+        fs::copy(items_file(&run, other), &path).unwrap();
+        let error = failure(&run);
+        assert!(matches!(error, RecordError::MissingItems { trial: 1, .. }), "{error}");
+        assert!(names(&error, &path), "{error}");
+        fs::write(&path, whole).unwrap();
+    }
+}
+
+/// A manifest of fewer documents than the rows name.
+#[test]
+fn documents_that_the_run_does_not_have_are_no_part_of_it() {
+    let run = tempfile::tempdir().unwrap();
+    let mut writer = RunWriter::create(run.path(), manifest(&TASKS, 20)).unwrap();
+    writer.append(&raced(1, 0, 10)).unwrap();
+    drop(writer);
+    assert_eq!(RunFolder::open(run.path()).unwrap().trials().unwrap().len(), 1);
     let path = run.path().join("manifest.json");
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replace("\"schema_version\": 2", "\"schema_version\": 1")).unwrap();
-    let error = RunWriter::resume(run.path()).unwrap_err();
-    assert!(matches!(error, RecordError::SchemaVersion { .. }), "{error}");
-    assert!(error.to_string().contains("has schema version 1"), "{error}");
+    // The last document is the 19th.
+    fs::write(&path, text.replace("\"search\": 20", "\"search\": 18")).unwrap();
+    let error = failure(&run);
+    assert!(matches!(&error, RecordError::Cell { row: 0, column, .. } if column == "docs"), "{error}");
+    let mut writer = RunWriter::resume(run.path()).unwrap();
+    let error = writer.append(&Trial { generation: 2, ..raced(2, 0, 10) }).unwrap_err();
+    assert!(matches!(error, RecordError::DocsDiffer { trial: 2, rung: 0, .. }), "{error}");
+}
+
+#[test]
+fn a_trial_that_names_other_documents_than_it_was_scored_on_is_refused() {
+    let run = run_of(1);
+    let mut writer = RunWriter::resume(run.path()).unwrap();
+    let part = |docs: [Vec<u32>; 2]| Trial { docs: Some(DocSubset(docs.into())), ..raced(1, 0, 3) };
+    let wrong = [
+        [vec![0, 1], vec![0, 1, 2]],
+        [vec![0, 1, 1], vec![0, 1, 2]],
+        [vec![0, 2, 1], vec![0, 1, 2]],
+        [vec![0, 1, 20], vec![0, 1, 2]],
+    ];
+    for docs in wrong {
+        let error = writer.append(&part(docs)).unwrap_err();
+        assert!(matches!(error, RecordError::DocsDiffer { trial: 1, .. }), "{error}");
+    }
+    writer.append(&part([vec![0, 1, 19], vec![0, 1, 2]])).unwrap();
+    assert_eq!(writer.folder().trials().unwrap().len(), 2);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use merge_search::evaluate::{EvaluateError, Evaluator, Workers};
 use merge_search::genome::{Decoder, GroupFilters};
 use merge_search::objective::Aggregate;
 use merge_search::optimizer::{self, OptimizerKind, Settings};
-use merge_search::outcome::{Evaluation, ItemScore, Outcome, TaskScore};
+use merge_search::outcome::{DocSubset, Evaluation, ItemScore, Outcome, TaskScore};
 use merge_search::recipe::{Layout, Profile, Recipe, Setting, Value};
 use merge_search::record::{
     DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunFolder, RunManifest, RunWriter,
@@ -96,7 +96,12 @@ fn difficulty(task: usize, split: Split, doc: usize) -> f64 {
 }
 
 impl Evaluator for Landscape {
-    fn evaluate(&self, recipe: &Recipe, split: Split) -> Result<Outcome, EvaluateError> {
+    fn evaluate(
+        &self,
+        recipe: &Recipe,
+        split: Split,
+        docs: Option<&DocSubset>,
+    ) -> Result<Outcome, EvaluateError> {
         std::thread::sleep(self.sleep);
         if self.evaluated.fetch_add(1, Ordering::SeqCst) + 1 == self.interrupt_at {
             self.interrupt.store(true, Ordering::SeqCst);
@@ -106,12 +111,14 @@ impl Evaluator for Landscape {
             return Ok(Outcome::Infeasible { reason: "too heavy".to_owned() });
         }
         let accuracy = self.accuracy(&weights);
+        let whole = DocSubset::whole(&self.docs(split));
+        let docs = docs.unwrap_or(&whole);
         let task = |task: usize| TaskScore {
             task: format!("t{}", task + 1),
-            items: (0..DOCS)
+            items: (docs.0[task].iter())
                 .map(|doc| {
                     let factor = if task == 1 { self.second_task } else { 1.0 };
-                    let margin = factor * accuracy - difficulty(task, split, doc);
+                    let margin = factor * accuracy - difficulty(task, split, *doc as usize);
                     let score = f64::from(u8::from(margin > 0.0));
                     ItemScore { score, chosen: Some(0), margin: margin as f32 }
                 })
@@ -122,14 +129,14 @@ impl Evaluator for Landscape {
             tasks: vec![task(0), task(1)],
             merge_seconds: Seconds(0.0),
             score_seconds: Seconds(self.sleep.as_secs_f64()),
-            seconds_per_item: Seconds(self.sleep.as_secs_f64() / (2 * DOCS) as f64),
+            seconds_per_item: Seconds(self.sleep.as_secs_f64() / docs.docs() as f64),
             relative_time: 1.0,
             peak_bytes: Bytes(1),
         }))
     }
 
-    fn items(&self, _: Split) -> usize {
-        2 * DOCS
+    fn docs(&self, _: Split) -> Vec<usize> {
+        vec![DOCS; 2]
     }
 }
 

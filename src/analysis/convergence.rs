@@ -35,6 +35,8 @@ pub struct GenerationScores {
     pub feasible: usize,
     /// Candidates that could not.
     pub infeasible: usize,
+    /// Documents that were scored, over all candidates.
+    pub items: usize,
     /// Median objective of the feasible.
     pub median: Option<f64>,
     /// Highest objective.
@@ -67,19 +69,21 @@ fn milestones(last: usize) -> Vec<usize> {
 }
 
 fn generations(candidates: &[&Trial]) -> Vec<GenerationScores> {
-    let mut scores: BTreeMap<u64, Vec<Option<f64>>> = BTreeMap::new();
+    let mut scores: BTreeMap<u64, (Vec<Option<f64>>, usize)> = BTreeMap::new();
     for trial in candidates {
-        let score = trial.objective.map(|score| score.value);
-        scores.entry(trial.generation).or_default().push(score);
+        let (scores, items) = scores.entry(trial.generation).or_default();
+        scores.push(trial.objective.map(|score| score.value));
+        *items += super::items(trial);
     }
     (scores.into_iter())
-        .map(|(generation, scores)| {
+        .map(|(generation, (scores, items))| {
             let mut feasible: Vec<f64> = scores.iter().copied().flatten().collect();
             feasible.sort_by(f64::total_cmp);
             GenerationScores {
                 generation,
                 feasible: feasible.len(),
                 infeasible: scores.len() - feasible.len(),
+                items,
                 median: median(&feasible),
                 best: feasible.last().copied(),
             }

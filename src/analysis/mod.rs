@@ -9,9 +9,12 @@ mod text_table;
 pub use convergence::{BestSoFar, Convergence, GenerationScores};
 pub use standings::{Comparison, OtherMetrics, OtherScore, SplitScore, Standing};
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::objective::Aggregate;
+use crate::outcome::Evaluation;
 use crate::record::{
     Estimate, FrontEntry, OptimizerSettings, RecordError, RunBudget, RunFolder, RunManifest, Trial,
     TrialKind,
@@ -66,6 +69,8 @@ pub struct Header {
     pub trials: usize,
     /// How many of them were infeasible.
     pub infeasible: usize,
+    /// Documents that were scored for them.
+    pub items: usize,
     /// Time of the last trial, over all sessions.
     pub elapsed: Seconds,
 }
@@ -89,7 +94,7 @@ impl Summary {
     /// # Errors
     /// As [`RunFolder::trials`] and [`RunFolder::front`].
     pub fn load(run: &RunFolder) -> Result<Summary, RecordError> {
-        let trials = run.trials()?;
+        let trials = last_rungs(run.trials()?);
         let standings = standings::standings(&trials);
         Ok(Summary {
             header: header(run, &trials),
@@ -105,6 +110,22 @@ impl Summary {
     pub fn render(&self) -> String {
         render::render(self)
     }
+}
+
+/// Documents that were scored.
+fn items(trial: &Trial) -> usize {
+    trial.outcome.evaluation().map_or(0, Evaluation::items)
+}
+
+/// Of a raced trial the last row, which has all its documents.
+fn last_rungs(trials: Vec<Trial>) -> Vec<Trial> {
+    let key = |trial: &Trial| (trial.trial, trial.split, trial.kind == TrialKind::Final);
+    let mut last: BTreeMap<_, u32> = BTreeMap::new();
+    for trial in &trials {
+        let rung = last.entry(key(trial)).or_default();
+        *rung = trial.rung.max(*rung);
+    }
+    trials.into_iter().filter(|trial| last.get(&key(trial)) == Some(&trial.rung)).collect()
 }
 
 /// What the optimizer asked for, in the order it was scored.
@@ -134,6 +155,7 @@ fn header(run: &RunFolder, trials: &[Trial]) -> Header {
         device: manifest.device,
         trials: candidates.len(),
         infeasible: candidates.iter().filter(infeasible).count(),
+        items: candidates.iter().map(|trial| items(trial)).sum(),
         elapsed: Seconds(elapsed.fold(0.0, f64::max)),
     }
 }

@@ -45,6 +45,7 @@ fn header(header: &Header) -> Option<String> {
         ("tasks", header.tasks.join(", ")),
         ("objective", header.objective.clone()),
         ("trials", format!("{}, {} of them infeasible", header.trials, header.infeasible)),
+        ("documents", format!("{} scored for them", header.items)),
     ];
     Some((rows.iter()).map(|(key, value)| format!("{key:<10}{value}\n")).collect())
 }
@@ -178,10 +179,11 @@ fn convergence(convergence: &Convergence) -> Option<String> {
                 shown(scores.best),
                 scores.feasible.to_string(),
                 scores.infeasible.to_string(),
+                scores.items.to_string(),
             ]
         })
         .collect::<Vec<_>>();
-    let heads = ["generation", "median", "best", "feasible", "infeasible"];
+    let heads = ["generation", "median", "best", "feasible", "infeasible", "documents"];
     let generations = section("Generations on search, per cent", &heads, &generations)?;
     Some(format!("{best}  {line}\n\n{generations}"))
 }

@@ -267,7 +267,7 @@ impl Report {
         let start = Instant::now();
         let tasks = ready_tasks(tasks, &model.folder)?;
         let limit = args.limit.map(|limit| limit as usize);
-        let documents = Documents { tasks: &tasks, split: args.split.split(), limit };
+        let documents = Documents { tasks: &tasks, split: args.split.split(), limit, docs: None };
         let set = ScoringSet::new(&documents, &model.tokenizer, &*model.network, room)
             .map_err(|error| with_remedy(error.into()))?;
         let bar = progress_bar(set.answers(), args.quiet);
@@ -404,7 +404,7 @@ fn rows(
     let mut rows = Vec::new();
     let of_tasks = documents.tasks.iter().zip(answers).zip(scores).enumerate();
     for (index, ((task, answers), score)) in of_tasks {
-        for (doc, (question, answer)) in documents.of(task).iter().zip(answers).enumerate() {
+        for (doc, (question, answer)) in documents.of(index).iter().zip(answers).enumerate() {
             let row = AnswerRow {
                 task: task.name.clone(),
                 doc: doc as u32,

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use merge_search::evaluate::OpenError;
+use merge_search::evaluate::{EvaluateError, OpenError};
 use merge_search::record::RecordError;
 use merge_search::search::SearchError;
 use merge_search::space::SpaceError;
@@ -56,11 +56,15 @@ impl Failure {
             run.display()
         );
         match error {
+            SearchError::Evaluate(EvaluateError::Set { .. }) => {
+                Self { code: 1, ..Self::from_error(error) }
+            }
             SearchError::Record(RecordError::Io { .. }) | SearchError::Evaluate(_) => {
                 Self::stopped(chain(error)).remedy(resume)
             }
             SearchError::Record(
                 RecordError::TasksDiffer { .. }
+                | RecordError::DocsDiffer { .. }
                 | RecordError::GenotypeLength { .. }
                 | RecordError::GeneDiffers { .. },
             ) => Self { code: 1, ..Self::from_error(error) },
@@ -72,7 +76,9 @@ impl Failure {
             ),
             SearchError::BaseInfeasible { .. } => Self::from_error(error)
                 .remedy("check the base checkpoint and the task files named in the search space"),
-            SearchError::Executor(_) => Self { code: 1, ..Self::from_error(error) },
+            SearchError::Executor(_) | SearchError::Join(_) | SearchError::RungShrinks { .. } => {
+                Self { code: 1, ..Self::from_error(error) }
+            }
         }
     }
 }

@@ -77,7 +77,7 @@ impl Timing {
         let recipe = uniform_average(bench.decoder.space());
         let outcome = bench
             .evaluator
-            .evaluate(&recipe, Split::Search)
+            .evaluate(&recipe, Split::Search, None)
             .map_err(|error| Failure::from_error(&error))?;
         match outcome {
             Outcome::Infeasible { reason } => {

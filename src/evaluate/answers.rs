@@ -2,6 +2,7 @@
 
 use super::columns::Column;
 use super::generation::GeneratedText;
+use crate::outcome::DocSubset;
 use crate::task::{Doc, Task};
 use crate::units::Split;
 
@@ -14,11 +15,29 @@ pub struct Documents<'a> {
     pub split: Option<Split>,
     /// The first so many of each task; all, if `None`.
     pub limit: Option<usize>,
+    /// Those of them whose positions are named; all, if `None`.
+    pub docs: Option<&'a DocSubset>,
 }
 
 impl<'a> Documents<'a> {
-    /// The documents of one of the tasks; of all splits, one split after another.
-    pub fn of(&self, task: &'a Task) -> Vec<&'a Doc> {
+    /// The documents of the task with this index; of all splits, one split after another. Nothing where there is no such
+    /// task.
+    pub fn of(&self, task: usize) -> Vec<&'a Doc> {
+        let Some(all) = self.tasks.get(task).map(|task| self.all_of(task)) else {
+            return Vec::new();
+        };
+        let Some(docs) = self.docs else { return all };
+        let positions = docs.0.get(task).map_or(&[][..], Vec::as_slice);
+        positions.iter().filter_map(|&doc| all.get(doc as usize).copied()).collect()
+    }
+
+    /// Whether `docs` names documents that are there, in order.
+    pub(super) fn are_there(&self) -> bool {
+        let counts: Vec<usize> = self.tasks.iter().map(|task| self.all_of(task).len()).collect();
+        self.docs.is_none_or(|docs| docs.fits(&counts))
+    }
+
+    fn all_of(&self, task: &'a Task) -> Vec<&'a Doc> {
         let limit = self.limit.unwrap_or(usize::MAX);
         let splits = Split::ALL.into_iter().filter(|split| self.split.is_none_or(|s| s == *split));
         splits.flat_map(|split| task.docs(split)).take(limit).collect()

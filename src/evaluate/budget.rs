@@ -1,5 +1,7 @@
 //! How the memory that may be allocated is shared out. Checkpoints are mapped and count as nothing.
 
+use super::document_sets::PartsShare;
+use super::pack::HEADER_SHARE;
 use super::{OpenError, Room, Scorer, ScoringSet, memory};
 use crate::checkpoint::Checkpoint;
 use crate::merge::Prepared;
@@ -9,6 +11,8 @@ use crate::units::Bytes;
 
 /// States for later candidates never take more than this.
 const STATES: u64 = 4_000_000_000;
+/// Parts of splits that are held take as much as so many of the largest split at most: a generation is raced on two or three.
+const PARTS: u64 = 3;
 
 /// What a machine gives to a search.
 #[derive(Debug, Clone, Copy)]
@@ -77,16 +81,33 @@ impl Budget {
         }
     }
 
-    /// How many candidates fit side by side, at least one, and what is then left for states.
-    pub fn share_out(&self, sets: &[ScoringSet]) -> (usize, usize) {
-        let activations = sets.iter().map(|set| set.activation_bytes().0).max().unwrap_or(0);
-        let headers = sets.iter().map(|set| set.header_bytes().0).max().unwrap_or(0);
+    /// What there is room for.
+    pub fn share_out(&self, sets: &[ScoringSet]) -> Shares {
+        let most = |bytes: fn(&ScoringSet) -> u64| sets.iter().map(bytes).max().unwrap_or(0);
+        let activations = most(|set| set.activation_bytes().0);
+        let headers = most(|set| set.header_bytes().0);
+        let threads = self.threads.max(1) as u64;
+        // A part's packs are cut anew: they may be larger than those of the whole split, and have other headers.
+        let most_of_thread = self.all.saturating_sub(self.fixed + self.candidate) / threads;
+        let thread = (2 * activations + headers).min(most_of_thread);
+        let held = PARTS * most(|set| set.bytes() as u64);
         // The base model has states of its own, for timing.
-        let taken = self.fixed + activations * self.threads as u64 + headers;
+        let taken = self.fixed + thread * threads + headers + held;
         let left = self.all.saturating_sub(taken);
-        let each = (self.candidate + headers).max(1);
-        let candidates = (left / each).clamp(1, self.threads as u64);
+        let each = (self.candidate + headers.max(thread / HEADER_SHARE as u64)).max(1);
+        let candidates = (left / each).clamp(1, threads);
         let states = (left.saturating_sub(candidates * each) / 2).min(STATES);
-        (candidates as usize, states as usize)
+        let room = Room { memory: Bytes(thread * threads), threads: self.threads };
+        let parts = PartsShare { held: held as usize, room };
+        Shares { candidates: candidates as usize, states: states as usize, parts }
     }
+}
+
+/// How the memory is shared out.
+pub(super) struct Shares {
+    /// How many candidates fit side by side, at least one.
+    pub candidates: usize,
+    /// Bytes for states of layers.
+    pub states: usize,
+    pub parts: PartsShare,
 }

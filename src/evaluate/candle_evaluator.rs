@@ -3,27 +3,28 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::budget::Budget;
+use super::budget::{Budget, Shares};
 use super::chat::{ready_tasks, require_answers};
+use super::document_sets::{Asked, DocsKey, DocumentSets};
+use super::fault::Fault;
 use super::fingerprint::{Fingerprint, PlanFingerprints};
-use super::generation::{TextPack, TextSet};
 use super::load::load_network;
 use super::lru::Lru;
 use super::open::{OpenError, check_names, open_checkpoints, require_same_config};
-use super::pack::Pack;
-use super::resident::{Resident, ResidentError, Residents};
+use super::relative_time::{Prefixes, RelativeTimes, Timed, graph_of, in_turns};
+use super::resident::{Resident, Residents};
 use super::run::{Run, Saved};
 use super::states::{Reuse, StatesMemory};
 use super::{
     Documents, EvaluateError, Evaluator, InfeasibleMetric, Pool, Resources, ScoreError, ScoringSet,
     TaskTokenizer, memory,
 };
-use crate::checkpoint::{Architecture, ArchitectureError, Checkpoint, CheckpointError};
+use crate::checkpoint::{Architecture, Checkpoint};
 use crate::hub::Hub;
-use crate::merge::{MergeError, MergePlan};
+use crate::merge::MergePlan;
 use crate::model::spec::{NetworkSpec, Reading};
-use crate::model::{ConfigError, Network, Prefix, Scratch};
-use crate::outcome::{Evaluation, ItemScore, Outcome};
+use crate::model::{Network, Scratch};
+use crate::outcome::{DocSubset, Evaluation, ItemScore, Outcome};
 use crate::recipe::{MergeMethod, ModelRef, Recipe};
 use crate::task::Task;
 use crate::units::{Seconds, Split};
@@ -39,61 +40,15 @@ pub struct CandleEvaluator {
     pool: Arc<Pool>,
     models: Vec<(ModelRef, Checkpoint)>,
     tokenizer: TaskTokenizer,
-    sets: [ScoringSet; 3],
+    documents: DocumentSets,
     base: Network,
     /// The base model's states of what documents begin with, by split.
     base_prefixes: [OnceLock<Prefixes>; 3],
+    relative_times: RelativeTimes,
     residents: Residents,
-    remembered: Mutex<Lru<(Fingerprint, Split), Place>>,
+    remembered: Mutex<Lru<(Fingerprint, DocsKey), Place>>,
     states: StatesMemory,
     candidates_at_once: usize,
-}
-
-/// Whose fault it is that a recipe has no score.
-enum Fault {
-    /// This candidate's; the next one may be fine.
-    Candidate(String),
-    /// Every later recipe would meet it too.
-    Machine(CheckpointError),
-}
-
-impl From<MergeError> for Fault {
-    fn from(error: MergeError) -> Self {
-        match error {
-            MergeError::Checkpoint(
-                error @ (CheckpointError::ShapesDiffer { .. } | CheckpointError::NoTensor { .. }),
-            ) => Fault::Candidate(error.to_string()),
-            MergeError::Checkpoint(error) => Fault::Machine(error),
-            other => Fault::Candidate(other.to_string()),
-        }
-    }
-}
-
-impl From<ResidentError> for Fault {
-    fn from(error: ResidentError) -> Self {
-        match error {
-            ResidentError::Merge(error) => error.into(),
-            other => Fault::Candidate(other.to_string()),
-        }
-    }
-}
-
-impl From<ScoreError> for Fault {
-    fn from(error: ScoreError) -> Self {
-        Fault::Candidate(error.to_string())
-    }
-}
-
-impl From<ArchitectureError> for Fault {
-    fn from(error: ArchitectureError) -> Self {
-        Fault::Candidate(error.to_string())
-    }
-}
-
-impl From<ConfigError> for Fault {
-    fn from(error: ConfigError) -> Self {
-        Fault::Candidate(error.to_string())
-    }
 }
 
 /// A recipe worked out: what to merge and what network it makes.
@@ -139,18 +94,19 @@ impl CandleEvaluator {
         let room = budget.room()?;
         let set = |split: Split| {
             let limit = docs[split as usize];
-            let documents = Documents { tasks: &tasks, split: Some(split), limit };
+            let documents = Documents { tasks: &tasks, split: Some(split), limit, docs: None };
             ScoringSet::new(&documents, &tokenizer, &base, room)
         };
         let sets = [set(Split::Search)?, set(Split::Selection)?, set(Split::Holdout)?];
-        let (candidates_at_once, states) = budget.share_out(&sets);
+        let Shares { candidates: candidates_at_once, states, parts } = budget.share_out(&sets);
         Ok(Self {
             pool,
             models,
             tokenizer,
-            sets,
+            documents: DocumentSets::new(tasks, docs, sets, parts),
             base,
             base_prefixes: Default::default(),
+            relative_times: RelativeTimes::default(),
             residents: Residents::new(precision),
             remembered: Mutex::new(Lru::new(REMEMBERED)),
             states: StatesMemory::new(states),
@@ -196,7 +152,7 @@ impl CandleEvaluator {
     /// Metrics beside the judged ones that were left out, as the model or its tokenizer cannot be scored by them.
     pub fn infeasible_metrics(&self) -> Vec<&InfeasibleMetric> {
         let mut all: Vec<&InfeasibleMetric> = Vec::new();
-        for left_out in self.sets.iter().flat_map(ScoringSet::infeasible) {
+        for left_out in self.documents.all_whole().flat_map(ScoringSet::infeasible) {
             let same = |other: &&InfeasibleMetric| {
                 (&other.task, other.metric) == (&left_out.task, left_out.metric)
             };
@@ -212,12 +168,15 @@ impl CandleEvaluator {
         self.states.reused()
     }
 
-    fn set(&self, split: Split) -> &ScoringSet {
-        &self.sets[split as usize]
-    }
-
     /// Scores a recipe, or gives what an equal one gave; one that is being scored right now is waited for.
-    fn outcome(&self, recipe: &Recipe, split: Split) -> Result<Outcome, Fault> {
+    fn outcome(
+        &self,
+        recipe: &Recipe,
+        split: Split,
+        docs: Option<&DocSubset>,
+    ) -> Result<Outcome, Fault> {
+        let asked = self.documents.ask(split, docs, &self.tokenizer, &self.base, &self.pool);
+        let asked = asked.map_err(Fault::Machine)?;
         let models: Vec<(ModelRef, &Checkpoint)> =
             self.models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
         let plan = self.pool.install(|| MergePlan::new(recipe, &models))?;
@@ -225,14 +184,14 @@ impl CandleEvaluator {
         let has = |name: &str| plan.tensors().iter().any(|tensor| tensor.name == name);
         let spec = NetworkSpec::from_json(&config, &has)?;
         let fingerprints = PlanFingerprints::new(&plan, &config);
-        let place = self.place((fingerprints.whole(), split));
+        let place = self.place(fingerprints.whole(), &asked);
         let mut remembered = place.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(outcome) = &*remembered {
             self.states.count_candidate();
             return Ok(outcome.clone());
         }
         let candidate = Candidate { plan: &plan, fingerprints: &fingerprints, spec };
-        let outcome = match self.measure(&candidate, split) {
+        let outcome = match self.measure(&candidate, &asked) {
             Ok(evaluation) => Outcome::Feasible(evaluation),
             Err(Fault::Candidate(reason)) => Outcome::Infeasible { reason },
             Err(fault) => return Err(fault),
@@ -242,25 +201,26 @@ impl CandleEvaluator {
     }
 
     /// Where the outcome of a candidate is, or will be.
-    fn place(&self, key: (Fingerprint, Split)) -> Place {
+    fn place(&self, candidate: Fingerprint, asked: &Asked) -> Place {
+        let key = (candidate, asked.key);
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = remembered.get(&key) {
             return place;
         }
         let place = Arc::default();
-        let items = self.set(key.1).docs() * size_of::<ItemScore>();
+        let items = asked.set.docs() * size_of::<ItemScore>();
         remembered.insert(key, Arc::clone(&place), items + size_of::<Evaluation>());
         place
     }
 
-    fn measure(&self, candidate: &Candidate, split: Split) -> Result<Evaluation, Fault> {
-        let set = self.set(split);
+    fn measure(&self, candidate: &Candidate, asked: &Asked) -> Result<Evaluation, Fault> {
+        let set = &asked.set;
         let (resident, merged) =
             self.residents.merge(candidate.plan, &candidate.spec, &self.pool)?;
-        let result = self.score(&resident, candidate.fingerprints, split);
+        let result = self.score(&resident, candidate.fingerprints, asked);
         self.residents.give_back(resident);
         let (run, relative_time) = result?;
-        let tasks = set.decide(&set.nest(&run))?;
+        let tasks = set.decide(&set.nest(&run)).map_err(|error| asked.in_split(error))?;
         Ok(Evaluation {
             tasks: tasks.into_iter().flatten().collect(),
             merge_seconds: Seconds(merged),
@@ -271,51 +231,63 @@ impl CandleEvaluator {
         })
     }
 
-    /// All documents, and the model's time relative to the base model's.
+    /// All documents asked for, and the model's time relative to the base model's.
     fn score(
         &self,
         resident: &Resident,
         fingerprints: &PlanFingerprints,
-        split: Split,
+        asked: &Asked,
     ) -> Result<(Run, f64), ScoreError> {
-        let (set, network) = (self.set(split), &resident.network);
+        let (set, network) = (&asked.set, &resident.network);
         let inputs = match network.spec().reading {
             Reading::Causal => fingerprints.layer_inputs(network),
             Reading::Seq2Seq | Reading::Masked | Reading::Classify => Vec::new(),
         };
         let bytes = 4 * set.tokens_of_packs() * network.spec().hidden_size;
-        let known = self.states.known(&inputs, split, bytes);
+        let known = self.states.known(&inputs, asked.key, bytes);
         let resume = known.resume.as_ref().map(|states| states.as_slice());
         let saved = Saved { resume, keep: known.keep, progress: None };
         let mut run = set.run(network, &self.tokenizer, &self.pool, saved)?;
         if let Some(input) = known.keep.and_then(|depth| inputs.get(depth)) {
-            self.states.insert(*input, split, std::mem::take(&mut run.kept));
+            self.states.insert(*input, asked.key, std::mem::take(&mut run.kept));
         }
         let prefixes = Prefixes {
             packs: std::mem::take(&mut run.prefixes),
             texts: std::mem::take(&mut run.text_prefixes),
         };
-        let relative_time = self.relative_time(network, &prefixes, split)?;
-        Ok((run, relative_time))
+        let prefixes = asked.docs.is_none().then_some(prefixes);
+        Ok((run, self.relative_time(network, prefixes, asked.key.split)?))
     }
 
-    /// Time of a fixed block of documents on `network` relative to the base model, pack by pack in turns, so that a
-    /// machine that gets busier slows both. One job of the pool that calls no rayon, so that nothing else gets in between.
+    /// Time of a fixed block of the split's documents on `network` relative to the base model. `prefixes`: the network's for
+    /// the whole split, where the whole split was scored; where a part was, most networks are not measured, see
+    /// [`RelativeTimes`].
     fn relative_time(
         &self,
         network: &Network,
-        prefixes: &Prefixes,
+        prefixes: Option<Prefixes>,
         split: Split,
     ) -> Result<f64, ScoreError> {
+        let graph = graph_of(network.spec(), split);
+        if prefixes.is_none()
+            && let Some(relative_time) = self.relative_times.expected(&graph)
+        {
+            return Ok(relative_time);
+        }
+        let set = self.documents.whole(split);
         let compare = |scratch: &mut Scratch| {
             let base = self.base_prefixes(split, scratch)?;
-            let mut ours =
-                |work: &Work, scratch: &mut Scratch| work.seconds(network, prefixes, scratch);
-            let mut theirs =
-                |work: &Work, scratch: &mut Scratch| work.seconds(&self.base, base, scratch);
-            in_turns(self.set(split), &mut ours, &mut theirs, scratch)
+            let own = match prefixes {
+                Some(prefixes) => prefixes,
+                None => Prefixes::read(set, network, scratch)?,
+            };
+            let ours = Timed { network, prefixes: &own };
+            in_turns(set, ours, Timed { network: &self.base, prefixes: base }, scratch)
         };
-        Ok(self.pool.install(|| self.pool.with_scratch(compare))?)
+        // One job of the pool.
+        let relative_time = self.pool.install(|| self.pool.with_scratch(compare))?;
+        self.relative_times.add(&graph, relative_time);
+        Ok(relative_time)
     }
 
     fn base_prefixes(&self, split: Split, scratch: &mut Scratch) -> candle_core::Result<&Prefixes> {
@@ -323,81 +295,27 @@ impl CandleEvaluator {
         if let Some(prefixes) = place.get() {
             return Ok(prefixes);
         }
-        let set = self.set(split);
-        let texts = set.texts().map_or(Ok(Vec::new()), |own| own.prefixes(&self.base, scratch))?;
-        let packs = set.prefixes(&self.base, scratch)?;
+        let prefixes = Prefixes::read(self.documents.whole(split), &self.base, scratch)?;
         // Another thread may have been as quick, with the same result.
-        Ok(place.get_or_init(|| Prefixes { packs, texts }))
+        Ok(place.get_or_init(|| prefixes))
     }
-}
-
-/// A model's states of what documents begin with.
-#[derive(Default)]
-struct Prefixes {
-    packs: Vec<Arc<Prefix>>,
-    texts: Vec<Arc<Prefix>>,
-}
-
-/// Something that two models can be timed on.
-enum Work<'a> {
-    Pack(&'a Pack),
-    Text(TextPack<'a>),
-}
-
-impl Work<'_> {
-    fn seconds(
-        &self,
-        network: &Network,
-        prefixes: &Prefixes,
-        scratch: &mut Scratch,
-    ) -> candle_core::Result<f64> {
-        match self {
-            Work::Pack(pack) => pack.seconds(network, &prefixes.packs, scratch),
-            Work::Text(pack) => pack.seconds(network, &prefixes.texts, scratch),
-        }
-    }
-}
-
-/// Seconds of one piece of work.
-type Timing<'a> = dyn FnMut(&Work, &mut Scratch) -> candle_core::Result<f64> + 'a;
-
-/// Time of `ours` divided by that of `theirs`.
-fn in_turns(
-    set: &ScoringSet,
-    ours: &mut Timing,
-    theirs: &mut Timing,
-    scratch: &mut Scratch,
-) -> candle_core::Result<f64> {
-    let (mut our_seconds, mut their_seconds) = (0.0, 0.0);
-    let texts = set.texts().map(TextSet::timing).unwrap_or_default();
-    let all = set.timing_packs().map(Work::Pack).chain(texts.into_iter().map(Work::Text));
-    for (turn, work) in all.enumerate() {
-        if turn == 0 {
-            // Untimed: the first pass of all grows the buffers.
-            theirs(&work, scratch)?;
-        }
-        // Whoever runs second finds the documents in the cache: each goes first every other time.
-        if turn % 2 == 0 {
-            their_seconds += theirs(&work, scratch)?;
-            our_seconds += ours(&work, scratch)?;
-        } else {
-            our_seconds += ours(&work, scratch)?;
-            their_seconds += theirs(&work, scratch)?;
-        }
-    }
-    Ok(our_seconds / their_seconds)
 }
 
 impl Evaluator for CandleEvaluator {
-    fn evaluate(&self, recipe: &Recipe, split: Split) -> Result<Outcome, EvaluateError> {
-        match self.outcome(recipe, split) {
+    fn evaluate(
+        &self,
+        recipe: &Recipe,
+        split: Split,
+        docs: Option<&DocSubset>,
+    ) -> Result<Outcome, EvaluateError> {
+        match self.outcome(recipe, split, docs) {
             Ok(outcome) => Ok(outcome),
             Err(Fault::Candidate(reason)) => Ok(Outcome::Infeasible { reason }),
-            Err(Fault::Machine(error)) => Err(error.into()),
+            Err(Fault::Machine(error)) => Err(error),
         }
     }
 
-    fn items(&self, split: Split) -> usize {
-        self.set(split).docs()
+    fn docs(&self, split: Split) -> Vec<usize> {
+        self.documents.whole(split).docs_by_task()
     }
 }

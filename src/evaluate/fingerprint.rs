@@ -42,19 +42,19 @@ impl Hash {
     }
 }
 
-/// Everything that decides a tensor's values. Rust's debug form has every field, texts in quotation marks and numbers so
-/// that they can be read back, so two tensors have the same form only if they are equal.
-fn of_tensor(tensor: &PlannedTensor) -> Fingerprint {
+/// Of a value of plain fields. Rust's debug form has every field, texts in quotation marks and numbers so that they can be
+/// read back, so two values have the same form only if they are equal.
+pub(super) fn fingerprint(value: &impl fmt::Debug) -> Fingerprint {
     let mut hash = Hash::new();
     // Writing to a hash cannot fail.
-    let _always_ok = write!(hash, "{tensor:?}");
+    let _always_ok = write!(hash, "{value:?}");
     hash.finish()
 }
 
 impl<'a> PlanFingerprints<'a> {
     /// `config`: the merged model's.
     pub fn new(plan: &'a MergePlan, config: &serde_json::Value) -> Self {
-        let of = |tensor: &'a PlannedTensor| (tensor.name.as_str(), of_tensor(tensor));
+        let of = |tensor: &'a PlannedTensor| (tensor.name.as_str(), fingerprint(tensor));
         let mut hash = Hash::new();
         let _always_ok = write!(hash, "{config}");
         PlanFingerprints { tensors: plan.tensors().iter().map(of).collect(), config: hash.finish() }

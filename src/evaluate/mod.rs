@@ -12,6 +12,8 @@ mod budget;
 mod candle_evaluator;
 mod chat;
 mod columns;
+mod document_sets;
+mod fault;
 mod fingerprint;
 mod generation;
 mod headers;
@@ -24,6 +26,7 @@ mod open;
 mod pack;
 mod pool;
 mod questions;
+mod relative_time;
 mod resident;
 mod run;
 mod scorer;
@@ -60,21 +63,32 @@ pub use verify::{SecondOpinion, Verification, VerifyError, verify_export};
 pub use workers::Workers;
 
 use crate::checkpoint::CheckpointError;
-use crate::outcome::Outcome;
+use crate::outcome::{DocSubset, Outcome};
 use crate::recipe::Recipe;
 use crate::units::Split;
 
 /// Scores recipes. Called from several workers at once.
 pub trait Evaluator: Sync {
-    /// Scores `recipe` on the documents of `split`.
+    /// Scores `recipe` on the documents of `split`, or on those of them that `docs` names. A document's score has the same
+    /// bits whichever others are scored with it.
     ///
     /// # Errors
     /// Only for what every later recipe would meet too. A recipe that cannot be merged, or whose model gives no finite
     /// score, is [`Outcome::Infeasible`].
-    fn evaluate(&self, recipe: &Recipe, split: Split) -> Result<Outcome, EvaluateError>;
+    fn evaluate(
+        &self,
+        recipe: &Recipe,
+        split: Split,
+        docs: Option<&DocSubset>,
+    ) -> Result<Outcome, EvaluateError>;
+
+    /// Number of documents of `split`, by task.
+    fn docs(&self, split: Split) -> Vec<usize>;
 
     /// Number of documents of `split`, over all tasks.
-    fn items(&self, split: Split) -> usize;
+    fn items(&self, split: Split) -> usize {
+        self.docs(split).into_iter().sum()
+    }
 }
 
 /// Why no recipe can be scored any more.
@@ -83,4 +97,12 @@ pub enum EvaluateError {
     /// A checkpoint that could be read when the search began cannot be read any more.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// Documents that were asked for are not there, or could be prepared with the whole split but not without the others.
+    #[error("preparing a part of the documents of {split}")]
+    Set {
+        /// Which split.
+        split: Split,
+        /// Why.
+        source: Box<SetError>,
+    },
 }

@@ -18,7 +18,7 @@ const TOKENS_PER_DEVICE_PACK: usize = 8192;
 /// Hidden size from which on a network is wide.
 const WIDE: usize = 256;
 /// A header's states may take up to this part of a thread's memory, beside the activations.
-const HEADER_SHARE: usize = 4;
+pub(super) const HEADER_SHARE: usize = 4;
 
 /// A sequence, and which answers its numbers are.
 #[derive(Debug, Clone)]

@@ -38,6 +38,9 @@ pub enum ScoreError {
 /// Why documents could not be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum SetError {
+    /// [`Documents::docs`] does not name documents of the split in ascending order, task by task.
+    #[error("documents were asked for that the split does not have")]
+    NoSuchDocuments,
     /// A document does not fit the model.
     #[error(transparent)]
     Tokenize(#[from] TokenizeError),
@@ -99,14 +102,38 @@ impl ScoringSet {
         network: &dyn Scorer,
         room: Room,
     ) -> Result<Self, SetError> {
+        Self::prepare(documents, tokenizer, network, room, &[])
+    }
+
+    /// Some of the documents that `self` was prepared from, with the metrics that all of them can be scored by.
+    pub(super) fn part(
+        &self,
+        documents: &Documents,
+        tokenizer: &TaskTokenizer,
+        network: &dyn Scorer,
+        room: Room,
+    ) -> Result<Self, SetError> {
+        Self::prepare(documents, tokenizer, network, room, &self.infeasible)
+    }
+
+    fn prepare(
+        documents: &Documents,
+        tokenizer: &TaskTokenizer,
+        network: &dyn Scorer,
+        room: Room,
+        left_out: &[InfeasibleMetric],
+    ) -> Result<Self, SetError> {
+        if !documents.are_there() {
+            return Err(SetError::NoSuchDocuments);
+        }
         let readable = |id: &u32| (*id as usize) < network.spec().vocab_size;
         let mask_token = mask_token(tokenizer).filter(readable);
         if network.spec().reading == Reading::Masked && mask_token.is_none() {
             return Err(TokenizeError::NoMask.into());
         }
-        let mut builder = SetBuilder::new(tokenizer, network.spec());
-        for task in documents.tasks {
-            builder.add(task, &documents.of(task))?;
+        let mut builder = SetBuilder::new(tokenizer, network.spec(), left_out);
+        for (index, task) in documents.tasks.iter().enumerate() {
+            builder.add(task, &documents.of(index))?;
         }
         let share = (room.memory.0 / room.threads.max(1) as u64) as usize;
         let too_large = |place: &DocPlace, bytes: usize| SetError::Memory {
@@ -141,6 +168,22 @@ impl ScoringSet {
     /// Number of documents over all tasks.
     pub fn docs(&self) -> usize {
         self.tasks.iter().map(|task| task.docs.len()).sum()
+    }
+
+    pub(super) fn task_names(&self) -> impl Iterator<Item = &str> {
+        self.tasks.iter().map(|task| task.task.as_str())
+    }
+
+    /// Number of documents of each task.
+    pub(super) fn docs_by_task(&self) -> Vec<usize> {
+        self.tasks.iter().map(|task| task.docs.len()).collect()
+    }
+
+    /// Memory that the prepared documents take, roughly: tokens with their positions and predictions, and what is known of
+    /// each document.
+    pub(super) fn bytes(&self) -> usize {
+        let texts = self.texts.as_ref().map_or(0, TextSet::prompt_tokens);
+        64 * (self.tokens() + texts) + 64 * self.answers + 512 * self.docs()
     }
 
     /// Number of log-likelihoods and texts over all documents: what a progress bar counts.

@@ -18,6 +18,8 @@ use crate::task::{Answer, Doc, Metric, Task};
 pub(super) struct SetBuilder<'a> {
     pub tokenizer: &'a TaskTokenizer,
     pub spec: &'a NetworkSpec,
+    /// Metrics that are left out whatever these documents would allow.
+    pub left_out: &'a [InfeasibleMetric],
     pub tasks: Vec<Questions>,
     pub infeasible: Vec<InfeasibleMetric>,
     pub items: Vec<Item>,
@@ -34,10 +36,15 @@ pub(super) struct SetBuilder<'a> {
 type ByColumn = Vec<(Column, Vec<Sequence>)>;
 
 impl<'a> SetBuilder<'a> {
-    pub fn new(tokenizer: &'a TaskTokenizer, spec: &'a NetworkSpec) -> Self {
+    pub fn new(
+        tokenizer: &'a TaskTokenizer,
+        spec: &'a NetworkSpec,
+        left_out: &'a [InfeasibleMetric],
+    ) -> Self {
         SetBuilder {
             tokenizer,
             spec,
+            left_out,
             tasks: Vec::new(),
             infeasible: Vec::new(),
             items: Vec::new(),
@@ -83,7 +90,12 @@ impl<'a> SetBuilder<'a> {
     /// The task's metrics that models of this kind can be scored by.
     fn feasible(&mut self, task: &Task) -> Result<Vec<Metric>, SetError> {
         let mut metrics = task.metrics.clone();
-        for metric in &task.metrics {
+        let known = |metric: &Metric| {
+            let same = |own: &InfeasibleMetric| own.metric == metric.as_str();
+            self.left_out.iter().any(|own| own.task == task.name && same(own))
+        };
+        metrics.retain(|metric| !known(metric));
+        for metric in &metrics.clone() {
             let reason = by_reading(self.spec.reading, metric);
             self.leave_out(task, &mut metrics, metric, reason)?;
         }

@@ -6,15 +6,15 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::document_sets::DocsKey;
 use super::fingerprint::Fingerprint;
 use crate::model::States;
-use crate::units::Split;
 
 /// First layers that are remembered as having come up.
 const SEEN: usize = 1 << 16;
 
 /// Which first layers read which documents.
-type Key = (Fingerprint, Split);
+type Key = (Fingerprint, DocsKey);
 
 /// A bounded memory of states.
 pub(super) struct StatesMemory(Mutex<Inner>);
@@ -56,13 +56,13 @@ impl StatesMemory {
     }
 
     /// What to begin with and what to keep; `inputs[d]` decides what layer `d` reads, `bytes` is what one layer's input
-    /// takes for all packs of `split`. Remembers that these first layers came up.
-    pub fn known(&self, inputs: &[Fingerprint], split: Split, bytes: usize) -> Known {
+    /// takes for all packs of `docs`. Remembers that these first layers came up.
+    pub fn known(&self, inputs: &[Fingerprint], docs: DocsKey, bytes: usize) -> Known {
         let mut inner = self.lock();
         if !inner.states.takes(bytes) {
             return Known::default();
         }
-        let key = |depth: usize| (inputs[depth], split);
+        let key = |depth: usize| (inputs[depth], docs);
         // The embedding alone saves nothing worth its memory.
         let held = (1..inputs.len()).rev().find(|depth| inner.states.contains(&key(*depth)));
         let known_from = held.map_or(1, |depth| depth + 1);
@@ -77,9 +77,9 @@ impl StatesMemory {
     }
 
     /// Holds what was kept, if memory allows.
-    pub fn insert(&self, input: Fingerprint, split: Split, states: Vec<States>) {
+    pub fn insert(&self, input: Fingerprint, docs: DocsKey, states: Vec<States>) {
         let bytes = states.iter().map(States::bytes).sum();
-        self.lock().states.insert((input, split), Arc::new(states), bytes);
+        self.lock().states.insert((input, docs), Arc::new(states), bytes);
     }
 
     /// Counts a candidate that was scored before.
@@ -113,9 +113,12 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Split;
+
+    const SEARCH: DocsKey = DocsKey { split: Split::Search, part: None };
 
     fn keep(memory: &StatesMemory, inputs: &[Fingerprint]) -> Option<usize> {
-        memory.known(inputs, Split::Search, 8).keep
+        memory.known(inputs, SEARCH, 8).keep
     }
 
     #[test]
@@ -124,18 +127,21 @@ mod tests {
         assert_eq!(keep(&memory, &[1, 2, 3, 4]), None);
         assert_eq!(keep(&memory, &[1, 20, 30, 40]), None, "an equal embedding is not worth it");
         assert_eq!(keep(&memory, &[1, 2, 3, 5]), Some(2), "the deepest that came up");
-        assert_eq!(memory.known(&[1, 2, 3, 6], Split::Holdout, 8).keep, None, "other documents");
+        let others = DocsKey { split: Split::Holdout, part: None };
+        assert_eq!(memory.known(&[1, 2, 3, 6], others, 8).keep, None, "other documents");
+        let part = DocsKey { part: Some(7), ..SEARCH };
+        assert_eq!(memory.known(&[1, 2, 3, 6], part, 8).keep, None, "fewer documents");
     }
 
     #[test]
     fn what_is_held_is_begun_with_and_not_kept_again() {
         let memory = StatesMemory::new(100);
         keep(&memory, &[1, 2, 3, 4]);
-        memory.insert(3, Split::Search, Vec::new());
-        let known = memory.known(&[1, 2, 3, 9], Split::Search, 8);
+        memory.insert(3, SEARCH, Vec::new());
+        let known = memory.known(&[1, 2, 3, 9], SEARCH, 8);
         assert!(known.resume.is_some() && known.keep.is_none());
         assert_eq!(memory.reused().layers, 2);
-        let deeper = memory.known(&[1, 2, 3, 9], Split::Search, 8);
+        let deeper = memory.known(&[1, 2, 3, 9], SEARCH, 8);
         assert_eq!((deeper.resume.is_some(), deeper.keep), (true, Some(3)));
     }
 

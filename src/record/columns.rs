@@ -1,7 +1,8 @@
-//! Trials to columns: one row per trial × split. Others read these names, so they change only with the schema version.
+//! Trials to columns: one row per trial × rung × split. Others read these names, so they change only with the schema version.
 
 use polars::prelude::*;
 
+use super::doc_ranges::to_text;
 use super::{GeneColumn, RecordError, RunManifest, TaskEntry, Trial};
 use crate::genome::{Domain, Gene};
 use crate::outcome::{Estimate, Evaluation, Outcome, TaskScore};
@@ -12,13 +13,14 @@ pub(super) const INFEASIBLE: &str = "infeasible";
 /// All columns of `trials`, in the order of the file.
 ///
 /// # Errors
-/// When a trial has other tasks or genes than the manifest.
+/// When a trial has other tasks or genes than the manifest, or documents that it was not scored on.
 pub(super) fn trial_columns(
     trials: &[&Trial],
     manifest: &RunManifest,
 ) -> Result<Vec<Column>, RecordError> {
     for trial in trials {
         check_tasks(trial, manifest)?;
+        check_docs(trial, manifest)?;
         check_genes(trial, manifest)?;
     }
     let mut columns = identity(trials);
@@ -55,6 +57,8 @@ fn identity(trials: &[&Trial]) -> Vec<Column> {
         column("generation", trials, |trial| trial.generation),
         column("kind", trials, |trial| trial.kind.as_str()),
         column("split", trials, |trial| trial.split.as_str()),
+        column("rung", trials, |trial| trial.rung),
+        column("docs", trials, |trial| trial.docs.as_ref().map(to_text)),
         column("outcome", trials, |trial| match trial.outcome {
             Outcome::Feasible(_) => FEASIBLE,
             Outcome::Infeasible { .. } => INFEASIBLE,
@@ -160,6 +164,21 @@ fn check_tasks(trial: &Trial, manifest: &RunManifest) -> Result<(), RecordError>
         expected: manifest.task_names().map(str::to_owned).collect(),
         found: found.map(str::to_owned).collect(),
     })
+}
+
+/// A part of the split is recorded by its positions; the items are read back by them.
+fn check_docs(trial: &Trial, manifest: &RunManifest) -> Result<(), RecordError> {
+    let Some(docs) = &trial.docs else { return Ok(()) };
+    let counts: Vec<usize> = manifest.docs(trial.split).iter().map(|&docs| docs as usize).collect();
+    let scored = trial.outcome.evaluation().map(|evaluation| &evaluation.tasks);
+    let complete = scored.is_none_or(|tasks| {
+        tasks.iter().zip(&docs.0).all(|(scored, docs)| scored.items.len() == docs.len())
+    });
+    if docs.fits(&counts) && complete {
+        return Ok(());
+    }
+    let (trial, split, rung) = (trial.trial, trial.split, trial.rung);
+    Err(RecordError::DocsDiffer { trial, split, rung })
 }
 
 /// Some may be missing, where they have no answer to the model's tokenizer.

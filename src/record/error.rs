@@ -141,6 +141,16 @@ pub enum RecordError {
         /// Metrics besides the judged one, of the trial.
         found: Vec<String>,
     },
+    /// A trial of a part of a split names other documents than it was scored on, or some that the run does not have.
+    #[error("trial {trial}, rung {rung}: the documents of {split} that it names are not those it was scored on")]
+    DocsDiffer {
+        /// Which trial.
+        trial: u64,
+        /// On which split.
+        split: Split,
+        /// Which step of its race.
+        rung: u32,
+    },
     /// A trial's genotype has more or fewer genes than the manifest.
     #[error("trial {trial} has {found} genes, the run has {expected}")]
     GenotypeLength {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::atomic::{entries, io_error, is_temporary};
 use super::part::{Part, TRIALS};
-use super::rows::read_part;
+use super::rows::{RecordedRow, read_part, read_rows};
 use super::table::Table;
 use super::{RecordError, RunManifest, Trial};
 
@@ -46,7 +46,7 @@ impl RunFolder {
     }
 
     /// Every finished trial with its documents' outcomes: generation by generation, then the final ones by split; within
-    /// these by number.
+    /// these by number and rung.
     ///
     /// # Errors
     /// When a part is truncated, of another schema version, or without its items; the error names the file.
@@ -63,10 +63,19 @@ impl RunFolder {
     pub fn visit(&self, mut take: impl FnMut(Trial)) -> Result<(), RecordError> {
         for part in self.parts()? {
             let mut rows = self.part(part)?;
-            rows.sort_by_key(|trial| trial.trial);
+            rows.sort_by_key(|trial| (trial.trial, trial.rung));
             rows.into_iter().for_each(&mut take);
         }
         Ok(())
+    }
+
+    /// Every finished trial in the order of the files, without what was measured: no items are read.
+    ///
+    /// # Errors
+    /// When a part is truncated or of another schema version.
+    pub fn rows(&self) -> Result<Vec<RecordedRow>, RecordError> {
+        let of_part = |part| read_rows(part, &self.path);
+        Ok(self.parts()?.into_iter().map(of_part).collect::<Result<Vec<_>, _>>()?.concat())
     }
 
     /// A text file of the run, if it has been written.
@@ -113,7 +122,11 @@ impl RunFolder {
         Ok(parts)
     }
 
-    pub(super) fn part(&self, part: Part) -> Result<Vec<Trial>, RecordError> {
+    /// The finished trials of one part with their documents' outcomes, in the order they were finished.
+    ///
+    /// # Errors
+    /// As [`RunFolder::trials`].
+    pub fn part(&self, part: Part) -> Result<Vec<Trial>, RecordError> {
         read_part(part, &self.path, &self.manifest)
     }
 

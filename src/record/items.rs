@@ -4,15 +4,16 @@ use polars::prelude::*;
 
 use super::table::Table;
 use super::{RecordError, RunManifest, Trial};
-use crate::outcome::{ItemScore, TaskScore};
+use crate::outcome::{DocSubset, ItemScore, TaskScore};
 use crate::units::Split;
 
-/// Columns `trial, split, task, doc, score, chosen, margin`, ordered by task, then doc (its position among the scored
+/// Columns `trial, split, rung, task, doc, score, chosen, margin`, ordered by task, then doc (its position among the scored
 /// documents of the split). No rows for an infeasible trial.
 pub(super) fn item_columns(trial: &Trial) -> Vec<Column> {
     vec![
         column("trial", trial, |_| trial.trial),
         column("split", trial, |_| trial.split.as_str()),
+        column("rung", trial, |_| trial.rung),
         column("task", trial, |item| item.task),
         column("doc", trial, |item| item.doc),
         column("score", trial, |item| item.score.score),
@@ -37,8 +38,9 @@ where
 
 fn items_of(trial: &Trial) -> impl Iterator<Item = Item<'_>> {
     let tasks = (trial.outcome.evaluation().into_iter()).flat_map(|evaluation| &evaluation.tasks);
-    tasks.flat_map(move |scored| {
-        (0u32..).zip(&scored.items).map(move |(doc, score)| Item {
+    tasks.enumerate().flat_map(move |(index, scored)| {
+        let positions = places(trial.docs.as_ref(), index);
+        positions.zip(&scored.items).map(move |(doc, score)| Item {
             task: &scored.task,
             doc,
             score: *score,
@@ -46,27 +48,45 @@ fn items_of(trial: &Trial) -> impl Iterator<Item = Item<'_>> {
     })
 }
 
-/// Reads the documents of `trial` on `split` back, by task; the tasks' other metrics are not here.
+/// Where a task's documents stand in the split, in order: those of a part, or one after another without end.
+fn places(docs: Option<&DocSubset>, task: usize) -> impl Iterator<Item = u32> {
+    let part = docs.map(|docs| docs.0.get(task).map_or(&[][..], Vec::as_slice));
+    let end = if part.is_some() { 0 } else { u32::MAX };
+    part.into_iter().flatten().copied().chain(0..end)
+}
+
+/// What a trial's own row says of its documents.
+pub(super) struct Announced<'a> {
+    pub trial: u64,
+    pub split: Split,
+    pub rung: u32,
+    /// How many.
+    pub items: u64,
+    /// Which of the split; `None`: the first of each task.
+    pub docs: Option<&'a DocSubset>,
+}
+
+/// Reads a trial's documents back, by task; the tasks' other metrics are not here.
 ///
 /// # Errors
-/// When they are not exactly the `count` rows that the trial's own row announces.
+/// When they are not exactly the rows that the trial's own row announces.
 pub(super) fn read_items(
     table: &Table,
-    trial: u64,
-    split: Split,
-    count: u64,
+    announced: &Announced,
     manifest: &RunManifest,
 ) -> Result<Vec<TaskScore>, RecordError> {
     let mut rows = Rows::new(table)?;
-    let tasks = (manifest.task_names())
-        .map(|task| {
-            let items = rows.take(trial, split, task)?;
+    let tasks = (manifest.task_names().enumerate())
+        .map(|(index, task)| {
+            let items = rows.take(announced, index, task)?;
             Ok(TaskScore { task: task.to_owned(), items, others: Vec::new() })
         })
         .collect::<Result<Vec<_>, RecordError>>()?;
-    if rows.next == table.height() && count == rows.next as u64 {
+    let asked = announced.docs.is_none_or(|docs| docs.docs() == rows.next);
+    if rows.next == table.height() && announced.items == rows.next as u64 && asked {
         return Ok(tasks);
     }
+    let Announced { trial, split, .. } = *announced;
     Err(RecordError::MissingItems { path: table.path.clone(), trial, split })
 }
 
@@ -74,6 +94,7 @@ struct Rows<'a> {
     table: &'a Table,
     trial: &'a UInt64Chunked,
     split: &'a StringChunked,
+    rung: &'a UInt32Chunked,
     task: &'a StringChunked,
     doc: &'a UInt32Chunked,
     score: &'a Float64Chunked,
@@ -88,6 +109,7 @@ impl<'a> Rows<'a> {
             table,
             trial: table.u64("trial")?,
             split: table.str("split")?,
+            rung: table.u32("rung")?,
             task: table.str("task")?,
             doc: table.u32("doc")?,
             score: table.f64("score")?,
@@ -100,21 +122,28 @@ impl<'a> Rows<'a> {
     /// The rows from here on that are the next documents of `task`.
     fn take(
         &mut self,
-        trial: u64,
-        split: Split,
+        announced: &Announced,
+        index: usize,
         task: &str,
     ) -> Result<Vec<ItemScore>, RecordError> {
         let mut items = Vec::new();
-        while self.next < self.table.height()
-            && self.trial.get(self.next) == Some(trial)
-            && self.split.get(self.next) == Some(split.as_str())
-            && self.task.get(self.next) == Some(task)
-            && self.doc.get(self.next) == Some(items.len() as u32)
-        {
+        for place in places(announced.docs, index) {
+            if !self.is_at(announced, task, place) {
+                break;
+            }
             items.push(self.item()?);
             self.next += 1;
         }
         Ok(items)
+    }
+
+    fn is_at(&self, announced: &Announced, task: &str, doc: u32) -> bool {
+        self.next < self.table.height()
+            && self.trial.get(self.next) == Some(announced.trial)
+            && self.split.get(self.next) == Some(announced.split.as_str())
+            && self.rung.get(self.next) == Some(announced.rung)
+            && self.task.get(self.next) == Some(task)
+            && self.doc.get(self.next) == Some(doc)
     }
 
     fn item(&self) -> Result<ItemScore, RecordError> {

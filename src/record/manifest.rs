@@ -11,7 +11,7 @@ use super::atomic::{io_error, replace};
 use super::{RecordError, SCHEMA_VERSION};
 use crate::genome::{Dimension, Domain};
 use crate::objective::Aggregate;
-use crate::units::Seed;
+use crate::units::{Seed, Split};
 
 /// Written once, when a run begins. Unknown keys are ignored on reading (see [`super`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -155,6 +155,17 @@ pub struct DocCounts {
     pub holdout: u64,
 }
 
+impl DocCounts {
+    /// In one of the splits.
+    pub fn of(&self, split: Split) -> u64 {
+        match split {
+            Split::Search => self.search,
+            Split::Selection => self.selection,
+            Split::Holdout => self.holdout,
+        }
+    }
+}
+
 /// A checkpoint that recipes refer to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckpointEntry {
@@ -190,6 +201,11 @@ impl RunManifest {
             }
             Err(error) => Err(io_error("read", &path)(error)),
         }
+    }
+
+    /// Number of documents of `split`, by task.
+    pub fn docs(&self, split: Split) -> Vec<u64> {
+        self.tasks.iter().map(|task| task.docs.of(split)).collect()
     }
 
     /// Names of the tasks, in order.

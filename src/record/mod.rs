@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! manifest.json                    how the run was made; written once, when it begins
-//! trials/generation-00000.parquet  one row per trial on the search split; generation 0 = baselines
+//! trials/generation-00000.parquet  one row per trial and rung on the search split; generation 0 = baselines
 //! trials/final-selection.parquet   … on the selection and holdout splits, and finalists scored again
 //! items/<part>-<row>.parquet       the documents of that row of that part
 //! front.parquet, best.yaml, …      written over whenever they change
@@ -22,8 +22,11 @@
 //! - 2: `items` have `score`, a number in `[0, 1]`, and `chosen` may be empty; `trials` have `objective`, its interval and
 //!   its `companion`, and `<metric>.<task>` for metrics that are not judged. Where the aggregate is the plain geometric
 //!   mean, `objective` and `geometric_mean` are the same.
+//! - 3: a raced trial has one row per rung: `trials` and `items` have `rung`, `trials` have `docs` (which documents of the
+//!   split, by position; null: all, see `doc_ranges.rs`), and `doc` of `items` may leave documents out.
 mod atomic;
 mod columns;
+mod doc_ranges;
 mod error;
 mod folder;
 mod items;
@@ -43,9 +46,11 @@ pub use manifest::{
     CheckpointEntry, DataSource, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest,
     SpaceFile, TaskEntry,
 };
+pub use part::Part;
 pub use per_doc::{AnswerRow, write_answers};
+pub use rows::RecordedRow;
 pub use trial::{Trial, TrialKind};
 pub use writer::{FrontRow, RunWriter};
 
 /// Version of everything in a run folder. See the module's reader policy.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;

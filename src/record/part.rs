@@ -8,8 +8,8 @@ use crate::units::Split;
 /// One parquet file of `trials/`, in the order a run writes them. Each of its rows has a file in `items/`: were those one
 /// file too, every trial would write the items of all before it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
-    /// Rows of one generation on the search split; baselines are generation 0.
+pub enum Part {
+    /// Rows of one generation on the search split, all rungs of its race; baselines are generation 0.
     Generation(u64),
     /// Rows on another split, and finalists scored again.
     Final(Split),

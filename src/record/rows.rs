@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::columns::{FEASIBLE, INFEASIBLE, accuracy_column, gene_column, metric_column};
-use super::items::read_items;
+use super::doc_ranges::from_text;
+use super::items::{Announced, read_items};
 use super::part::Part;
 use super::table::Table;
 use super::{GeneColumn, RecordError, RunManifest, TaskEntry, Trial, TrialKind};
 use crate::genome::{Domain, Gene, Genotype};
-use crate::outcome::{Estimate, Evaluation, MetricScore, Outcome, TaskScore};
+use crate::outcome::{DocSubset, Estimate, Evaluation, MetricScore, Outcome, TaskScore};
 use crate::units::{Bytes, Seconds, Seed, Split};
 
 /// All rows of one part, each with its items.
@@ -26,22 +27,61 @@ pub(super) fn read_part(
         .collect()
 }
 
+/// A trial of the record without its recipe, its genes and what was measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RecordedRow {
+    /// As [`Trial::trial`].
+    pub trial: u64,
+    /// As [`Trial::generation`].
+    pub generation: u64,
+    /// As [`Trial::kind`].
+    pub kind: TrialKind,
+    /// As [`Trial::split`].
+    pub split: Split,
+    /// As [`Trial::rung`].
+    pub rung: u32,
+    /// As [`Trial::elapsed`].
+    pub elapsed: Seconds,
+    /// Where it is.
+    pub part: Part,
+}
+
+/// All rows of one part, without their items.
+pub(super) fn read_rows(part: Part, run: &Path) -> Result<Vec<RecordedRow>, RecordError> {
+    let table = &Table::read(&part.trials(run))?;
+    (0..table.height()).map(|index| Row { table, index }.recorded(part)).collect()
+}
+
 struct Row<'a> {
     table: &'a Table,
     index: usize,
 }
 
 impl<'a> Row<'a> {
+    fn recorded(&self, part: Part) -> Result<RecordedRow, RecordError> {
+        Ok(RecordedRow {
+            trial: self.u64("trial")?,
+            generation: self.u64("generation")?,
+            kind: self.kind()?,
+            split: self.split()?,
+            rung: self.rung()?,
+            elapsed: self.seconds("elapsed_seconds")?,
+            part,
+        })
+    }
+
     fn trial(&self, items: &Path, manifest: &RunManifest) -> Result<Trial, RecordError> {
-        let trial = self.u64("trial")?;
         let split = self.split()?;
+        let docs = self.docs(split, manifest)?;
         Ok(Trial {
-            trial,
+            trial: self.u64("trial")?,
             name: self.table.str("name")?.get(self.index).map(str::to_owned),
             generation: self.u64("generation")?,
-            kind: TrialKind::from_word(self.str("kind")?).ok_or_else(|| self.invalid("kind"))?,
+            kind: self.kind()?,
             split,
-            outcome: self.outcome(trial, split, items, manifest)?,
+            rung: self.rung()?,
+            outcome: self.outcome(docs.as_ref(), items, manifest)?,
+            docs,
             geometric_mean: self.estimate("geometric_mean")?,
             objective: self.estimate("objective")?,
             companion: self.table.f64("companion")?.get(self.index),
@@ -54,17 +94,30 @@ impl<'a> Row<'a> {
         })
     }
 
+    fn kind(&self) -> Result<TrialKind, RecordError> {
+        TrialKind::from_word(self.str("kind")?).ok_or_else(|| self.invalid("kind"))
+    }
+
+    fn rung(&self) -> Result<u32, RecordError> {
+        self.required("rung", self.table.u32("rung")?.get(self.index))
+    }
+
+    fn docs(&self, split: Split, manifest: &RunManifest) -> Result<Option<DocSubset>, RecordError> {
+        let Some(text) = self.table.str("docs")?.get(self.index) else { return Ok(None) };
+        let docs = from_text(text, &manifest.docs(split));
+        docs.map(Some).ok_or_else(|| self.invalid("docs"))
+    }
+
     fn outcome(
         &self,
-        trial: u64,
-        split: Split,
+        docs: Option<&DocSubset>,
         items: &Path,
         manifest: &RunManifest,
     ) -> Result<Outcome, RecordError> {
         match self.str("outcome")? {
             INFEASIBLE => Ok(Outcome::Infeasible { reason: self.str("reason")?.to_owned() }),
             FEASIBLE => Ok(Outcome::Feasible(Evaluation {
-                tasks: self.tasks(trial, split, items, manifest)?,
+                tasks: self.tasks(docs, items, manifest)?,
                 merge_seconds: self.seconds("merge_seconds")?,
                 score_seconds: self.seconds("score_seconds")?,
                 seconds_per_item: self.seconds("seconds_per_item")?,
@@ -77,16 +130,16 @@ impl<'a> Row<'a> {
 
     fn tasks(
         &self,
-        trial: u64,
-        split: Split,
+        docs: Option<&DocSubset>,
         items: &Path,
         manifest: &RunManifest,
     ) -> Result<Vec<TaskScore>, RecordError> {
+        let (trial, split, rung) = (self.u64("trial")?, self.split()?, self.rung()?);
         if !items.exists() {
             return Err(RecordError::MissingItems { path: items.to_owned(), trial, split });
         }
-        let mut tasks =
-            read_items(&Table::read(items)?, trial, split, self.u64("items")?, manifest)?;
+        let announced = Announced { trial, split, rung, items: self.u64("items")?, docs };
+        let mut tasks = read_items(&Table::read(items)?, &announced, manifest)?;
         for (scored, task) in tasks.iter_mut().zip(&manifest.tasks) {
             scored.others = self.others(task)?;
         }

@@ -1,7 +1,7 @@
 //! One row of the record: a recipe, where it came from, and what was measured of it on one split.
 
 use crate::genome::Genotype;
-use crate::outcome::{Estimate, Outcome};
+use crate::outcome::{DocSubset, Estimate, Outcome};
 use crate::units::{Seconds, Seed, Split};
 
 /// Why a trial was made.
@@ -32,7 +32,7 @@ impl TrialKind {
     }
 }
 
-/// One recipe scored on one split.
+/// One recipe scored on one split, or on the part of it that a race has come to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
     /// Number of the recipe within the run. The same recipe keeps its number on every split.
@@ -45,6 +45,11 @@ pub struct Trial {
     pub kind: TrialKind,
     /// On which documents.
     pub split: Split,
+    /// Which step of a race this is, from 0. A row holds everything known after its rung: the documents of all rungs so
+    /// far. 0 also where the whole split was scored at once.
+    pub rung: u32,
+    /// The documents of the split that were scored; `None`: all.
+    pub docs: Option<DocSubset>,
     /// What came of it.
     pub outcome: Outcome,
     /// The plain geometric mean of the tasks' accuracies; `None` when infeasible.

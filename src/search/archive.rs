@@ -39,6 +39,8 @@ pub(super) struct Archive {
     others: BTreeMap<u64, Estimate>,
     /// Number and generation of the last candidate.
     last: Option<(u64, u64)>,
+    /// Raced trials → seconds of merging and scoring in all rungs so far; `None`: infeasible.
+    raced: BTreeMap<u64, Option<f64>>,
     candidates: u64,
     infeasible: u64,
     seconds: f64,
@@ -56,6 +58,7 @@ impl Archive {
             with_time,
             others: BTreeMap::new(),
             last: None,
+            raced: BTreeMap::new(),
             candidates: 0,
             infeasible: 0,
             seconds: 0.0,
@@ -69,8 +72,9 @@ impl Archive {
         if trial.split != Split::Search {
             return;
         }
+        let again = self.forget_rung_before(trial);
         if trial.kind == TrialKind::Candidate {
-            self.candidates += 1;
+            self.candidates += u64::from(!again);
             self.last = self.last.max(Some((trial.trial, trial.generation)));
         }
         let (Some(evaluation), Some(objective)) = (trial.outcome.evaluation(), trial.objective)
@@ -94,6 +98,27 @@ impl Archive {
         }
     }
 
+    /// A raced trial has a row per rung, of which the last stands for it: takes back what was counted of the one before,
+    /// and gives whether there was one. (Its contribution to the graphs is replaced in [`Archive::add_graph`].)
+    fn forget_rung_before(&mut self, trial: &Trial) -> bool {
+        if trial.docs.is_none() && trial.rung == 0 {
+            return false;
+        }
+        let evaluation = trial.outcome.evaluation();
+        let seconds = evaluation.map(|own| own.merge_seconds.0 + own.score_seconds.0);
+        let before = self.raced.insert(trial.trial, seconds);
+        match before {
+            Some(Some(seconds)) => {
+                self.seconds -= seconds;
+                self.timed -= 1;
+                self.contenders.retain(|contender| contender.trial != trial.trial);
+            }
+            Some(None) => self.infeasible -= u64::from(trial.kind == TrialKind::Candidate),
+            None => {}
+        }
+        before.is_some()
+    }
+
     fn add_graph(&mut self, trial: &Trial, objective: Estimate, time: f64, layers: usize) {
         let graph = if self.with_time { layers } else { 0 };
         let (best, times) = self.graphs.entry(graph).or_insert_with(|| (trial.clone(), Vec::new()));
@@ -101,7 +126,8 @@ impl Archive {
         // Trials finish in any order: the earlier one wins a tie whichever came in first.
         let rank = |trial: &Trial, score: f64| (score, std::cmp::Reverse(trial.trial));
         let ours = rank(trial, objective.value);
-        if best.objective.is_none_or(|old| ours > rank(best, old.value)) {
+        let same = best.trial == trial.trial;
+        if same || best.objective.is_none_or(|old| ours > rank(best, old.value)) {
             *best = trial.clone();
         }
     }

@@ -86,6 +86,8 @@ fn job(index: usize, (name, recipe): &(String, Recipe), split: Split) -> Job {
         generation: 0,
         kind: TrialKind::Baseline,
         split,
+        rung: 0,
+        docs: None,
         recipe: recipe.clone(),
         genotype: None,
     }

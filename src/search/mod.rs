@@ -9,6 +9,7 @@ mod baselines;
 mod budget;
 mod event;
 mod finals;
+mod past;
 mod problem;
 mod session;
 
@@ -30,6 +31,7 @@ use crate::evaluate::{EvaluateError, Evaluator, Workers};
 use crate::genome::Decoder;
 use crate::objective::TieBreak;
 use crate::optimizer::{ArgminSolver, Optimizer};
+use crate::outcome::JoinError;
 use crate::record::{RecordError, RunWriter};
 use crate::space::Objective;
 use crate::units::{Seed, Split};
@@ -85,6 +87,12 @@ pub enum SearchError {
     /// The record was not written by the search that is now replayed.
     #[error("trial {trial} of the record is not the one this search asks for")]
     ReplayDiffers { trial: u64 },
+    /// Two parts of a trial's documents do not belong together.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// A rung of a race leaves out documents of the rung before.
+    #[error("rung {rung} of trial {trial} leaves out documents of the rung before")]
+    RungShrinks { trial: u64, rung: u32 },
     /// A candidate of a search that had ended is not in the record any more.
     #[error(
         "trial {trial} of generation {generation} is missing from the record of a search that had ended"

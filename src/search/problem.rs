@@ -51,6 +51,8 @@ impl<'a> MergeProblem<'a> {
             generation,
             kind: TrialKind::Candidate,
             split: Split::Search,
+            rung: 0,
+            docs: None,
             recipe: self.session.decoder.decode(genotype),
             genotype: Some(genotype.clone()),
         }
@@ -59,7 +61,7 @@ impl<'a> MergeProblem<'a> {
     /// What is recorded is never scored again; what is not starts only while the budget allows.
     fn candidate_cost(&self, job: &Job) -> Result<Option<Costs>, SearchError> {
         if self.session.is_recorded(job) || (self.session.may_score(job)? && self.fits(job)) {
-            let trial = self.session.trial(job)?;
+            let trial = self.session.trial(job, None)?;
             let score = trial.objective.map(|objective| objective.value);
             return Ok(Some(self.tie_break.cost(score, trial.companion).into()));
         }

@@ -1,17 +1,17 @@
 //! One process's part of a run: scores trials, or finds them in the record.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::archive::Archive;
 use super::event::{Progress, SearchEvent};
+use super::past::{Key, Past};
 use super::{Clock, SearchError};
 use crate::evaluate::{Evaluator, Workers};
 use crate::genome::{Decoder, Genotype};
 use crate::objective::{Aggregate, estimate, interval};
-use crate::outcome::{Evaluation, Outcome, TaskScore};
+use crate::outcome::{DocSubset, Evaluation, Outcome, TaskScore};
 use crate::recipe::{Layout, ModuleBody, OutputModule, OutputSlice, Recipe};
 use crate::record::{FrontRow, RunWriter, Trial, TrialKind};
 use crate::units::{Seconds, Seed, Split};
@@ -30,11 +30,9 @@ pub(super) struct Session<'a> {
     pub interrupt: &'a AtomicBool,
     pub listener: &'a (dyn Fn(SearchEvent<'_>) + Sync),
     writer: Mutex<RunWriter>,
-    past: BTreeMap<Key, Trial>,
+    past: Past,
     /// The search had ended when an earlier session stopped: no new candidate, whatever the clock says.
     ended: bool,
-    /// Last generation in the record.
-    last_generation: u64,
     /// A worker met an error that ends the run.
     failed: AtomicBool,
     archive: Mutex<Archive>,
@@ -42,9 +40,6 @@ pub(super) struct Session<'a> {
 
 /// Written when the budget is spent, so that a resumed run decides the same. Holds the seconds used by then.
 const SEARCH_ENDED: &str = "search-ended";
-
-/// A row's identity within a run.
-type Key = (u64, Split, bool);
 
 /// A trial to be made.
 #[derive(Debug, Clone)]
@@ -54,13 +49,22 @@ pub(super) struct Job {
     pub generation: u64,
     pub kind: TrialKind,
     pub split: Split,
+    /// Step of the trial's race, from 0; 0 where it is not raced.
+    pub rung: u32,
+    /// All documents so far, those of earlier rungs included; `None`: the whole split.
+    pub docs: Option<DocSubset>,
     pub recipe: Recipe,
     pub genotype: Option<Genotype>,
 }
 
 impl Job {
     fn key(&self) -> Key {
-        (self.trial, self.split, self.kind == TrialKind::Final)
+        Key {
+            trial: self.trial,
+            split: self.split,
+            last: self.kind == TrialKind::Final,
+            rung: self.rung,
+        }
     }
 }
 
@@ -82,17 +86,9 @@ impl<'a> Session<'a> {
         let folder = parts.writer.folder();
         let ended = folder.text(SEARCH_ENDED)?;
         let used = ended.as_deref().and_then(|text| text.trim().parse().ok());
-        let mut before = used.unwrap_or(0.0f64);
-        let (mut past, mut last_generation, mut best) = (BTreeMap::new(), 0, f64::NEG_INFINITY);
-        folder.visit(|mut trial| {
-            before = before.max(trial.elapsed.0);
-            if trial.kind == TrialKind::Candidate {
-                last_generation = last_generation.max(trial.generation);
-                forget_items_unless_best(&mut trial, &mut best);
-            }
-            past.insert((trial.trial, trial.split, trial.kind == TrialKind::Final), trial);
-        })?;
-        let ended = ended.is_some() || past.keys().any(|(_, _, last)| *last);
+        let past = Past::of(folder.clone())?;
+        let before = past.elapsed.0.max(used.unwrap_or(0.0f64));
+        let ended = ended.is_some() || past.has_finals();
         Ok(Self {
             decoder: parts.decoder,
             layers: parts.layers,
@@ -106,7 +102,6 @@ impl<'a> Session<'a> {
             writer: Mutex::new(parts.writer),
             past,
             ended,
-            last_generation,
             failed: AtomicBool::new(false),
             archive: Mutex::new(archive),
         })
@@ -133,14 +128,14 @@ impl<'a> Session<'a> {
     /// # Errors
     /// The record of a search that had ended lacks this trial, though it has later ones.
     pub fn may_score(&self, job: &Job) -> Result<bool, SearchError> {
-        if self.ended && job.generation < self.last_generation {
+        if self.ended && job.generation < self.past.last_generation {
             return Err(SearchError::Gap { trial: job.trial, generation: job.generation });
         }
         Ok(!self.ended && !self.interrupted() && !self.failed.load(Ordering::Relaxed))
     }
 
     pub fn is_recorded(&self, job: &Job) -> bool {
-        self.past.contains_key(&job.key())
+        self.past.has(&job.key())
     }
 
     /// Records that no candidate follows.
@@ -159,20 +154,24 @@ impl<'a> Session<'a> {
             if stop && !self.is_recorded(job) {
                 return Ok(None);
             }
-            self.trial(job).map(Some)
+            self.trial(job, None).map(Some)
         };
         self.workers.map(jobs, trial).into_iter().collect()
     }
 
-    /// One trial, from the record or by scoring it.
-    pub fn trial(&self, job: &Job) -> Result<Trial, SearchError> {
-        let (trial, replayed) = match self.past.get(&job.key()) {
+    /// One trial, from the record or by scoring it. `before`: the row of the trial's last rung, whose documents are not scored
+    /// again.
+    ///
+    /// # Errors
+    /// Also where `before` has documents that the job does not have.
+    pub fn trial(&self, job: &Job, before: Option<&Trial>) -> Result<Trial, SearchError> {
+        let (trial, replayed) = match self.past.trial(&job.key())? {
             Some(trial) => {
-                self.check_replay(job, trial)?;
-                (trial.clone(), true)
+                self.check_replay(job, &trial)?;
+                (trial, true)
             }
             None => {
-                let scored = self.score(job);
+                let scored = self.score(job, before);
                 if scored.is_err() {
                     self.failed.store(true, Ordering::Relaxed);
                 }
@@ -200,17 +199,40 @@ impl<'a> Session<'a> {
 
     /// Another binary, other data or an edited space would ask for something else under the same number.
     fn check_replay(&self, job: &Job, trial: &Trial) -> Result<(), SearchError> {
-        if trial.recipe == job.recipe.to_yaml() && trial.genotype == job.genotype {
+        let same = trial.genotype == job.genotype && trial.docs == job.docs;
+        if same && trial.recipe == job.recipe.to_yaml() {
             return Ok(());
         }
         Err(SearchError::ReplayDiffers { trial: job.trial })
     }
 
-    fn score(&self, job: &Job) -> Result<Trial, SearchError> {
+    /// What is known of the job's documents once those that `before` lacks are scored. A candidate without a score on some
+    /// documents has none on more.
+    fn outcome(&self, job: &Job, before: Option<&Trial>) -> Result<Outcome, SearchError> {
+        let evaluate = |docs| self.evaluator.evaluate(&job.recipe, job.split, docs);
+        let Some(before) = before else { return Ok(evaluate(job.docs.as_ref())?) };
+        let Outcome::Feasible(known) = &before.outcome else { return Ok(before.outcome.clone()) };
+        let whole = || DocSubset::whole(&self.evaluator.docs(job.split));
+        let all = job.docs.clone().unwrap_or_else(whole);
+        let seen = before.docs.clone().unwrap_or_else(whole);
+        let new = all.without(&seen);
+        if !all.contains(&seen) {
+            return Err(SearchError::RungShrinks { trial: job.trial, rung: job.rung });
+        }
+        if new.docs() == 0 {
+            return Ok(before.outcome.clone());
+        }
+        Ok(match evaluate(Some(&new))? {
+            Outcome::Feasible(more) => Outcome::Feasible(known.joined(&seen, &more, &new)?),
+            infeasible => infeasible,
+        })
+    }
+
+    fn score(&self, job: &Job, before: Option<&Trial>) -> Result<Trial, SearchError> {
         let started_at = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_micros() as i64);
-        let outcome = self.evaluator.evaluate(&job.recipe, job.split)?;
+        let outcome = self.outcome(job, before)?;
         let evaluation = outcome.evaluation();
         let geometric_mean = evaluation.map(interval);
         let objective = evaluation.map(|scored| estimate(&self.aggregate, &scored.tasks));
@@ -222,6 +244,8 @@ impl<'a> Session<'a> {
             generation: job.generation,
             kind: job.kind,
             split: job.split,
+            rung: job.rung,
+            docs: job.docs.clone(),
             outcome,
             geometric_mean,
             objective,
@@ -255,17 +279,6 @@ impl<'a> Session<'a> {
             .map(|member| FrontRow { trial: &member.trial, pooled_time: member.pooled_time })
             .collect();
         Ok(self.writer().write_front(&rows)?)
-    }
-}
-
-/// The documents' outcomes of a candidate are needed only if it becomes a member of the front, which is the first of the
-/// best so far. A day's run has more candidates than memory has room for their documents.
-fn forget_items_unless_best(trial: &mut Trial, best: &mut f64) {
-    let score = trial.objective.map_or(f64::NEG_INFINITY, |objective| objective.value);
-    if score > *best {
-        *best = score;
-    } else if let Outcome::Feasible(evaluation) = &mut trial.outcome {
-        evaluation.tasks.clear();
     }
 }
 

@@ -217,6 +217,12 @@ impl TextSet {
         self.texts.len()
     }
 
+    /// Tokens of all prompts.
+    pub(super) fn prompt_tokens(&self) -> usize {
+        let tokens = |text: &Text| text.prompt.source.len() + text.prompt.tokens.len();
+        self.texts.iter().map(tokens).sum()
+    }
+
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
         self.texts.is_empty()

@@ -1,0 +1,53 @@
+//! Whose fault it is that a recipe has no score.
+
+use super::resident::ResidentError;
+use super::{EvaluateError, ScoreError};
+use crate::checkpoint::{ArchitectureError, CheckpointError};
+use crate::merge::MergeError;
+use crate::model::ConfigError;
+
+pub(super) enum Fault {
+    /// This candidate's; the next one may be fine.
+    Candidate(String),
+    /// Every later recipe would meet it too.
+    Machine(EvaluateError),
+}
+
+impl From<MergeError> for Fault {
+    fn from(error: MergeError) -> Self {
+        match error {
+            MergeError::Checkpoint(
+                error @ (CheckpointError::ShapesDiffer { .. } | CheckpointError::NoTensor { .. }),
+            ) => Fault::Candidate(error.to_string()),
+            MergeError::Checkpoint(error) => Fault::Machine(error.into()),
+            other => Fault::Candidate(other.to_string()),
+        }
+    }
+}
+
+impl From<ResidentError> for Fault {
+    fn from(error: ResidentError) -> Self {
+        match error {
+            ResidentError::Merge(error) => error.into(),
+            other => Fault::Candidate(other.to_string()),
+        }
+    }
+}
+
+impl From<ScoreError> for Fault {
+    fn from(error: ScoreError) -> Self {
+        Fault::Candidate(error.to_string())
+    }
+}
+
+impl From<ArchitectureError> for Fault {
+    fn from(error: ArchitectureError) -> Self {
+        Fault::Candidate(error.to_string())
+    }
+}
+
+impl From<ConfigError> for Fault {
+    fn from(error: ConfigError) -> Self {
+        Fault::Candidate(error.to_string())
+    }
+}
