@@ -213,7 +213,8 @@ fn score(
     let tokenizer = TaskTokenizer::open(model).unwrap();
     let tasks = [Task::load(task).unwrap()];
     let room = Room { memory: Bytes(4 << 30), threads: 1 };
-    let documents = Documents { tasks: &tasks, split: Some(Split::Search), limit: options.docs, docs: None };
+    let documents =
+        Documents { tasks: &tasks, split: Some(Split::Search), limit: options.docs, docs: None };
     let set = ScoringSet::new(&documents, &tokenizer, &network, room).unwrap();
     let pool = Pool::new(1).unwrap();
     let products = Products::new(&network, &set, precision);

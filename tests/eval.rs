@@ -178,7 +178,8 @@ fn a_recipe_scores_as_the_folder_that_it_is_merged_to() {
 #[test]
 fn a_network_on_a_device_gives_the_log_likelihoods_and_accuracies_of_the_network_on_the_cpu() {
     let tasks = TASKS.map(|name| Task::load(&task(name)).unwrap());
-    let documents = Documents { tasks: &tasks, split: Some(Split::Holdout), limit: Some(DOCS), docs: None };
+    let documents =
+        Documents { tasks: &tasks, split: Some(Split::Holdout), limit: Some(DOCS), docs: None };
     let pool = Pool::new(2).unwrap();
     let scored = |source: &Source, device: Option<&Device>, memory: Bytes| {
         let hub = Hub {

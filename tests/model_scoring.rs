@@ -63,7 +63,8 @@ fn prepare_in(
 ) -> Result<ScoringSet, String> {
     let room = Room { memory, threads };
     let tasks = [task];
-    let documents = Documents { tasks: &tasks, split: Some(Split::Search), limit: None, docs: None };
+    let documents =
+        Documents { tasks: &tasks, split: Some(Split::Search), limit: None, docs: None };
     ScoringSet::new(&documents, &tokenizer().into(), network, room)
         .map_err(|error| error.to_string())
 }

@@ -72,7 +72,8 @@ fn scored(
 ) -> Result<Vec<Vec<f32>>, String> {
     let room = Room { memory: Bytes(1 << 30), threads: 2 };
     let tasks = [task("acc", docs)];
-    let documents = Documents { tasks: &tasks, split: Some(Split::Search), limit: None, docs: None };
+    let documents =
+        Documents { tasks: &tasks, split: Some(Split::Search), limit: None, docs: None };
     let set = ScoringSet::new(&documents, &tokenizer.clone().into(), network, room)
         .map_err(|error| error.to_string())?;
     Ok(set.log_likelihoods(network, &Pool::new(2).unwrap()).unwrap().remove(0))

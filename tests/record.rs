@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use merge_search::genome::{Domain, Gene, Genotype};
 use merge_search::objective::{Aggregate, AggregateChoice};
-use merge_search::outcome::{DocSubset, Estimate, Evaluation, ItemScore, MetricScore, Outcome, TaskScore};
+use merge_search::outcome::{
+    DocSubset, Estimate, Evaluation, ItemScore, MetricScore, Outcome, TaskScore,
+};
 use merge_search::record::{
     CheckpointEntry, DocCounts, FrontRow, GeneColumn, OptimizerSettings, RecordError, RecordedRow,
-    RunBudget,
-    RunFolder, RunManifest, RunWriter, SCHEMA_VERSION, SpaceFile, TaskEntry, Trial, TrialKind,
+    RunBudget, RunFolder, RunManifest, RunWriter, SCHEMA_VERSION, SpaceFile, TaskEntry, Trial,
+    TrialKind,
 };
 use merge_search::units::{Bytes, Seconds, Seed, Split};
 use proptest::prelude::*;
@@ -262,12 +264,20 @@ fn the_rungs_of_a_race_are_rows_of_one_part() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = RunWriter::create(folder.path(), manifest(&["arc", "boolq"], 20)).unwrap();
     // As they are finished: one candidate is ahead of the others.
-    let finished = [raced(4, 0, 3), raced(5, 0, 3), raced(4, 1, 6), raced(6, 0, 3), raced(6, 1, 6), raced(4, 2, 10)];
+    let finished = [
+        raced(4, 0, 3),
+        raced(5, 0, 3),
+        raced(4, 1, 6),
+        raced(6, 0, 3),
+        raced(6, 1, 6),
+        raced(4, 2, 10),
+    ];
     for trial in &finished {
         writer.append(trial).unwrap();
     }
     let run = RunFolder::open(folder.path()).unwrap();
-    let keys = |rows: &[RecordedRow]| rows.iter().map(|row| (row.trial, row.rung)).collect::<Vec<_>>();
+    let keys =
+        |rows: &[RecordedRow]| rows.iter().map(|row| (row.trial, row.rung)).collect::<Vec<_>>();
     let rows = run.rows().unwrap();
     assert_eq!(keys(&rows), [(4, 0), (5, 0), (4, 1), (6, 0), (6, 1), (4, 2)]);
     assert!(rows.iter().all(|row| row.part == rows[0].part));

@@ -150,7 +150,10 @@ fn documents_that_the_run_does_not_have_are_no_part_of_it() {
     // The last document is the 19th.
     fs::write(&path, text.replace("\"search\": 20", "\"search\": 18")).unwrap();
     let error = failure(&run);
-    assert!(matches!(&error, RecordError::Cell { row: 0, column, .. } if column == "docs"), "{error}");
+    assert!(
+        matches!(&error, RecordError::Cell { row: 0, column, .. } if column == "docs"),
+        "{error}"
+    );
     let mut writer = RunWriter::resume(run.path()).unwrap();
     let error = writer.append(&Trial { generation: 2, ..raced(2, 0, 10) }).unwrap_err();
     assert!(matches!(error, RecordError::DocsDiffer { trial: 2, rung: 0, .. }), "{error}");

@@ -105,7 +105,8 @@ impl DocumentSets {
             Some(set) => Arc::clone(set),
             None => {
                 let set = pool.install(|| self.make(split, docs, tokenizer, network));
-                let set = set.map_err(|error| EvaluateError::Set { split, source: error.into() })?;
+                let set =
+                    set.map_err(|error| EvaluateError::Set { split, source: error.into() })?;
                 Arc::clone(made.insert(Arc::new(set)))
             }
         };

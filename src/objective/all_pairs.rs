@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::pairs::{PairingError, pair};
 use super::sign_flip::{self, Draws, Tail};
-use super::{Aggregate, holm};
+use super::{Aggregate, SIGNIFICANCE, holm};
 use crate::outcome::TaskScore;
 use crate::units::Seed;
 
@@ -21,11 +21,25 @@ pub struct PairwiseTest {
     pub adjusted: f64,
 }
 
-impl PairwiseTest {
-    /// Whether it is between these two, in either order.
-    pub fn is_of(&self, a: usize, b: usize) -> bool {
-        (self.first, self.second) == (a.min(b), a.max(b))
-    }
+/// Of models with these numbers, scored on the same documents, how many but `winner` are not significantly different from
+/// it, at 5 % over all pairs.
+///
+/// # Errors
+/// As [`all_pairs`].
+pub fn indistinguishable(
+    aggregate: &Aggregate,
+    models: &[(u64, &[TaskScore])],
+    winner: u64,
+    seed: Seed,
+) -> Result<usize, PairingError> {
+    // The draws depend on who is first: always the lower number.
+    let mut models = models.to_vec();
+    models.sort_by_key(|(number, _)| *number);
+    let scores: Vec<&[TaskScore]> = models.iter().map(|(_, scores)| *scores).collect();
+    let tests = all_pairs(aggregate, &scores, seed)?;
+    let numbers = |test: &PairwiseTest| [models[test.first].0, models[test.second].0];
+    let of_winner = tests.iter().filter(|test| numbers(test).contains(&winner));
+    Ok(of_winner.filter(|test| test.adjusted > SIGNIFICANCE).count())
 }
 
 /// Draws of each test: the least p-value that they can give is a tenth of what Holm's correction of 5 % asks of the first

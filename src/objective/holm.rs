@@ -7,8 +7,7 @@
 /// The result is in the order of `p_values`, in `[0, 1]`. What is no number has shown nothing: it counts as 1.
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let known = |p: f64| if p.is_nan() { 1.0 } else { p.clamp(0.0, 1.0) };
-    let mut ascending: Vec<(usize, f64)> =
-        p_values.iter().map(|p| known(*p)).enumerate().collect();
+    let mut ascending: Vec<(usize, f64)> = p_values.iter().map(|p| known(*p)).enumerate().collect();
     ascending.sort_by(|a, b| a.1.total_cmp(&b.1));
     let mut adjusted = vec![1.0; p_values.len()];
     let mut largest = 0.0f64;

@@ -44,7 +44,13 @@ pub fn paired_difference(
         difference: value(aggregate, &a.tasks) - value(aggregate, &b.tasks),
         low: quantile(&drawn, 0.025),
         high: quantile(&drawn, 0.975),
-        p_value: sign_flip::of_pairs(aggregate, &pairs, Tail::TwoSided, seed, Draws::all(resamples)),
+        p_value: sign_flip::of_pairs(
+            aggregate,
+            &pairs,
+            Tail::TwoSided,
+            seed,
+            Draws::all(resamples),
+        ),
     })
 }
 

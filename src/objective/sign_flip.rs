@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::Aggregate;
-use super::pairs::{Pairs, PairingError, pair};
+use super::pairs::{PairingError, Pairs, pair};
 use crate::outcome::TaskScore;
 use crate::units::Seed;
 
@@ -100,7 +100,8 @@ struct Swaps {
 impl Swaps {
     fn of(task: &[(f64, f64)]) -> Swaps {
         let sums = task.iter().fold((0.0, 0.0), |sums, pair| (sums.0 + pair.0, sums.1 + pair.1));
-        let mut differing: Vec<f64> = task.iter().map(|(a, b)| a - b).filter(|d| *d != 0.0).collect();
+        let mut differing: Vec<f64> =
+            task.iter().map(|(a, b)| a - b).filter(|d| *d != 0.0).collect();
         differing.sort_by(f64::total_cmp);
         let runs = differing.chunk_by(|a, b| a == b);
         let differences = runs.map(|run| (run[0], run.len() as u32)).collect();

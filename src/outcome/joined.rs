@@ -119,11 +119,15 @@ mod tests {
 
     #[test]
     fn two_parts_by_hand() {
-        let first = evaluation(vec![scored("a", &[0.1, 0.4], 0.5), scored("b", &[0.7], 0.9)], 6.0, 1.0);
-        let second = evaluation(vec![scored("a", &[0.2, 0.3, 0.5], 1.0), scored("b", &[], 0.0)], 3.0, 2.0);
-        let (own, new) = (DocSubset(vec![vec![0, 5], vec![3]]), DocSubset(vec![vec![2, 3, 9], vec![]]));
+        let first =
+            evaluation(vec![scored("a", &[0.1, 0.4], 0.5), scored("b", &[0.7], 0.9)], 6.0, 1.0);
+        let second =
+            evaluation(vec![scored("a", &[0.2, 0.3, 0.5], 1.0), scored("b", &[], 0.0)], 3.0, 2.0);
+        let (own, new) =
+            (DocSubset(vec![vec![0, 5], vec![3]]), DocSubset(vec![vec![2, 3, 9], vec![]]));
         let both = first.joined(&own, &second, &new).unwrap();
-        let scores = |task: usize| both.tasks[task].items.iter().map(|item| item.score).collect::<Vec<_>>();
+        let scores =
+            |task: usize| both.tasks[task].items.iter().map(|item| item.score).collect::<Vec<_>>();
         assert_eq!((scores(0), scores(1)), (vec![0.1, 0.2, 0.3, 0.4, 0.5], vec![0.7]));
         assert_eq!(both.tasks[0].others[0].score, 0.8, "(2·0.5 + 3·1)/5");
         assert_eq!(both.tasks[1].others[0].score, 0.9);
@@ -134,7 +138,8 @@ mod tests {
 
     #[test]
     fn parts_that_do_not_belong_together_are_refused() {
-        let part = |task: &str, scores: &[f64]| evaluation(vec![scored(task, scores, 0.0)], 1.0, 1.0);
+        let part =
+            |task: &str, scores: &[f64]| evaluation(vec![scored(task, scores, 0.0)], 1.0, 1.0);
         let docs = |docs: &[u32]| DocSubset(vec![docs.to_vec()]);
         let join = |task: &str, own: &[u32], new: &[u32]| {
             part("a", &[0.0, 1.0]).joined(&docs(own), &part(task, &[1.0]), &docs(new))
@@ -145,7 +150,11 @@ mod tests {
         assert_eq!(join("a", &[0, 1], &[1]), refused, "a document twice");
         assert_eq!(join("a", &[0, 1, 2], &[3]), refused, "a position without a score");
         assert_eq!(join("a", &[0, 1], &[]), refused, "a score without a position");
-        let two = part("a", &[0.0]).joined(&DocSubset(vec![vec![0], vec![]]), &part("a", &[1.0]), &docs(&[1]));
+        let two = part("a", &[0.0]).joined(
+            &DocSubset(vec![vec![0], vec![]]),
+            &part("a", &[1.0]),
+            &docs(&[1]),
+        );
         assert_eq!(two, Err(JoinError::Tasks));
     }
 

@@ -65,7 +65,8 @@ mod tests {
 
     #[test]
     fn differences_by_hand() {
-        let (all, some) = (DocSubset(vec![vec![0, 1, 4], vec![2]]), DocSubset(vec![vec![1], vec![]]));
+        let (all, some) =
+            (DocSubset(vec![vec![0, 1, 4], vec![2]]), DocSubset(vec![vec![1], vec![]]));
         assert_eq!(all.without(&some), DocSubset(vec![vec![0, 4], vec![2]]));
         assert!(all.contains(&some) && !some.contains(&all) && all.contains(&all));
         assert_eq!((all.docs(), some.without(&all).docs()), (4, 0));

@@ -69,7 +69,10 @@ mod tests {
 
     #[test]
     fn what_names_no_documents_of_the_split_is_refused() {
-        let wrong = ["0-9", "0;1;2", "3,3;", "3,2;", "5-4;", "0-10;", "10;", "a;", "-1;", "0-;", "1,,2;", ";5"];
+        let wrong = [
+            "0-9", "0;1;2", "3,3;", "3,2;", "5-4;", "0-10;", "10;", "a;", "-1;", "0-;", "1,,2;",
+            ";5",
+        ];
         for text in wrong.into_iter().chain(["0-4294967295;", "4294967296;", "+1x;"]) {
             assert_eq!(from_text(text, &[10, 5]), None, "{text}");
         }

@@ -142,7 +142,9 @@ pub enum RecordError {
         found: Vec<String>,
     },
     /// A trial of a part of a split names other documents than it was scored on, or some that the run does not have.
-    #[error("trial {trial}, rung {rung}: the documents of {split} that it names are not those it was scored on")]
+    #[error(
+        "trial {trial}, rung {rung}: the documents of {split} that it names are not those it was scored on"
+    )]
     DocsDiffer {
         /// Which trial.
         trial: u64,

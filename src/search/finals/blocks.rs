@@ -21,9 +21,8 @@ pub(in crate::search) fn blocks(documents: &[usize], seed: Seed) -> Vec<Option<D
             positions
         })
         .collect();
-    let seen = SEEN.map(|share| {
-        DocSubset(shuffled.iter().map(|positions| first(positions, share)).collect())
-    });
+    let seen = SEEN
+        .map(|share| DocSubset(shuffled.iter().map(|positions| first(positions, share)).collect()));
     let parts = seen.into_iter().filter(|seen| !seen.is_whole(documents));
     parts.map(Some).chain([None]).collect()
 }

@@ -17,7 +17,7 @@ use super::baselines::Baseline;
 use super::event::{Report, SearchEvent};
 use super::session::{Job, Session};
 use crate::genome::Genotype;
-use crate::objective::{SIGNIFICANCE, all_pairs};
+use crate::objective::indistinguishable;
 use crate::outcome::TaskScore;
 use crate::recipe::Recipe;
 use crate::record::{Trial, TrialKind};
@@ -96,18 +96,18 @@ fn select(
     else {
         return Err(SearchError::Executor("there is no baseline to fall back on".to_owned()));
     };
-    let indistinguishable = indistinguishable(&racers, index, rules);
-    Ok(Some(Selected { winner, origin: racers[index].origin, racers, indistinguishable }))
-}
-
-/// How many finalists that were scored on the whole split are not significantly different from the winner.
-fn indistinguishable(racers: &[Racer], winner: usize, rules: Rules<'_>) -> usize {
-    let raced = |index: &usize| *index == winner || racers[*index].origin != Origin::Baseline;
-    let left: Vec<usize> = running(racers).into_iter().filter(raced).collect();
-    let models: Vec<&[TaskScore]> = left.iter().map(|index| &racers[*index].scores[..]).collect();
-    let tests = all_pairs(rules.aggregate, &models, rules.seed).unwrap_or_default();
-    let of_winner = tests.iter().filter(|test| [test.first, test.second].map(|i| left[i]).contains(&winner));
-    of_winner.filter(|test| test.adjusted > SIGNIFICANCE).count()
+    // Whoever was scored on the whole split, baselines only where one wins.
+    let models: Vec<(u64, &[TaskScore])> = (running(&racers).into_iter())
+        .filter(|other| *other == index || racers[*other].origin != Origin::Baseline)
+        .map(|other| (entrants[other].trial, &racers[other].scores[..]))
+        .collect();
+    let indistinguishable = indistinguishable(rules.aggregate, &models, winner.trial, seed);
+    Ok(Some(Selected {
+        origin: racers[index].origin,
+        indistinguishable: indistinguishable.unwrap_or(0),
+        winner,
+        racers,
+    }))
 }
 
 /// The winner's row on holdout; its row on search too, where it has none yet.

@@ -141,8 +141,7 @@ fn drop_out(racers: &mut [Racer], rules: Rules<'_>, level: f64) {
 /// Of "no better", that `first` is better than `second`.
 fn p_value(rules: Rules<'_>, first: &Racer, second: &Racer) -> f64 {
     let (aggregate, seed) = (rules.aggregate, rules.seed);
-    sign_flip(aggregate, &first.scores, &second.scores, Tail::Greater, seed, DRAWS)
-        .unwrap_or(1.0)
+    sign_flip(aggregate, &first.scores, &second.scores, Tail::Greater, seed, DRAWS).unwrap_or(1.0)
 }
 
 /// The best of those still running; of equals a baseline, then a recommendation, then the first.

@@ -1,7 +1,7 @@
 //! What the finals have shown, as the run's last event.
 
-use super::race::{Fate, Origin, cost};
 use super::Selected;
+use super::race::{Fate, Origin, cost};
 use crate::objective::{Contest, against_each, compare_metrics};
 use crate::record::Trial;
 use crate::search::baselines::Baseline;
@@ -36,10 +36,10 @@ pub(super) fn report(
         },
         nothing_better: selected.origin == Origin::Baseline,
         finals: finals(session, selected),
-        best_observed: archive.contenders().first().map(|contender| BestObserved {
-            trial: contender.trial,
-            search: contender.objective,
-        }),
+        best_observed: archive
+            .contenders()
+            .first()
+            .map(|contender| BestObserved { trial: contender.trial, search: contender.objective }),
         candidates: archive.candidates(),
         infeasible: archive.infeasible(),
         against_best_parent: against(best_parent),
