@@ -4,7 +4,7 @@ use std::path::Path;
 
 use merge_search::analysis::Summary;
 use merge_search::objective::interval;
-use merge_search::outcome::{Evaluation, ItemScore, MetricScore, Outcome, TaskScore};
+use merge_search::outcome::{DocSubset, Evaluation, ItemScore, MetricScore, Outcome, TaskScore};
 use merge_search::record::{FrontRow, RunFolder, RunWriter, Trial, TrialKind};
 use merge_search::units::{Bytes, Seconds, Split};
 
@@ -179,6 +179,7 @@ fn the_text_has_every_table() {
     let text = summary(true).render();
     for expected in [
         "trials    5, 1 of them infeasible",
+        "documents 800 scored for them",
         "objective geometric mean\n",
         "Geometric mean of the tasks' scores, per cent",
         "budget    1h; last trial after 9s",
@@ -218,4 +219,37 @@ fn a_run_for_other_readers() {
     if let Ok(path) = std::env::var("MERGE_SEARCH_TEST_KEEP") {
         write_run(Path::new(&path), true);
     }
+}
+
+/// Three candidates on 40 of 100 documents of each task, the better two on 100; one of these is infeasible there.
+#[test]
+fn a_raced_trial_counts_once_with_its_last_rung() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer =
+        RunWriter::create(folder.path(), manifest(&["arc", "boolq"], DOCS as u64)).unwrap();
+    let rung = |number: u64, rung: u32, docs: usize, right: usize| {
+        let mut outcome = scored([right; 2]);
+        if let Outcome::Feasible(evaluation) = &mut outcome {
+            evaluation.tasks.iter_mut().for_each(|task| task.items.truncate(docs));
+        }
+        let docs = Some(DocSubset::whole(&[docs; 2]));
+        Trial { rung, docs, ..measured(number, 1, outcome) }
+    };
+    let none = Outcome::Infeasible { reason: "not finite".to_owned() };
+    let infeasible = Trial { outcome: none, objective: None, geometric_mean: None, ..rung(4, 1, 100, 0) };
+    let rows = [
+        rung(2, 0, 40, 10),
+        rung(3, 0, 40, 30),
+        rung(4, 0, 40, 36),
+        rung(3, 1, 100, 70),
+        Trial { companion: None, ..infeasible },
+    ];
+    rows.iter().for_each(|row| writer.append(row).unwrap());
+    let summary = Summary::load(&RunFolder::open(folder.path()).unwrap()).unwrap();
+    assert_eq!((summary.header.trials, summary.header.infeasible, summary.header.items), (3, 1, 280));
+    let course = summary.convergence.course;
+    assert!(course.len() == 3 && close(course[0], 0.25) && close(course[2], 0.7), "{course:?}");
+    let [generation] = &summary.convergence.generations[..] else { panic!("one generation") };
+    assert_eq!((generation.feasible, generation.infeasible, generation.items), (2, 1, 280));
+    assert!(close(generation.median.unwrap(), 0.475), "of 0.25 and 0.7");
 }

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use merge_search::evaluate::{
-    CandleEvaluator, Evaluator, OpenError, Pool, Resources, Reuse, SetError, Workers,
+    CandleEvaluator, EvaluateError, Evaluator, OpenError, Pool, Resources, Reuse, SetError, Workers,
 };
 use merge_search::hub::Hub;
 use merge_search::model::Precision;
-use merge_search::outcome::{Evaluation, ItemScore};
+use merge_search::outcome::{DocSubset, Evaluation, ItemScore, TaskScore};
 use merge_search::recipe::{ModelRef, Recipe};
 use merge_search::task::Task;
 use merge_search::units::{Bytes, Split};
@@ -57,7 +57,16 @@ fn recipe(weights: [f64; 5]) -> Recipe {
 }
 
 fn evaluate(evaluator: &CandleEvaluator, recipe: &Recipe, split: Split) -> Evaluation {
-    let outcome = evaluator.evaluate(recipe, split, None).unwrap();
+    evaluate_part(evaluator, recipe, split, None)
+}
+
+fn evaluate_part(
+    evaluator: &CandleEvaluator,
+    recipe: &Recipe,
+    split: Split,
+    docs: Option<&DocSubset>,
+) -> Evaluation {
+    let outcome = evaluator.evaluate(recipe, split, docs).unwrap();
     outcome.evaluation().unwrap_or_else(|| panic!("{outcome:?}")).clone()
 }
 
@@ -194,4 +203,123 @@ fn a_merge_with_other_layers_is_scored_as_what_it_is() {
     assert_eq!(bits(&whole), bits(&again));
     assert!(bits(&whole) != bits(&cut));
     assert!(cut.relative_time < whole.relative_time * 1.5);
+}
+
+/// The 60 documents of each of two tasks in three parts that have nothing to do with how they are packed.
+fn thirds() -> [DocSubset; 3] {
+    [0, 1, 2].map(|third| {
+        let of_task = |task: u32| (0..60).filter(|doc| (doc * 7 + doc / 5 + task) % 3 == third).collect();
+        DocSubset(vec![of_task(0), of_task(1)])
+    })
+}
+
+#[test]
+fn a_document_has_the_same_score_whichever_others_are_scored_with_it() {
+    let evaluator = open(2);
+    let recipe = recipe([0.1, 0.2, 0.3, 0.4, 0.5]);
+    for split in [Split::Search, Split::Holdout] {
+        let whole = evaluate(&open(1), &recipe, split);
+        let one = DocSubset(vec![vec![17], vec![]]);
+        let uneven = DocSubset(vec![vec![0, 3, 59], (20..50).collect()]);
+        for part in thirds().iter().chain([&one, &uneven]) {
+            let got = evaluate_part(&evaluator, &recipe, split, Some(part));
+            for ((got, whole), docs) in got.tasks.iter().zip(&whole.tasks).zip(&part.0) {
+                let expected: Vec<ItemScore> =
+                    docs.iter().map(|&doc| whole.items[doc as usize]).collect();
+                assert_eq!(format!("{:?}", got.items), format!("{expected:?}"), "{split}");
+            }
+        }
+    }
+}
+
+#[test]
+fn parts_joined_are_the_whole() {
+    let evaluator = open(2);
+    let recipe = recipe([0.9, 0.2, 0.3, 0.4, 0.5]);
+    let [first, second, third] = thirds();
+    let part = |docs| evaluate_part(&evaluator, &recipe, Split::Search, Some(docs));
+    let two = part(&first).joined(&first, &part(&third), &third).unwrap();
+    let of_two = DocSubset::whole(&[60, 60]).without(&second);
+    let all = two.joined(&of_two, &part(&second), &second).unwrap();
+    let whole = evaluate(&evaluator, &recipe, Split::Search);
+    assert_eq!(bits(&all), bits(&whole));
+    assert_eq!(all.items(), 120);
+    for (all, whole) in all.tasks.iter().zip(&whole.tasks) {
+        assert_eq!(all.items, whole.items);
+        let names = |task: &TaskScore| task.others.iter().map(|other| other.metric.clone()).collect::<Vec<_>>();
+        assert_eq!(names(all), names(whole));
+        for (all, whole) in all.others.iter().zip(&whole.others) {
+            assert!((all.score - whole.score).abs() < 1e-12, "{}", all.metric);
+        }
+    }
+}
+
+#[test]
+fn what_is_remembered_of_one_part_is_not_given_for_another() {
+    let evaluator = open(2);
+    let [first, second, _] = thirds();
+    // The second and third meet first layers that came up before, on each of the parts.
+    let recipes = [[0.1, 0.2, 0.3, 0.4, 0.5], [0.1, 0.2, 0.3, 0.8, 0.5], [0.1, 0.2, 0.3, 0.6, 0.5]];
+    for recipe in recipes.map(recipe) {
+        let whole = evaluate(&open(1), &recipe, Split::Search);
+        for docs in [&first, &second, &first] {
+            let got = evaluate_part(&evaluator, &recipe, Split::Search, Some(docs));
+            let expected = docs.0[1].iter().map(|&doc| whole.tasks[1].items[doc as usize]);
+            assert_eq!(got.tasks[1].items, expected.collect::<Vec<_>>());
+        }
+    }
+    assert_eq!(evaluator.reused().candidates, 3, "the first part again");
+    assert!(evaluator.reused().layers > 0);
+}
+
+#[test]
+fn a_part_that_is_the_whole_split_is_the_whole_split() {
+    let evaluator = open(2);
+    let whole = evaluate(&evaluator, &recipe([0.3; 5]), Split::Search);
+    let all = DocSubset::whole(&evaluator.docs(Split::Search));
+    let again = evaluate_part(&evaluator, &recipe([0.3; 5]), Split::Search, Some(&all));
+    assert_eq!(whole, again, "times included");
+}
+
+#[test]
+fn workers_that_ask_for_the_same_parts_at_once_get_the_same_bits() {
+    let [first, second, third] = thirds();
+    let recipes = [[0.1; 5], [0.2; 5], [0.4; 5]].map(recipe);
+    let jobs: Vec<(&Recipe, &DocSubset)> =
+        recipes.iter().flat_map(|recipe| [&first, &second, &third].map(|docs| (recipe, docs))).collect();
+    let (one, three) = (open(1), open(3));
+    let score = |evaluator: &CandleEvaluator, (recipe, docs): &(&Recipe, &DocSubset)| {
+        bits(&evaluate_part(evaluator, recipe, Split::Search, Some(docs)))
+    };
+    let alone: Vec<_> = jobs.iter().map(|job| score(&one, job)).collect();
+    assert_eq!(Workers::new(4).map(&jobs, |_, job| score(&three, job)), alone);
+}
+
+#[test]
+fn documents_that_a_split_does_not_have_are_an_error() {
+    let evaluator = open(1);
+    for docs in [vec![vec![60], vec![]], vec![vec![0]], vec![vec![2, 1], vec![]], vec![vec![1, 1], vec![]]] {
+        let error = evaluator.evaluate(&recipe([0.3; 5]), Split::Search, Some(&DocSubset(docs)));
+        let error = error.unwrap_err();
+        assert!(
+            matches!(&error, EvaluateError::Set { split: Split::Search, source } if matches!(**source, SetError::NoSuchDocuments)),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn parts_fit_where_the_whole_split_just_fits() {
+    let models = ["base", "arithmetic", "logic"].map(model);
+    let mut memory = 1 << 30;
+    let mut tight = None;
+    while let Ok(evaluator) = open_with(&models, 2, Some(Bytes(memory))) {
+        tight = Some(evaluator);
+        memory = memory * 15 / 16;
+    }
+    let (tight, enough) = (tight.unwrap(), open(2));
+    for docs in &thirds() {
+        let part = |evaluator| bits(&evaluate_part(evaluator, &recipe([0.3; 5]), Split::Search, Some(docs)));
+        assert_eq!(part(&tight), part(&enough));
+    }
 }

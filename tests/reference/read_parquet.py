@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 import polars as pl
 
-FIXED = """trial name generation kind split outcome reason geometric_mean geometric_mean_low geometric_mean_high
+FIXED = """trial name generation kind split rung docs outcome reason geometric_mean geometric_mean_low geometric_mean_high
 objective objective_low objective_high companion items
 seconds_per_item relative_time merge_seconds score_seconds peak_bytes recipe seed elapsed_seconds started_at""".split()
-ITEMS = "trial split task doc score chosen margin".split()
+ITEMS = "trial split rung task doc score chosen margin".split()
 
 
 def same(path: Path) -> pl.DataFrame:
@@ -30,6 +30,12 @@ def same(path: Path) -> pl.DataFrame:
     return a
 
 
+def positions(text: str) -> list[int]:
+    """The documents that a task's part of the column `docs` names: `0-2,7` are 0, 1, 2 and 7."""
+    ends = [[int(end) for end in span.split("-")] for span in text.split(",") if span]
+    return [doc for span in ends for doc in range(span[0], span[-1] + 1)]
+
+
 def main(run: Path) -> None:
     manifest = json.loads((run / "manifest.json").read_text())
     trials = pl.concat([same(path) for path in sorted(run.glob("trials/*.parquet"))])
@@ -40,11 +46,18 @@ def main(run: Path) -> None:
     assert sorted(trials.columns) == sorted(columns), set(trials.columns) ^ set(columns)
     assert items.columns == ITEMS, items.columns
 
+    parts = trials.filter(pl.col("docs").is_not_null() & (pl.col("outcome") == "feasible"))
+    names = [task["name"] for task in manifest["tasks"]]
+    for row in parts.select("trial", "split", "rung", "docs").iter_rows(named=True):
+        own = items.filter(**{key: row[key] for key in ("trial", "split", "rung")})
+        for name, text in zip(names, row["docs"].split(";"), strict=True):
+            assert own.filter(task=name)["doc"].to_list() == positions(text), row
+
     scored = trials.filter(pl.col("outcome") == "feasible")
     assert scored["items"].sum() == items.height
     for task in (task["name"] for task in manifest["tasks"]):
-        share = items.filter(task=task).group_by("trial", "split").agg(pl.col("score").mean())
-        both = scored.join(share, on=["trial", "split"], validate="1:1")
+        share = items.filter(task=task).group_by("trial", "split", "rung").agg(pl.col("score").mean())
+        both = scored.join(share, on=["trial", "split", "rung"], validate="1:1")
         assert (both[f"accuracy.{task}"] - both["score"]).abs().max() < 1e-12, task
 
     assert pl.read_parquet(f"{run}/trials/*.parquet").shape == trials.shape
