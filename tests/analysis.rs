@@ -236,7 +236,8 @@ fn a_raced_trial_counts_once_with_its_last_rung() {
         Trial { rung, docs, ..measured(number, 1, outcome) }
     };
     let none = Outcome::Infeasible { reason: "not finite".to_owned() };
-    let infeasible = Trial { outcome: none, objective: None, geometric_mean: None, ..rung(4, 1, 100, 0) };
+    let infeasible =
+        Trial { outcome: none, objective: None, geometric_mean: None, ..rung(4, 1, 100, 0) };
     let rows = [
         rung(2, 0, 40, 10),
         rung(3, 0, 40, 30),
@@ -246,7 +247,10 @@ fn a_raced_trial_counts_once_with_its_last_rung() {
     ];
     rows.iter().for_each(|row| writer.append(row).unwrap());
     let summary = Summary::load(&RunFolder::open(folder.path()).unwrap()).unwrap();
-    assert_eq!((summary.header.trials, summary.header.infeasible, summary.header.items), (3, 1, 280));
+    assert_eq!(
+        (summary.header.trials, summary.header.infeasible, summary.header.items),
+        (3, 1, 280)
+    );
     let course = summary.convergence.course;
     assert!(course.len() == 3 && close(course[0], 0.25) && close(course[2], 0.7), "{course:?}");
     let [generation] = &summary.convergence.generations[..] else { panic!("one generation") };

@@ -208,7 +208,8 @@ fn a_merge_with_other_layers_is_scored_as_what_it_is() {
 /// The 60 documents of each of two tasks in three parts that have nothing to do with how they are packed.
 fn thirds() -> [DocSubset; 3] {
     [0, 1, 2].map(|third| {
-        let of_task = |task: u32| (0..60).filter(|doc| (doc * 7 + doc / 5 + task) % 3 == third).collect();
+        let of_task =
+            |task: u32| (0..60).filter(|doc| (doc * 7 + doc / 5 + task) % 3 == third).collect();
         DocSubset(vec![of_task(0), of_task(1)])
     })
 }
@@ -246,7 +247,9 @@ fn parts_joined_are_the_whole() {
     assert_eq!(all.items(), 120);
     for (all, whole) in all.tasks.iter().zip(&whole.tasks) {
         assert_eq!(all.items, whole.items);
-        let names = |task: &TaskScore| task.others.iter().map(|other| other.metric.clone()).collect::<Vec<_>>();
+        let names = |task: &TaskScore| {
+            task.others.iter().map(|other| other.metric.clone()).collect::<Vec<_>>()
+        };
         assert_eq!(names(all), names(whole));
         for (all, whole) in all.others.iter().zip(&whole.others) {
             assert!((all.score - whole.score).abs() < 1e-12, "{}", all.metric);
@@ -285,8 +288,10 @@ fn a_part_that_is_the_whole_split_is_the_whole_split() {
 fn workers_that_ask_for_the_same_parts_at_once_get_the_same_bits() {
     let [first, second, third] = thirds();
     let recipes = [[0.1; 5], [0.2; 5], [0.4; 5]].map(recipe);
-    let jobs: Vec<(&Recipe, &DocSubset)> =
-        recipes.iter().flat_map(|recipe| [&first, &second, &third].map(|docs| (recipe, docs))).collect();
+    let jobs: Vec<(&Recipe, &DocSubset)> = recipes
+        .iter()
+        .flat_map(|recipe| [&first, &second, &third].map(|docs| (recipe, docs)))
+        .collect();
     let (one, three) = (open(1), open(3));
     let score = |evaluator: &CandleEvaluator, (recipe, docs): &(&Recipe, &DocSubset)| {
         bits(&evaluate_part(evaluator, recipe, Split::Search, Some(docs)))
@@ -298,7 +303,9 @@ fn workers_that_ask_for_the_same_parts_at_once_get_the_same_bits() {
 #[test]
 fn documents_that_a_split_does_not_have_are_an_error() {
     let evaluator = open(1);
-    for docs in [vec![vec![60], vec![]], vec![vec![0]], vec![vec![2, 1], vec![]], vec![vec![1, 1], vec![]]] {
+    for docs in
+        [vec![vec![60], vec![]], vec![vec![0]], vec![vec![2, 1], vec![]], vec![vec![1, 1], vec![]]]
+    {
         let error = evaluator.evaluate(&recipe([0.3; 5]), Split::Search, Some(&DocSubset(docs)));
         let error = error.unwrap_err();
         assert!(
@@ -319,7 +326,9 @@ fn parts_fit_where_the_whole_split_just_fits() {
     }
     let (tight, enough) = (tight.unwrap(), open(2));
     for docs in &thirds() {
-        let part = |evaluator| bits(&evaluate_part(evaluator, &recipe([0.3; 5]), Split::Search, Some(docs)));
+        let part = |evaluator| {
+            bits(&evaluate_part(evaluator, &recipe([0.3; 5]), Split::Search, Some(docs)))
+        };
         assert_eq!(part(&tight), part(&enough));
     }
 }

@@ -44,7 +44,7 @@ pub fn indistinguishable(
 
 /// Draws of each test: the least p-value that they can give is a tenth of what Holm's correction of 5 % asks of the first
 /// of 66 pairs (12 models).
-const DRAWS: Draws = Draws { most: 13_200, enough: 100 };
+const DRAWS: Draws = Draws { most: 13_200, enough: 30 };
 
 /// Every pair of `models`, scored on the same documents. Corrected over all pairs and not just those with one model,
 /// because which model is the best is read from the same documents.

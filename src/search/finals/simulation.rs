@@ -53,13 +53,13 @@ fn run(truths: &[f64], origins: &[Origin], documents: usize, rng: &mut ChaCha8Rn
 }
 
 /// Of models that are equally good, the winner is called better than another in at most 5 % of the races (two standard
-/// errors of 400 races: 2.2 %).
+/// errors of 200 races: 3.1 %).
 #[test]
 fn equals_are_seldom_called_different() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let aggregate = Aggregate::geometric_mean(TASKS);
     let claimed = |_: &i32| {
-        let run = run(&[0.6; 9], &[Origin::Observed; 9], 100, &mut rng);
+        let run = run(&[0.6; 6], &[Origin::Observed; 6], 80, &mut rng);
         let left = running(&run.racers);
         let models: Vec<&[TaskScore]> =
             left.iter().map(|index| &run.racers[*index].scores[..]).collect();
@@ -68,9 +68,9 @@ fn equals_are_seldom_called_different() {
         let of_winner = tests.iter().filter(|test| test.first == winner || test.second == winner);
         of_winner.into_iter().any(|test| test.adjusted <= SIGNIFICANCE)
     };
-    let share = (0..400).filter(claimed).count() as f64 / 400.0;
+    let share = (0..200).filter(claimed).count() as f64 / 200.0;
     println!("equals are called different in {share} of the races");
-    assert!(share <= 0.072, "{share}");
+    assert!(share <= 0.081, "{share}");
 }
 
 /// The best by 0.06 of nine, the others spread below it: dropped before the end in at most 5 % of the races, and far
@@ -79,16 +79,16 @@ fn equals_are_seldom_called_different() {
 fn the_best_is_seldom_dropped() {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     let (mut dropped, mut documents, mut saved) = (0, 0, 0);
-    for _ in 0..400 {
+    for _ in 0..200 {
         let spread = [0.70, 0.64, 0.62, 0.60, 0.60, 0.55, 0.50, 0.45, 0.40];
         let run = run(&spread, &[Origin::Observed; 9], 100, &mut rng);
         dropped += usize::from(run.racers[0].fate == Fate::Dropped);
         (documents, saved) = (documents + run.cost.documents, saved + run.cost.saved);
     }
     let share = saved as f64 / (documents + saved) as f64;
-    println!("the best is dropped in {dropped} of 400 races; {share} of the documents are saved");
-    assert_eq!(documents + saved, 400 * 9 * TASKS * 100);
-    assert!(dropped <= 20 && share > 0.2, "{dropped} {share}");
+    println!("the best is dropped in {dropped} of 200 races; {share} of the documents are saved");
+    assert_eq!(documents + saved, 200 * 9 * TASKS * 100);
+    assert!(dropped <= 10 && share > 0.2, "{dropped} {share}");
 }
 
 /// All near the best: the closest case, where a race may err most.
@@ -100,7 +100,7 @@ fn the_best_of_equals_is_seldom_dropped() {
     let dropped = |_: &i32| {
         run(&truths, &[Origin::Observed; 9], 100, &mut rng).racers[4].fate == Fate::Dropped
     };
-    let share = (0..400).filter(dropped).count() as f64 / 400.0;
+    let share = (0..200).filter(dropped).count() as f64 / 200.0;
     println!("the best of near equals is dropped in {share} of the races");
     assert!(share <= 0.05, "{share}");
 }
