@@ -156,6 +156,15 @@ fn disagreements(all: &[OtherMetrics]) -> String {
     opposed.map(|sentence| format!("NOTE: metrics disagree {sentence}\n")).collect()
 }
 
+/// The keys stay. Scores and differences are shares of 1, of which people are shown percentages.
+///
+/// - `winner` and each of `baselines`: `trial`, `name`, and `{value, low, high}` (95 %) on `search`, `selection`,
+///   `holdout`; `null` where there is no score.
+/// - `gap`: search minus holdout score of the winner.
+/// - `finals`: [`Finals`], with `winner_from` one of `baseline`, `recommended`, `observed`.
+/// - `best_observed`: `trial` and `search`, what the best search score would have claimed.
+/// - `against_best_parent`, `against_base`, `against_uniform`: [`Comparison`] on holdout; `null` where that one is the
+///   winner. `comparisons`: how many the adjusted p-values are adjusted for. In `tasks` the winner is first.
 fn to_json(report: &Report, folder: &Path) -> Value {
     json!({
         "run": folder.display().to_string(),

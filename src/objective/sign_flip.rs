@@ -93,25 +93,35 @@ pub(super) fn of_pairs(
 struct Swaps {
     documents: f64,
     sums: (f64, f64),
-    /// First minus second score, and the number of documents.
-    differences: Vec<(f64, u32)>,
+    /// First minus second score, of several documents, and how many they are.
+    shared: Vec<(f64, u32)>,
+    /// First minus second score of the other documents.
+    single: Vec<f64>,
 }
 
 impl Swaps {
     fn of(task: &[(f64, f64)]) -> Swaps {
         let sums = task.iter().fold((0.0, 0.0), |sums, pair| (sums.0 + pair.0, sums.1 + pair.1));
-        let mut differing: Vec<f64> =
-            task.iter().map(|(a, b)| a - b).filter(|d| *d != 0.0).collect();
+        let differences = task.iter().map(|(a, b)| a - b);
+        let mut differing: Vec<f64> = differences.filter(|by| *by != 0.0).collect();
         differing.sort_by(f64::total_cmp);
-        let runs = differing.chunk_by(|a, b| a == b);
-        let differences = runs.map(|run| (run[0], run.len() as u32)).collect();
-        Swaps { documents: task.len() as f64, sums, differences }
+        let runs = || differing.chunk_by(|a, b| a == b);
+        let shared = runs().filter(|run| run.len() > 1).map(|run| (run[0], run.len() as u32));
+        let single = runs().filter(|run| run.len() == 1).map(|run| run[0]);
+        Swaps {
+            documents: task.len() as f64,
+            sums,
+            shared: shared.collect(),
+            single: single.collect(),
+        }
     }
 
     /// By how much the first sum falls and the second rises when each document is swapped with probability one half.
     fn toss(&self, coins: &mut Coins) -> f64 {
-        let moved = |(by, documents): &(f64, u32)| by * f64::from(coins.heads(*documents));
-        self.differences.iter().map(moved).sum()
+        let shared =
+            self.shared.iter().map(|(by, documents)| by * f64::from(coins.heads(*documents)));
+        let shared: f64 = shared.sum();
+        shared + self.single.chunks(64).map(|single| coins.sum(single)).sum::<f64>()
     }
 
     fn means(&self, moved: f64) -> (f64, f64) {
@@ -133,19 +143,36 @@ impl Coins {
         Coins { rng: ChaCha8Rng::seed_from_u64(seed.0), bits: 0, left: 0 }
     }
 
-    /// Of so many coins.
+    /// One bit for each of 1 to 64 coins.
+    fn bits(&mut self, coins: u32) -> u64 {
+        if coins > self.left {
+            (self.bits, self.left) = (self.rng.next_u64(), 64);
+        }
+        let taken = self.bits & (u64::MAX >> (64 - coins));
+        self.bits = self.bits.checked_shr(coins).unwrap_or(0);
+        self.left -= coins;
+        taken
+    }
+
+    /// Heads of so many coins.
     fn heads(&mut self, mut coins: u32) -> u32 {
         let mut heads = 0;
         while coins > 0 {
-            if self.left == 0 {
-                (self.bits, self.left) = (self.rng.next_u64(), 64);
-            }
-            let taken = coins.min(self.left);
-            let mask = u64::MAX >> (64 - taken);
-            heads += (self.bits & mask).count_ones();
-            self.bits = self.bits.checked_shr(taken).unwrap_or(0);
-            (self.left, coins) = (self.left - taken, coins - taken);
+            let some = coins.min(64);
+            heads += self.bits(some).count_ones();
+            coins -= some;
         }
         heads
+    }
+
+    /// Of 1 to 64 numbers those that come up heads.
+    fn sum(&mut self, numbers: &[f64]) -> f64 {
+        let mut heads = self.bits(numbers.len() as u32);
+        let mut sum = 0.0;
+        while heads != 0 {
+            sum += numbers[heads.trailing_zeros() as usize];
+            heads &= heads - 1;
+        }
+        sum
     }
 }
