@@ -317,3 +317,6 @@ fn layers_of(slices: &[OutputSlice]) -> usize {
     let sources = slices.iter().filter_map(|slice| slice.sources.first());
     sources.map(|source| source.layer_range.layers()).sum()
 }
+
+#[cfg(test)]
+mod tests;
