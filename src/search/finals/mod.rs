@@ -6,8 +6,6 @@ mod race;
 mod readme;
 mod report;
 mod reserve;
-#[cfg(test)]
-mod simulation;
 
 pub use race::Origin;
 pub(super) use reserve::{observed_that_fit, reserve};
@@ -135,3 +133,6 @@ fn hold_out(session: &Session<'_>, winner: &Trial) -> Result<Option<Trial>, Sear
     let trials: Option<Vec<Trial>> = session.run(&jobs)?.into_iter().collect();
     Ok(trials.and_then(|trials| trials.into_iter().next()))
 }
+
+#[cfg(test)]
+mod simulation;

@@ -69,7 +69,6 @@ fn equals_are_seldom_called_different() {
         of_winner.into_iter().any(|test| test.adjusted <= SIGNIFICANCE)
     };
     let share = (0..200).filter(claimed).count() as f64 / 200.0;
-    println!("equals are called different in {share} of the races");
     assert!(share <= 0.081, "{share}");
 }
 
@@ -101,6 +100,5 @@ fn the_best_of_equals_is_seldom_dropped() {
         run(&truths, &[Origin::Observed; 9], 100, &mut rng).racers[4].fate == Fate::Dropped
     };
     let share = (0..200).filter(dropped).count() as f64 / 200.0;
-    println!("the best of near equals is dropped in {share} of the races");
     assert!(share <= 0.05, "{share}");
 }
