@@ -78,7 +78,7 @@ impl Racer {
 /// false difference, is what the level bounds; to drop one of several that are equally good costs nothing.
 const LEVEL: f64 = 0.05;
 
-/// Draws of the permutation tests: the least p-value is a seventh of what Holm asks of the first of 8 rivals at the level
+/// Draws of the permutation tests: the least p-value is a quarter of what Holm asks of the first of 15 rivals at the level
 /// of one of two looks.
 const DRAWS: Draws = Draws { most: 2500, enough: 100 };
 
