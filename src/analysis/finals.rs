@@ -40,7 +40,8 @@ pub(super) fn finals(trials: &[Trial], manifest: &RunManifest) -> Option<Finals>
     let winner = trials.iter().find(|trial| trial.name.as_deref() == Some(WINNER))?.trial;
     let on_selection = || trials.iter().filter(|trial| trial.split == Split::Selection);
     let raced = || on_selection().filter(|trial| trial.kind == TrialKind::Final);
-    let dropped = || raced().filter(|trial| trial.docs.is_some());
+    let feasible = |trial: &&Trial| trial.outcome.evaluation().is_some();
+    let dropped = || raced().filter(feasible).filter(|trial| trial.docs.is_some());
     let all: u64 = manifest.tasks.iter().map(|task| task.docs.selection).sum();
     let items = |trial: &Trial| trial.outcome.evaluation().map_or(0, Evaluation::items);
     let models: Vec<(u64, &[TaskScore])> = on_selection()
