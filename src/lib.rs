@@ -19,7 +19,8 @@
 //! and datasets alike come through [`hub`], the one module that speaks to a server. The library neither prints nor reads the
 //! environment: [`search::run`] emits [`search::SearchEvent`]s, and the command line (a module of the binary) draws them.
 //! `tests/layering.rs` holds the table of who may import whom. [`objective`] says what is searched for; a space names it in its
-//! words and a record keeps it, so both may import it.
+//! words and a record keeps it, so both may import it. [`race`] decides which candidates see which documents, from scores alone;
+//! a record keeps its settings.
 //!
 //! Start reading at [`search::run`], which tells the story of a run.
 pub mod analysis;
@@ -32,6 +33,7 @@ pub mod model;
 pub mod objective;
 pub mod optimizer;
 pub mod outcome;
+pub mod race;
 pub mod recipe;
 pub mod record;
 pub mod search;

@@ -62,7 +62,7 @@ impl Model {
 fn ids(task: &Task) -> Vec<String> {
     let tasks = std::slice::from_ref(task);
     let documents = Documents { tasks, split: None, limit: None, docs: None };
-    documents.of(task).iter().map(|doc| doc.id.clone().unwrap()).collect()
+    documents.of(0).iter().map(|doc| doc.id.clone().unwrap()).collect()
 }
 
 fn numbers(value: &Value) -> Vec<f64> {

@@ -12,7 +12,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("outcome", &["units"]),
     ("space", &["recipe", "objective", "units"]),
     ("genome", &["space", "recipe", "units"]),
-    ("optimizer", &["genome", "units"]),
+    ("optimizer", &["genome", "objective", "units"]),
     ("simd", &[]),
     ("hub", &["units"]),
     ("checkpoint", &["simd", "units"]),
@@ -21,7 +21,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("task", &["units", "hub"]),
     ("evaluate", &["units", "recipe", "outcome", "hub", "checkpoint", "merge", "model", "task"]),
     ("objective", &["units", "outcome"]),
-    ("record", &["units", "recipe", "genome", "outcome", "objective"]),
+    ("race", &["units", "outcome", "objective", "optimizer"]),
+    ("record", &["units", "recipe", "genome", "outcome", "objective", "race"]),
     (
         "search",
         &[
@@ -37,6 +38,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "task",
             "evaluate",
             "objective",
+            "race",
             "record",
         ],
     ),

@@ -169,7 +169,7 @@ fn compare(model: &str) -> Report {
         let set = ScoringSet::new(&documents, &tokenizer, &network, room).unwrap();
         let answers = set.ask(&network, &tokenizer, &pool, None).unwrap();
         let scores = set.decide(&answers).unwrap().remove(0).unwrap();
-        compare_run(&run, &documents.of(&tasks[0]), &answers[0], &scores, &tasks[0], &mut report);
+        compare_run(&run, &documents.of(0), &answers[0], &scores, &tasks[0], &mut report);
     }
     report
 }

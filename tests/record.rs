@@ -43,6 +43,7 @@ pub fn manifest(tasks: &[&str], docs: u64) -> RunManifest {
             population: 8,
             sigma: Some(0.3),
             workers: 2,
+            ..OptimizerSettings::default()
         },
         budget: RunBudget { seconds: Some(3600.0), trials: None },
         tasks: (tasks.iter())

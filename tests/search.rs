@@ -164,6 +164,7 @@ fn manifest(decoder: &Decoder) -> RunManifest {
             population: 12,
             sigma: Some(0.3),
             workers: 2,
+            ..OptimizerSettings::default()
         },
         budget: RunBudget { seconds: None, trials: None },
         tasks: vec![task("t1"), task("t2")],

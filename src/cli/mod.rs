@@ -5,12 +5,14 @@ mod eval;
 mod export;
 mod failure;
 mod merge;
+mod optimizer;
 mod plan;
 mod progress;
 mod quickstart;
 mod report;
 mod search;
 mod tasks;
+mod warm_start;
 mod workbench;
 
 use std::process::ExitCode;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use merge_search::evaluate::Evaluator;
 use merge_search::genome::{Dimension, Domain, uniform_average};
-use merge_search::optimizer::{self, Settings};
+use merge_search::optimizer::CoarseToFine;
 use merge_search::outcome::Outcome;
 use merge_search::units::{Seed, Split};
 use serde_json::json;
 
-use super::search::{DEFAULT_SIGMA, optimizer_kind};
+use super::optimizer::{self, OptimizerArgs};
 use super::tasks::GuardArgs;
 use super::workbench::{SpaceSource, Workbench, WorkerArgs, tell_notes};
 use super::{Failure, print};
@@ -24,6 +24,8 @@ pub struct Args {
     /// Time to plan for: 90s, 30m, 24h
     #[arg(long, default_value = "24h", value_parser = humantime::parse_duration, value_name = "TIME")]
     budget: Duration,
+    #[command(flatten)]
+    optimizer: OptimizerArgs,
     #[command(flatten)]
     guard: GuardArgs,
     #[command(flatten)]
@@ -44,18 +46,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Workbench::open(&SpaceSource::open(args.space.as_deref())?, &args.workers, &args.guard)?;
     tell_notes(bench.decoder.space());
     let dimensions = bench.decoder.dimensions();
-    let choice = &bench.decoder.space().optimizer;
-    let sigma = choice.sigma.unwrap_or(DEFAULT_SIGMA);
-    let settings =
-        Settings { population: choice.population, sigma, workers, ..Settings::default() };
-    let kind = optimizer_kind(None, choice)?;
-    let population = optimizer::build(kind, dimensions, Seed(0), &settings)
-        .map_err(|error| Failure::from_error(&error))?
-        .population_size();
+    let search = optimizer::Plan::new(&args.optimizer, &bench, workers)?;
+    let population = search.build(&bench, Seed(0))?.population_size();
     let timing = Timing::measure(&bench)?;
     let candidates = timing.candidates(args.budget, workers);
     let plan = Plan {
         genes: dimensions,
+        levels: CoarseToFine::genes_per_level(dimensions, &search.settings.tying),
+        warm_starts: search.settings.warm_start.len(),
         population,
         timing,
         candidates,
@@ -109,6 +107,9 @@ impl Timing {
 
 struct Plan<'a> {
     genes: &'a [Dimension],
+    /// Values searched at each level of the coarse-to-fine schedule.
+    levels: Vec<usize>,
+    warm_starts: usize,
     population: usize,
     timing: Timing,
     candidates: f64,
@@ -124,6 +125,13 @@ impl Plan<'_> {
         let mut text = format!("{} genes\n", self.genes.len());
         for gene in self.genes {
             text.push_str(&format!("  {:<32} {}\n", gene.name, domain(gene)));
+        }
+        if let [_, .., _] = self.levels.as_slice() {
+            let levels: Vec<_> = self.levels.iter().map(ToString::to_string).collect();
+            text.push_str(&format!("coarse to fine: {} values\n", levels.join(", then ")));
+        }
+        if self.warm_starts > 0 {
+            text.push_str(&format!("warm start: {} genotypes\n", self.warm_starts));
         }
         let [search, selection, holdout] = self.timing.items;
         text.push_str(&format!(
@@ -161,6 +169,8 @@ impl Plan<'_> {
             .collect();
         let plan = json!({
             "genes": genes,
+            "genes_per_level": self.levels,
+            "warm_starts": self.warm_starts,
             "documents": self.timing.items,
             "merge_seconds": self.timing.merge_seconds,
             "score_seconds": self.timing.score_seconds,

@@ -7,15 +7,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args as ClapArgs;
 use merge_search::checkpoint::Checkpoint;
-use merge_search::optimizer::{self, Optimizer, OptimizerError, OptimizerKind, Settings};
+use merge_search::optimizer::Optimizer;
+use merge_search::race::Racing;
 use merge_search::record::{
     CheckpointEntry, DataSource, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest,
     RunWriter, SCHEMA_VERSION, SpaceFile, TaskEntry,
 };
 use merge_search::search::{self, Budget, Ending, Setup};
-use merge_search::space::OptimizerChoice;
 use merge_search::units::{Seed, Split};
 
+use super::optimizer::{OptimizerArgs, Plan};
 use super::progress::Watcher;
 use super::tasks::GuardArgs;
 use super::workbench::{NumberType, SpaceSource, Workbench, WorkerArgs, tell_notes};
@@ -35,9 +36,6 @@ pub struct Args {
     /// Seed of everything random
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// cat-cma (alias cma-es) or random [default: the space's, or cat-cma]
-    #[arg(long, value_name = "NAME")]
-    optimizer: Option<String>,
     /// Where run folders go
     #[arg(long, default_value = "results", value_name = "DIR")]
     results: PathBuf,
@@ -45,8 +43,10 @@ pub struct Args {
     #[arg(long, value_name = "RUN")]
     name: Option<String>,
     /// Go on with the run in this folder, with the space, seed, optimizer and budget it began with
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["space", "budget", "trials", "seed", "optimizer", "results", "name"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["space", "budget", "trials", "seed", "optimizer", "population", "sigma", "warm_start", "results", "name"])]
     resume: Option<PathBuf>,
+    #[command(flatten)]
+    optimizer: OptimizerArgs,
     #[command(flatten)]
     guard: GuardArgs,
     #[command(flatten)]
@@ -60,8 +60,6 @@ pub struct Args {
 }
 
 const DEFAULT_BUDGET: Duration = Duration::from_secs(120);
-/// First step as a share of each gene's range.
-pub const DEFAULT_SIGMA: f64 = 0.3;
 
 fn parse_budget(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text)
@@ -90,6 +88,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         evaluator: &prepared.bench.evaluator,
         workers: &prepared.bench.workers,
         optimizer: prepared.optimizer,
+        racing: prepared.racing,
         budget: prepared.budget,
         seed: prepared.seed,
         writer: prepared.writer,
@@ -109,6 +108,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 struct Prepared {
     bench: Workbench,
     optimizer: Box<dyn Optimizer + Send>,
+    racing: Option<Racing>,
     budget: Budget,
     seed: Seed,
     writer: RunWriter,
@@ -117,41 +117,19 @@ struct Prepared {
 fn begin(args: &Args) -> Result<Prepared, Failure> {
     let folder = run_folder(args)?;
     let source = SpaceSource::open(args.space.as_deref())?;
-    let workers = args.workers.count();
     let bench = Workbench::open(&source, &args.workers, &args.guard)?;
     tell_notes(bench.decoder.space());
-    let choice = &bench.decoder.space().optimizer;
-    let kind = optimizer_kind(args.optimizer.as_deref(), choice)?;
-    let settings = Settings {
-        population: choice.population,
-        sigma: choice.sigma.unwrap_or(DEFAULT_SIGMA),
-        workers,
-        ..Settings::default()
-    };
+    let plan = Plan::new(&args.optimizer, &bench, args.workers.count())?.settled(&bench)?;
     let seed = Seed(args.seed);
-    let optimizer = build(kind, &bench, seed, &settings)?;
+    let optimizer = plan.build(&bench, seed)?;
     let budget = match args.trials {
         Some(trials) => Budget::Trials(trials),
         None => Budget::WallClock(args.budget.unwrap_or(DEFAULT_BUDGET)),
     };
-    let settings = Settings { population: Some(optimizer.population_size()), ..settings };
-    let manifest = manifest(&source, &bench, kind, &settings, budget, seed, &args.workers)?;
+    let manifest = manifest(&source, &bench, plan.record(), budget, seed, &args.workers)?;
     let folder = folder.unwrap_or_else(|| unused_folder(args, &bench.decoder.space().name));
     let writer = RunWriter::create(&folder, manifest)?;
-    Ok(Prepared { bench, optimizer, budget, seed, writer })
-}
-
-/// The command line's choice, or else the space's, or else CatCMA.
-pub fn optimizer_kind(
-    asked: Option<&str>,
-    choice: &OptimizerChoice,
-) -> Result<OptimizerKind, Failure> {
-    let (key, name) = match (asked, &choice.name) {
-        (Some(name), _) => ("--optimizer", name),
-        (None, Some(name)) => ("key `optimizer.name` of the search space", name.as_str()),
-        (None, None) => return Ok(OptimizerKind::CatCma),
-    };
-    name.parse().map_err(|error: OptimizerError| Failure::input(format!("{key}: {error}")))
+    Ok(Prepared { bench, optimizer, racing: plan.racing, budget, seed, writer })
 }
 
 fn resume(args: &Args, run: &Path) -> Result<Prepared, Failure> {
@@ -161,33 +139,15 @@ fn resume(args: &Args, run: &Path) -> Result<Prepared, Failure> {
     let machine = WorkerArgs { precision: precision_of(args, &manifest)?, ..args.workers.clone() };
     let bench = Workbench::open(&source, &machine, &args.guard)?;
     check_unchanged(&manifest, &bench)?;
-    let recorded = &manifest.optimizer;
-    let kind: OptimizerKind = recorded.kind.parse().map_err(|error| Failure::from_error(&error))?;
-    // The population as it was, whatever the number of workers now: the trajectory must not depend on the machine.
-    let settings = Settings {
-        population: Some(recorded.population as usize),
-        sigma: recorded.sigma.unwrap_or(DEFAULT_SIGMA),
-        workers: 1,
-        ..Settings::default()
-    };
-    let optimizer = build(kind, &bench, manifest.seed, &settings)?;
+    let plan = Plan::recorded(&manifest.optimizer, &bench)?;
+    let optimizer = plan.build(&bench, manifest.seed)?;
     let budget = match (manifest.budget.trials, manifest.budget.seconds) {
         (Some(trials), _) => Budget::Trials(trials),
         (None, seconds) => {
             Budget::WallClock(Duration::from_secs_f64(seconds.unwrap_or_default().max(0.0)))
         }
     };
-    Ok(Prepared { bench, optimizer, budget, seed: manifest.seed, writer })
-}
-
-fn build(
-    kind: OptimizerKind,
-    bench: &Workbench,
-    seed: Seed,
-    settings: &Settings,
-) -> Result<Box<dyn Optimizer + Send>, Failure> {
-    optimizer::build(kind, bench.decoder.dimensions(), seed, settings)
-        .map_err(|error| Failure::from_error(&error).remedy("mend the search space"))
+    Ok(Prepared { bench, optimizer, racing: plan.racing, budget, seed: manifest.seed, writer })
 }
 
 /// The first Ctrl-C asks for a clean stop; the second ends the process at once, which the record survives too.
@@ -261,8 +221,7 @@ fn unused_folder(args: &Args, space: &str) -> PathBuf {
 fn manifest(
     source: &SpaceSource,
     bench: &Workbench,
-    kind: OptimizerKind,
-    settings: &Settings,
+    optimizer: OptimizerSettings,
     budget: Budget,
     seed: Seed,
     machine: &WorkerArgs,
@@ -275,12 +234,7 @@ fn manifest(
         seed,
         space: SpaceFile::new(source.path.clone(), source.text.clone()),
         genes: bench.decoder.dimensions().iter().map(GeneColumn::from).collect(),
-        optimizer: OptimizerSettings {
-            kind: kind.to_string(),
-            population: settings.population.unwrap_or_default() as u64,
-            sigma: Some(settings.sigma),
-            workers: settings.workers as u64,
-        },
+        optimizer,
         budget: match budget {
             Budget::WallClock(time) => {
                 RunBudget { seconds: Some(time.as_secs_f64()), trials: None }

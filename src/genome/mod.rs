@@ -2,16 +2,22 @@
 //!
 //! The optimizer deals in [`Genotype`]s only; what a gene means is known here and in [`crate::space`].
 
+mod account;
 mod baselines;
+mod compare;
 mod decode;
+mod encode;
 mod error;
 mod filters;
+mod parents;
+mod probe;
+mod structure;
 mod values;
 
 pub use crate::space::{Dimension, Domain};
 pub use baselines::{passthrough_of, uniform_average};
 pub use decode::Decoder;
-pub use error::DecoderError;
+pub use error::{DecoderError, Difference, EncodeError};
 pub use filters::GroupFilters;
 
 /// One gene's value.

@@ -51,6 +51,63 @@ use crate::genome::Genotype;
 /// assert_eq!(optimizer.generation(), 50);
 /// # Ok::<(), Error>(())
 /// ```
+///
+/// An observer sees every generation, whichever the optimizer:
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use argmin::core::observers::{Observe, ObserverMode};
+/// use argmin::core::{CostFunction, Error, Executor, KV, PopulationState, State};
+/// use merge_search::genome::{Dimension, Domain, Gene, Genotype};
+/// use merge_search::optimizer::{ArgminSolver, Costs, OptimizerKind, Settings, build};
+/// use merge_search::units::Seed;
+///
+/// struct Bowl;
+/// impl CostFunction for Bowl {
+///     type Param = Genotype;
+///     type Output = Option<Costs>;
+///     fn cost(&self, genotype: &Genotype) -> Result<Option<Costs>, Error> {
+///         let [Gene::Real(x), Gene::Integer(z), Gene::Category(c)] = genotype.0[..] else {
+///             return Ok(Some(f64::INFINITY.into()));
+///         };
+///         Ok(Some(((x - 0.7).powi(2) + (z - 3).abs() as f64 + c as f64).into()))
+///     }
+/// }
+///
+/// #[derive(Clone, Default)]
+/// struct Generations(Arc<AtomicU64>);
+/// impl Observe<PopulationState<Genotype, f64>> for Generations {
+///     fn observe_iter(
+///         &mut self,
+///         state: &PopulationState<Genotype, f64>,
+///         _: &KV,
+///     ) -> Result<(), Error> {
+///         assert!(state.get_population().is_some());
+///         self.0.fetch_add(1, Ordering::Relaxed);
+///         Ok(())
+///     }
+/// }
+///
+/// let gene = |name: &str, domain| Dimension { name: name.into(), domain, initial: None };
+/// let space = [
+///     gene("weight", Domain::Continuous { low: 0.0, high: 1.0 }),
+///     gene("layers", Domain::Integer { low: 1, high: 8 }),
+///     gene("method", Domain::Categorical { choices: vec!["slerp".into(), "ties".into()] }),
+/// ];
+/// for kind in OptimizerKind::ALL {
+///     let observer = Generations::default();
+///     let solver = ArgminSolver(build(kind, &space, Seed(1), &Settings::default())?);
+///     let result = Executor::new(Bowl, solver)
+///         .configure(|state| state.max_iters(25))
+///         .add_observer(observer.clone(), ObserverMode::Always)
+///         .run()?;
+///     assert_eq!(observer.0.load(Ordering::Relaxed), 25, "{kind}");
+///     assert!(result.state().get_best_cost() < 1.5, "{kind}");
+/// }
+/// # Ok::<(), Error>(())
+/// ```
 pub struct ArgminSolver(pub Box<dyn Optimizer + Send>);
 
 type Generation = PopulationState<Genotype, f64>;

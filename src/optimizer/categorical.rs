@@ -38,6 +38,21 @@ impl Categorical {
         }
     }
 
+    /// Half of each gene's probability goes to its categories among `given` candidates, in equal
+    /// shares, and no category falls below its margin.
+    pub(super) fn lean_towards(&mut self, given: &[&[usize]]) {
+        if given.is_empty() {
+            return;
+        }
+        self.q.iter_mut().flatten().for_each(|q| *q *= 0.5);
+        for c in given {
+            for (q, &k) in self.q.iter_mut().zip(*c) {
+                q[k] += 0.5 / given.len() as f64;
+            }
+        }
+        self.apply_margin();
+    }
+
     /// One category per gene.
     pub(super) fn sample(&self, rng: &mut impl Rng) -> Vec<usize> {
         self.q.iter().map(|q| pick(q, rng.random())).collect()

@@ -62,6 +62,22 @@ impl Encoding {
         integers.count() + self.categories.len()
     }
 
+    /// The coordinate of a gene that is continuous or integer and can vary.
+    pub(super) fn coordinate(&self, gene: usize) -> Option<usize> {
+        match self.slots.get(gene)? {
+            Slot::Real { coordinate, .. } | Slot::Integer { coordinate, .. } => Some(*coordinate),
+            Slot::Fixed(_) | Slot::Category { .. } => None,
+        }
+    }
+
+    /// The distribution of a gene that is categorical and can vary.
+    pub(super) fn distribution(&self, gene: usize) -> Option<usize> {
+        match self.slots.get(gene)? {
+            Slot::Category { distribution } => Some(*distribution),
+            _ => None,
+        }
+    }
+
     fn add(&mut self, dimension: &Dimension) -> Result<Slot, OptimizerError> {
         match &dimension.domain {
             Domain::Continuous { low, high } => self.add_real(dimension, *low, *high),
@@ -80,8 +96,7 @@ impl Encoding {
         if low == high {
             return Ok(Slot::Fixed(Gene::Real(low)));
         }
-        // Halved, so that the widest finite range does not overflow.
-        let start = initial.map_or(0.5, |x| (0.5 * x - 0.5 * low) / (0.5 * high - 0.5 * low));
+        let start = initial.map_or(0.5, |x| fraction(x, low, high));
         Ok(Slot::Real { coordinate: self.add_coordinate(Coordinate::Real, start), low, high })
     }
 
@@ -96,7 +111,7 @@ impl Encoding {
             return Ok(Slot::Fixed(Gene::Integer(low)));
         }
         let cells = (i128::from(high) - i128::from(low) + 1) as f64;
-        let start = initial.map_or(0.5, |z| (z.round() - low as f64 + 0.5) / cells);
+        let start = initial.map_or(0.5, |z| middle_of_cell(z.round(), low, high));
         let coordinate = self.add_coordinate(Coordinate::Integer { cells }, start);
         Ok(Slot::Integer { coordinate, low, high })
     }
@@ -129,6 +144,25 @@ impl Encoding {
     }
 }
 
+impl Encoding {
+    /// The coordinates and categories of a genotype that fits the space; an integer's coordinate is the
+    /// middle of its cell.
+    pub(super) fn encode(&self, genotype: &Genotype) -> (Vec<f64>, Vec<usize>) {
+        let (mut v, mut c) = (Vec::new(), Vec::new());
+        for (slot, &gene) in self.slots.iter().zip(&genotype.0) {
+            match (slot, gene) {
+                (Slot::Real { low, high, .. }, Gene::Real(x)) => v.push(fraction(x, *low, *high)),
+                (Slot::Integer { low, high, .. }, Gene::Integer(z)) => {
+                    v.push(middle_of_cell(z as f64, *low, *high));
+                }
+                (Slot::Category { .. }, Gene::Category(k)) => c.push(k),
+                _ => {}
+            }
+        }
+        (v, c)
+    }
+}
+
 impl Slot {
     fn gene(&self, v: &[f64], c: &[usize]) -> Gene {
         match *self {
@@ -147,6 +181,18 @@ impl Slot {
 /// The point at fraction `t` of [low, high], within the range whatever the rounding.
 pub(super) fn interpolate(t: f64, low: f64, high: f64) -> f64 {
     ((1.0 - t) * low + t * high).clamp(low, high)
+}
+
+/// Where `x` lies in [low, high], as a fraction. Halved, so that the widest finite range does not
+/// overflow.
+fn fraction(x: f64, low: f64, high: f64) -> f64 {
+    (0.5 * x - 0.5 * low) / (0.5 * high - 0.5 * low)
+}
+
+/// The middle of the cell of `z`.
+fn middle_of_cell(z: f64, low: i64, high: i64) -> f64 {
+    let cells = (i128::from(high) - i128::from(low) + 1) as f64;
+    (z - low as f64 + 0.5) / cells
 }
 
 /// The integer whose cell holds `v`.

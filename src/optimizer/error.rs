@@ -1,11 +1,18 @@
 //! Why an optimizer cannot be had.
 
+use super::kind::names;
+use crate::genome::{Domain, Gene};
+
 /// Why an optimizer could not be built.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptimizerError {
-    #[error("unknown optimizer {name:?}: expected \"cat-cma\" or \"random\"")]
+    #[error("unknown optimizer {name:?}: expected {}", names())]
     UnknownKind { name: String },
+    #[error("unknown covariance {word:?}: expected \"full\", \"diagonal\" or \"low-rank\"")]
+    UnknownCovariance { word: String },
+    #[error("unknown restarts {word:?}: expected \"none\", \"ipop\" or \"bipop\"")]
+    UnknownRestarts { word: String },
     #[error("no gene can vary: every domain has at most one value, or there are no genes")]
     NothingToSearch,
     #[error("gene {gene:?}: expected finite bounds with low <= high, got {low}..{high}")]
@@ -24,4 +31,25 @@ pub enum OptimizerError {
     PopulationTooLarge { got: usize, most: usize },
     #[error("expected at least one worker, got 0")]
     NoWorkers,
+    #[error("warm start {candidate} (counted from 0) is not a genotype of this search space")]
+    BadWarmStart { candidate: usize },
+    #[error("{optimizer} takes at most {most} genes that can vary, got {got}")]
+    TooManyGenes { optimizer: &'static str, got: usize, most: usize },
+    #[error("warm start, candidate {candidate}: expected {expected} genes, got {got}")]
+    WarmStartGenes { candidate: usize, expected: usize, got: usize },
+    #[error("warm start, candidate {candidate}: gene {gene:?}: expected {}, got {got:?}", within(.domain))]
+    WarmStartGene { candidate: usize, gene: String, got: Gene, domain: Domain },
+    #[error(
+        "negative weights need a full or diagonal covariance: low rank cannot take variance away"
+    )]
+    ActiveLowRank,
+}
+
+/// What a gene of `domain` may be.
+fn within(domain: &Domain) -> String {
+    match domain {
+        Domain::Continuous { low, high } => format!("a number within {low}..{high}"),
+        Domain::Integer { low, high } => format!("a whole number within {low}..{high}"),
+        Domain::Categorical { choices } => format!("one of {} categories, from 0", choices.len()),
+    }
 }

@@ -4,7 +4,7 @@
 //! scale A_jj of an integer coordinate are moved just enough; σ and C stay. α is that of CatCMA
 //! with margin (arXiv:2504.07884).
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DVector;
 
 use super::encoding::Coordinate;
 use super::normal::{upper_quantile, upper_tail};
@@ -15,19 +15,19 @@ pub(super) fn alpha(n: usize) -> f64 {
     1.0 - 0.73_f64.powf(1.0 / n as f64)
 }
 
-/// Applies the margin to every integer coordinate of N(m, σ² A C A).
+/// Applies the margin to every integer coordinate of N(m, σ² A C A); `variances` is C's diagonal.
 #[allow(non_snake_case)]
 pub(super) fn correct(
     coordinates: &[Coordinate],
     alpha: f64,
     m: &mut DVector<f64>,
     A: &mut DVector<f64>,
-    C: &DMatrix<f64>,
+    variances: &DVector<f64>,
     sigma: f64,
 ) {
     for (j, coordinate) in coordinates.iter().enumerate() {
         if let Coordinate::Integer { cells } = *coordinate {
-            let unscaled = sigma * C[(j, j)].sqrt();
+            let unscaled = sigma * variances[j].sqrt();
             (m[j], A[j]) = corrected(cells, alpha, m[j], A[j], unscaled);
         }
     }

@@ -2,10 +2,11 @@
 //!
 //! Above it stands [`search`](crate), which decodes what [`Optimizer::ask`] returns, measures it
 //! and hands the costs back to [`Optimizer::tell`]; below it only [`genome`](crate::genome) (what a
-//! candidate is) and [`units`](crate::units). Two optimizers live here: [`CatCma`], a Gaussian for
-//! continuous and integer genes next to independent categorical distributions, and
-//! [`RandomSearch`], the baseline every search is compared with. Both can be driven by hand or,
-//! through [`ArgminSolver`], by `argmin::core::Executor`.
+//! candidate is) and [`units`](crate::units). [`CatCma`] is a Gaussian for continuous and integer
+//! genes next to independent categorical distributions. The baselines that every search is compared
+//! with are [`RandomSearch`], [`Sobol`] and argmin's own particle swarm, simulated annealing and
+//! Nelder-Mead. All can be driven by hand or, through [`ArgminSolver`], by
+//! `argmin::core::Executor`.
 //!
 //! An optimizer's state is a function of its construction and of what it was told, and `ask` is a
 //! function of that state: telling the same costs again brings back the same state, bit for bit,
@@ -14,6 +15,8 @@
 mod argmin_adapter;
 mod cat_cma;
 mod categorical;
+mod coarse;
+mod convergence;
 mod costs;
 mod encoding;
 mod error;
@@ -24,18 +27,27 @@ mod normal;
 #[cfg(test)]
 mod parity;
 mod random;
+mod refine;
+mod relaxed;
+mod restarts;
 mod settings;
+mod sobol;
 mod stream;
+mod unit_cube;
+mod warm_start;
 mod weights;
 
 pub use argmin_adapter::ArgminSolver;
 pub use cat_cma::CatCma;
+pub use coarse::CoarseToFine;
 pub use costs::Costs;
 pub use error::OptimizerError;
 pub use kind::OptimizerKind;
 pub use random::RandomSearch;
 pub use settings::{Covariance, Restarts, Settings};
+pub use sobol::Sobol;
 
+use self::relaxed::{Annealing, Relaxed, Simplex, Swarm};
 use crate::genome::{Dimension, Genotype};
 use crate::units::Seed;
 
@@ -78,7 +90,20 @@ pub fn build(
     settings: &Settings,
 ) -> Result<Box<dyn Optimizer + Send>, OptimizerError> {
     Ok(match kind {
-        OptimizerKind::CatCma => Box::new(CatCma::new(dimensions, seed, settings)?),
+        OptimizerKind::CatCma if settings.tying.is_empty() => {
+            Box::new(CatCma::new(dimensions, seed, settings)?)
+        }
+        OptimizerKind::CatCma => {
+            Box::new(CoarseToFine::new(dimensions, seed, settings, &settings.tying)?)
+        }
         OptimizerKind::Random => Box::new(RandomSearch::new(dimensions, seed, settings)?),
+        OptimizerKind::Sobol => Box::new(Sobol::new(dimensions, seed, settings)?),
+        OptimizerKind::ParticleSwarm => {
+            Box::new(Relaxed::<Swarm>::new(dimensions, seed, settings)?)
+        }
+        OptimizerKind::SimulatedAnnealing => {
+            Box::new(Relaxed::<Annealing>::new(dimensions, seed, settings)?)
+        }
+        OptimizerKind::NelderMead => Box::new(Relaxed::<Simplex>::new(dimensions, seed, settings)?),
     })
 }

@@ -1,5 +1,8 @@
 //! What a user may set about an optimizer.
 
+use std::fmt;
+use std::str::FromStr;
+
 use super::{OptimizerError, stream};
 use crate::genome::Genotype;
 
@@ -21,6 +24,9 @@ pub struct Settings {
     pub active: bool,
     /// Known good candidates, best first: the search starts around the first, and all are part of the first generation.
     pub warm_start: Vec<Genotype>,
+    /// Genes that share a value at first: for each level, coarsest first, the class of each gene (see
+    /// [`CoarseToFine`](super::CoarseToFine)). Empty: every gene is searched by itself from the start.
+    pub tying: Vec<Vec<usize>>,
     /// Costs per candidate; optimizers for a single objective heed the first only.
     pub objectives: usize,
 }
@@ -49,6 +55,48 @@ pub enum Restarts {
     Bipop,
 }
 
+impl Covariance {
+    const ALL: [(Self, &'static str); 3] =
+        [(Self::Full, "full"), (Self::Diagonal, "diagonal"), (Self::LowRank, "low-rank")];
+}
+
+impl fmt::Display for Covariance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(Self::ALL.iter().find(|(known, _)| known == self).map_or("", |(_, word)| word))
+    }
+}
+
+impl FromStr for Covariance {
+    type Err = OptimizerError;
+
+    fn from_str(word: &str) -> Result<Self, OptimizerError> {
+        let found = Self::ALL.into_iter().find(|(_, known)| *known == word);
+        let unknown = || OptimizerError::UnknownCovariance { word: word.to_owned() };
+        found.map(|(covariance, _)| covariance).ok_or_else(unknown)
+    }
+}
+
+impl Restarts {
+    const ALL: [(Self, &'static str); 3] =
+        [(Self::None, "none"), (Self::Ipop, "ipop"), (Self::Bipop, "bipop")];
+}
+
+impl fmt::Display for Restarts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(Self::ALL.iter().find(|(known, _)| known == self).map_or("", |(_, word)| word))
+    }
+}
+
+impl FromStr for Restarts {
+    type Err = OptimizerError;
+
+    fn from_str(word: &str) -> Result<Self, OptimizerError> {
+        let found = Self::ALL.into_iter().find(|(_, known)| *known == word);
+        let unknown = || OptimizerError::UnknownRestarts { word: word.to_owned() };
+        found.map(|(restarts, _)| restarts).ok_or_else(unknown)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -59,6 +107,7 @@ impl Default for Settings {
             restarts: Restarts::None,
             active: false,
             warm_start: Vec::new(),
+            tying: Vec::new(),
             objectives: 1,
         }
     }

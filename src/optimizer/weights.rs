@@ -1,10 +1,10 @@
 //! Recombination weights by rank, shared among ties.
 
-/// Positive recombination weights of a population of λ (Hansen 2016, arXiv:1604.00772, eqs. 49 and
-/// 53 with the negative ones set to zero): w_i ∝ ln((λ+1)/2) − ln i for the best ⌊λ/2⌋, summing to
-/// 1.
-///
-/// The negative weights of active CMA are left out on purpose: under evaluation noise they lost.
+use super::Costs;
+
+/// Recombination weights of a population of λ (Hansen 2016, arXiv:1604.00772, eqs. 49 and 53):
+/// w_i ∝ ln((λ+1)/2) − ln i for the best ⌊λ/2⌋, summing to 1, and zero for the rest, unless
+/// [`with_negative`](Self::with_negative).
 #[derive(Debug, Clone)]
 pub(super) struct Weights {
     by_rank: Vec<f64>,
@@ -14,17 +14,50 @@ pub(super) struct Weights {
 
 impl Weights {
     pub(super) fn new(lambda: usize) -> Self {
-        let raw = |i: usize| ((lambda as f64 + 1.0) / 2.0).ln() - (i as f64 + 1.0).ln();
         let mut by_rank: Vec<f64> =
-            (0..lambda).map(|i| if i < lambda / 2 { raw(i) } else { 0.0 }).collect();
+            (0..lambda).map(|i| if i < lambda / 2 { raw(lambda, i) } else { 0.0 }).collect();
         let sum: f64 = by_rank.iter().sum();
         by_rank.iter_mut().for_each(|w| *w /= sum);
         let mu_eff = 1.0 / by_rank.iter().map(|w| w * w).sum::<f64>();
         Self { by_rank, mu_eff }
     }
 
+    /// Those of active CMA, which also learns from the worse half; under evaluation noise they lost.
+    /// `most` is given the effective selection mass of the negative raw weights and gives the sum of
+    /// the negative weights' sizes.
+    pub(super) fn with_negative(mut self, most: impl Fn(f64) -> f64) -> Self {
+        let lambda = self.lambda();
+        let negative: Vec<f64> = (0..lambda).map(|i| raw(lambda, i).min(0.0)).collect();
+        let sum: f64 = negative.iter().sum();
+        let scale = most(sum * sum / negative.iter().map(|w| w * w).sum::<f64>()) / sum.abs();
+        for (w, raw) in self.by_rank.iter_mut().zip(negative) {
+            *w += scale * raw;
+        }
+        self
+    }
+
     pub(super) fn lambda(&self) -> usize {
         self.by_rank.len()
+    }
+
+    /// The weight of each candidate. Where the costs were resampled it is the mean over the resamples of the weight that
+    /// each would have given: who is surely among the best gets a large one, and two candidates whose order is a coin
+    /// flip get the same. A resample that tells no two candidates apart counts as one in which all are tied.
+    pub(super) fn expected(&self, costs: &[Costs]) -> Option<Vec<f64>> {
+        let resamples = costs.iter().map(|costs| costs.resamples.len()).max().unwrap_or(0);
+        if resamples == 0 {
+            return self.assign(&costs.iter().map(Costs::first).collect::<Vec<_>>());
+        }
+        let mut sum = vec![0.0; costs.len()];
+        let mut informative = false;
+        for index in 0..resamples {
+            let cost = |costs: &Costs| costs.resamples.get(index).copied().unwrap_or(f64::INFINITY);
+            let assigned = self.assign(&costs.iter().map(cost).collect::<Vec<_>>());
+            informative |= assigned.is_some();
+            let weights = assigned.unwrap_or_else(|| vec![1.0 / costs.len() as f64; costs.len()]);
+            sum.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight);
+        }
+        informative.then(|| sum.iter().map(|sum| sum / resamples as f64).collect())
     }
 
     /// The weight of each candidate, given one cost per candidate, or `None` when the costs tell no
@@ -56,9 +89,16 @@ impl Weights {
     }
 }
 
+/// ln((λ+1)/2) − ln of the rank, counted from 1, of the candidate at place `i`.
+fn raw(lambda: usize, i: usize) -> f64 {
+    ((lambda as f64 + 1.0) / 2.0).ln() - (i as f64 + 1.0).ln()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimizer::Covariance;
+    use crate::optimizer::gaussian::Rates;
 
     #[test]
     fn weights_of_six_by_hand() {
@@ -69,6 +109,26 @@ mod tests {
             assert!((w - e).abs() < 1e-6, "{w} {e}");
         }
         assert!((weights.mu_eff - 2.028611).abs() < 1e-5, "{}", weights.mu_eff);
+    }
+
+    /// pycma 4.5.0 in 10 dimensions (`tests/reference/optimizers/pycma.py rates`).
+    #[test]
+    fn negative_weights_are_those_of_pycma() {
+        let positive = Weights::new(10);
+        let rates = Rates::new(10, positive.mu_eff, Covariance::Full, true);
+        let mu_eff = positive.mu_eff;
+        let active = positive.with_negative(|minus| {
+            assert!((minus - 3.989115019106923).abs() < 1e-12, "{minus}");
+            rates.most_negative(10, mu_eff, minus)
+        });
+        #[rustfmt::skip]
+        let expected = [
+            0.45627264690340597, 0.2707530970017852, 0.16223111715866978, 0.08523354710016448, 0.025509591835974777,
+            -0.08001260758087224, -0.22176416099914653, -0.34455494178482093, -0.45286408637842196, -0.5497499176973853,
+        ];
+        for (w, e) in active.by_rank.iter().zip(expected) {
+            assert!((w - e).abs() < 1e-12, "{w} {e}");
+        }
     }
 
     #[test]

@@ -53,7 +53,8 @@ impl<'a> Levels<'a> {
         Ok(truths.get(place(truths.len(), self.t).0).copied())
     }
 
-    fn profile(&self, parameter: &str, tensor: &str) -> Option<&'a Profile> {
+    /// The setting itself.
+    pub(crate) fn profile(&self, parameter: &str, tensor: &str) -> Option<&'a Profile> {
         [self.source, self.slice, self.module, Some(self.top)]
             .into_iter()
             .flatten()

@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 
 use super::atomic::{io_error, replace};
 use super::{RecordError, SCHEMA_VERSION};
-use crate::genome::{Dimension, Domain};
+use crate::genome::{Dimension, Domain, Gene};
 use crate::objective::Aggregate;
+use crate::race::Racing;
 use crate::units::{Seed, Split};
 
 /// Written once, when a run begins. Unknown keys are ignored on reading (see [`super`]).
@@ -90,7 +91,7 @@ enum RecordedDomain {
 }
 
 /// Which optimizer, and all it was told.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct OptimizerSettings {
     /// As given to `--optimizer`.
     pub kind: String,
@@ -100,6 +101,55 @@ pub struct OptimizerSettings {
     pub sigma: Option<f64>,
     /// Candidates scored at the same time.
     pub workers: u64,
+    /// `full`, `diagonal` or `low-rank`.
+    #[serde(default)]
+    pub covariance: String,
+    /// `none`, `ipop` or `bipop`.
+    #[serde(default)]
+    pub restarts: String,
+    /// Whether the worse half of a generation counted too.
+    #[serde(default)]
+    pub active: bool,
+    /// Whether genes were tied at first.
+    #[serde(default)]
+    pub coarse_to_fine: bool,
+    /// Where the search started, gene by gene, so that the files it came from need not stay.
+    #[serde(default)]
+    pub warm_start: Vec<Vec<RecordedGene>>,
+    /// How candidates of a generation raced each other; `None`: each was scored on the whole search split.
+    pub racing: Option<Racing>,
+}
+
+/// A gene's value.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordedGene {
+    /// Of a continuous gene.
+    Real(f64),
+    /// Of an integer gene.
+    Integer(i64),
+    /// Index into the choices of a categorical gene.
+    Category(usize),
+}
+
+impl From<Gene> for RecordedGene {
+    fn from(gene: Gene) -> Self {
+        match gene {
+            Gene::Real(x) => Self::Real(x),
+            Gene::Integer(z) => Self::Integer(z),
+            Gene::Category(c) => Self::Category(c),
+        }
+    }
+}
+
+impl From<RecordedGene> for Gene {
+    fn from(gene: RecordedGene) -> Self {
+        match gene {
+            RecordedGene::Real(x) => Self::Real(x),
+            RecordedGene::Integer(z) => Self::Integer(z),
+            RecordedGene::Category(c) => Self::Category(c),
+        }
+    }
 }
 
 /// When the search stops: at the first that is reached.

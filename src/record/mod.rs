@@ -36,6 +36,7 @@ mod per_doc;
 mod rows;
 mod seal;
 mod table;
+mod transfer;
 mod trial;
 mod writer;
 
@@ -43,12 +44,13 @@ pub use crate::outcome::Estimate;
 pub use error::RecordError;
 pub use folder::{FrontEntry, RunFolder};
 pub use manifest::{
-    CheckpointEntry, DataSource, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest,
-    SpaceFile, TaskEntry,
+    CheckpointEntry, DataSource, DocCounts, GeneColumn, OptimizerSettings, RecordedGene, RunBudget,
+    RunManifest, SpaceFile, TaskEntry,
 };
 pub use part::Part;
 pub use per_doc::{AnswerRow, write_answers};
 pub use rows::RecordedRow;
+pub use transfer::Transfer;
 pub use trial::{Trial, TrialKind};
 pub use writer::{FrontRow, RunWriter};
 

@@ -24,6 +24,7 @@ pub use event::{
 };
 pub use finals::Origin;
 
+use crate::race::{Race, Racing};
 use archive::Archive;
 use baselines::Baseline;
 use budget::{Clock, Deadline};
@@ -56,6 +57,8 @@ pub struct Setup<'a> {
     pub workers: &'a Workers,
     /// Who asks; fresh, also when resuming.
     pub optimizer: Box<dyn Optimizer + Send>,
+    /// How candidates of a generation race each other; `None`: each is scored on the whole search split.
+    pub racing: Option<Racing>,
     /// What ends the search.
     pub budget: Budget,
     /// Of the report's bootstrap.
@@ -138,7 +141,11 @@ pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
     });
     let deadline = Deadline::new(setup.budget, reserve);
     let tie_break = tie_break(&session, &baselines);
-    let optimizer = optimize(&session, deadline, tie_break, baselines.len(), setup.optimizer)?;
+    let docs = setup.evaluator.docs(Split::Search);
+    let race =
+        setup.racing.map(|racing| Race::new(racing, &session.aggregate, &docs, setup.seed));
+    let problem = MergeProblem::new(&session, deadline, tie_break, baselines.len(), race);
+    let optimizer = optimize(problem, setup.optimizer)?;
     if session.interrupted() {
         return Ok(Ending::Interrupted);
     }
@@ -173,14 +180,9 @@ fn tie_break(session: &Session<'_>, baselines: &[Baseline]) -> TieBreak {
 
 /// Generations under argmin's executor until the budget ends; gives the optimizer back as it then stands.
 fn optimize(
-    session: &Session<'_>,
-    deadline: Deadline,
-    tie_break: TieBreak,
-    baselines: usize,
+    problem: MergeProblem<'_>,
     optimizer: Box<dyn Optimizer + Send>,
 ) -> Result<Box<dyn Optimizer + Send>, SearchError> {
-    let population = optimizer.population_size();
-    let problem = MergeProblem::new(session, deadline, tie_break, baselines, population);
     let result = Executor::new(problem, ArgminSolver(optimizer)).run();
     match result {
         Ok(result) => Ok(result.solver.0),

@@ -1,7 +1,7 @@
 //! The search as argmin sees it: a cost function that scores one generation at a time.
 
 use std::borrow::Borrow;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use argmin::core::{CostFunction, Error, SyncAlias};
 
@@ -11,20 +11,35 @@ use super::{EXPECTED_FLOOR, SearchError};
 use crate::genome::Genotype;
 use crate::objective::TieBreak;
 use crate::optimizer::Costs;
-use crate::record::TrialKind;
+use crate::outcome::DocSubset;
+use crate::race::{Race, Scored};
+use crate::record::{Trial, TrialKind};
 use crate::units::{Seconds, Split};
 
-/// Cost of a genotype = minus the objective of its recipe on the search split, and between equals minus the companion;
-/// `None` = the budget ended before it.
+/// Cost of a genotype = minus the objective of its recipe on the search split, and between equals minus the companion; in a
+/// race, on the documents that it came to. `None` = the budget ended before it.
 pub(super) struct MergeProblem<'a> {
     session: &'a Session<'a>,
     deadline: Deadline,
     tie_break: TieBreak,
+    /// Whether time is a second cost.
+    with_time: bool,
     /// Trials before the first candidate.
     baselines: u64,
-    population: u64,
-    generation: AtomicU64,
+    asked: Mutex<Asked>,
+    /// `None`: every candidate is scored on all documents.
+    race: Option<Mutex<Race>>,
 }
+
+/// What was asked for so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct Asked {
+    generations: u64,
+    candidates: u64,
+}
+
+/// What is scored of a candidate, and what is known of it.
+type Rung = (Job, Option<Trial>);
 
 impl<'a> MergeProblem<'a> {
     pub fn new(
@@ -32,38 +47,50 @@ impl<'a> MergeProblem<'a> {
         deadline: Deadline,
         tie_break: TieBreak,
         baselines: usize,
-        population: usize,
+        race: Option<Race>,
     ) -> Self {
         Self {
             session,
             deadline,
             tie_break,
+            with_time: session.searches_time(),
             baselines: baselines as u64,
-            population: population as u64,
-            generation: AtomicU64::new(0),
+            asked: Mutex::default(),
+            race: race.map(Mutex::new),
         }
     }
 
-    fn job(&self, generation: u64, index: usize, genotype: &Genotype) -> Job {
-        Job {
-            trial: self.baselines + (generation - 1) * self.population + index as u64,
+    /// The next generation's jobs on `docs`.
+    fn jobs<P: Borrow<Genotype>>(&self, genotypes: &[P], docs: Option<&DocSubset>) -> Vec<Rung> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = self.baselines + asked.candidates;
+        asked.generations += 1;
+        asked.candidates += genotypes.len() as u64;
+        let job = |(trial, genotype): (u64, &P)| Job {
+            trial,
             name: None,
-            generation,
+            generation: asked.generations,
             kind: TrialKind::Candidate,
             split: Split::Search,
             rung: 0,
-            docs: None,
-            recipe: self.session.decoder.decode(genotype),
-            genotype: Some(genotype.clone()),
-        }
+            docs: docs.cloned(),
+            recipe: self.session.decoder.decode(genotype.borrow()),
+            genotype: Some(genotype.borrow().clone()),
+        };
+        (first..).zip(genotypes).map(|own| (job(own), None)).collect()
+    }
+
+    /// Side by side, as far as the budget goes.
+    fn score(&self, rungs: &[Rung]) -> Result<Vec<Option<Trial>>, SearchError> {
+        let trials =
+            self.session.workers.map(rungs, |_, (job, before)| self.trial(job, before.as_ref()));
+        trials.into_iter().collect()
     }
 
     /// What is recorded is never scored again; what is not starts only while the budget allows.
-    fn candidate_cost(&self, job: &Job) -> Result<Option<Costs>, SearchError> {
+    fn trial(&self, job: &Job, before: Option<&Trial>) -> Result<Option<Trial>, SearchError> {
         if self.session.is_recorded(job) || (self.session.may_score(job)? && self.fits(job)) {
-            let trial = self.session.trial(job, None)?;
-            let score = trial.objective.map(|objective| objective.value);
-            return Ok(Some(self.tie_break.cost(score, trial.companion).into()));
+            return self.session.trial(job, before).map(Some);
         }
         Ok(None)
     }
@@ -77,6 +104,75 @@ impl<'a> MergeProblem<'a> {
         let index = job.trial - self.baselines;
         self.deadline.allows(index, self.session.clock.elapsed(), expected, merge)
     }
+
+    /// Every candidate on every document.
+    fn whole<P: Borrow<Genotype>>(
+        &self,
+        genotypes: &[P],
+    ) -> Result<Vec<Option<Costs>>, SearchError> {
+        let trials = self.score(&self.jobs(genotypes, None))?;
+        Ok(trials.iter().map(|trial| trial.as_ref().map(|trial| self.costs(trial))).collect())
+    }
+
+    fn costs(&self, trial: &Trial) -> Costs {
+        let score = trial.objective.map(|objective| objective.value);
+        let mut costs = Costs::from(self.tie_break.cost(score, trial.companion));
+        if self.with_time {
+            let time = trial.outcome.evaluation().map(|evaluation| evaluation.relative_time);
+            costs.values.push(time.unwrap_or(f64::INFINITY));
+        }
+        costs
+    }
+
+    /// Everybody on a first block of documents, who is not stopped on the rest.
+    fn raced<P: Borrow<Genotype>>(
+        &self,
+        race: &mut Race,
+        genotypes: &[P],
+    ) -> Result<Vec<Option<Costs>>, SearchError> {
+        let jobs = self.jobs(genotypes, Some(&race.first()));
+        let mut trials = self.score(&jobs)?;
+        let Some(early) = all_scored(&trials) else {
+            return Ok(vec![None; trials.len()]);
+        };
+        if let Some((on, _)) = race.further(&early) {
+            let all = race.all();
+            let further = |index: &usize| further(jobs.get(*index)?, trials.get(*index)?, &all);
+            let rungs: Vec<Rung> = on.iter().filter_map(further).collect();
+            for (index, trial) in on.iter().zip(self.score(&rungs)?) {
+                trials[*index] = trial;
+            }
+        }
+        Ok(match all_scored(&trials) {
+            Some(scored) => race.finish(&scored).into_iter().map(Some).collect(),
+            None => vec![None; trials.len()],
+        })
+    }
+
+    fn generation<P: Borrow<Genotype>>(
+        &self,
+        genotypes: &[P],
+    ) -> Result<Vec<Option<Costs>>, SearchError> {
+        match &self.race {
+            Some(race) => {
+                let mut race = race.lock().unwrap_or_else(PoisonError::into_inner);
+                self.raced(&mut race, genotypes)
+            }
+            None => self.whole(genotypes),
+        }
+    }
+}
+
+/// Every candidate's scores; `None` if the budget ended before one of them.
+fn all_scored(trials: &[Option<Trial>]) -> Option<Vec<Scored>> {
+    let scored = |trial: &Trial| trial.outcome.evaluation().map(|known| known.tasks.clone());
+    trials.iter().map(|trial| trial.as_ref().map(scored)).collect()
+}
+
+/// The next rung of a candidate that goes on to `all` documents.
+fn further((job, _): &Rung, trial: &Option<Trial>, all: &DocSubset) -> Option<Rung> {
+    let job = Job { rung: job.rung + 1, docs: Some(all.clone()), ..job.clone() };
+    Some((job, Some(trial.clone()?)))
 }
 
 impl CostFunction for MergeProblem<'_> {
@@ -93,19 +189,9 @@ impl CostFunction for MergeProblem<'_> {
     where
         P: Borrow<Genotype> + SyncAlias,
     {
-        let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
-        let jobs: Vec<Job> = genotypes
-            .iter()
-            .enumerate()
-            .map(|(index, genotype)| self.job(generation, index, genotype.borrow()))
-            .collect();
-        let costs = self
-            .session
-            .workers
-            .map(&jobs, |_, job| self.candidate_cost(job))
-            .into_iter()
-            .collect::<Result<Vec<_>, SearchError>>()?;
-        if jobs.iter().any(|job| !self.session.is_recorded(job)) {
+        let before = self.session.scored();
+        let costs = self.generation(genotypes)?;
+        if self.session.scored() > before {
             self.session.write_front()?;
         }
         Ok(costs)

@@ -1,6 +1,6 @@
 //! One process's part of a run: scores trials, or finds them in the record.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +14,7 @@ use crate::objective::{Aggregate, estimate, interval};
 use crate::outcome::{DocSubset, Evaluation, Outcome, TaskScore};
 use crate::recipe::{Layout, ModuleBody, OutputModule, OutputSlice, Recipe};
 use crate::record::{FrontRow, RunWriter, Trial, TrialKind};
+use crate::space::Objective;
 use crate::units::{Seconds, Seed, Split};
 
 /// What every trial of a run needs.
@@ -35,6 +36,8 @@ pub(super) struct Session<'a> {
     ended: bool,
     /// A worker met an error that ends the run.
     failed: AtomicBool,
+    /// Trials that this process has scored.
+    scored: AtomicU64,
     archive: Mutex<Archive>,
 }
 
@@ -103,6 +106,7 @@ impl<'a> Session<'a> {
             past,
             ended,
             failed: AtomicBool::new(false),
+            scored: AtomicU64::new(0),
             archive: Mutex::new(archive),
         })
     }
@@ -132,6 +136,16 @@ impl<'a> Session<'a> {
             return Err(SearchError::Gap { trial: job.trial, generation: job.generation });
         }
         Ok(!self.ended && !self.interrupted() && !self.failed.load(Ordering::Relaxed))
+    }
+
+    /// How many trials this process has scored; those found in the record do not count.
+    pub fn scored(&self) -> u64 {
+        self.scored.load(Ordering::Relaxed)
+    }
+
+    /// Whether the space names time as an objective.
+    pub fn searches_time(&self) -> bool {
+        self.decoder.space().objectives.contains(&Objective::RelativeTime)
     }
 
     pub fn is_recorded(&self, job: &Job) -> bool {
@@ -273,6 +287,7 @@ impl<'a> Session<'a> {
             started_at,
         };
         writer.append(&trial)?;
+        self.scored.fetch_add(1, Ordering::Relaxed);
         Ok(trial)
     }
 

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::error::Blame;
 use super::model_ref::model_ref;
-use super::raw::{RawMerge, RawOptimizer, RawSpace, RawTasks};
-use super::{Depth, DocLimits, Expert, OptimizerChoice, SearchSpace, SpaceError};
-use super::{genes, group, objective, together};
+use super::raw::{RawMerge, RawSpace, RawTasks};
+use super::{Depth, DocLimits, Expert, SearchSpace, SpaceError};
+use super::{genes, group, objective, optimizer, together};
 use crate::recipe::MergeMethod;
 
 /// Rows of a run that are no expert's.
@@ -41,7 +41,7 @@ pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceErro
         objectives: objective::check_axes(&blame, raw.objectives.as_deref(), aggregate.kind)?,
         aggregate,
         tie_break: raw.objective.tie_break,
-        optimizer: check_optimizer(&blame, &raw.optimizer)?,
+        optimizer: optimizer::check(&blame, &raw.optimizer, folder)?,
         tokenizer: None,
         notes,
     };
@@ -160,27 +160,4 @@ fn check_docs(blame: &Blame<'_>, tasks: &RawTasks) -> Result<DocLimits, SpaceErr
         selection: limit("selection_docs", tasks.selection_docs)?,
         holdout: limit("holdout_docs", tasks.holdout_docs)?,
     })
-}
-
-fn check_optimizer(blame: &Blame<'_>, raw: &RawOptimizer) -> Result<OptimizerChoice, SpaceError> {
-    let population = match raw.population {
-        None => None,
-        Some(count) => match usize::try_from(count) {
-            Ok(count @ 2..=100_000) => Some(count),
-            _ => {
-                return Err(blame.value(
-                    "optimizer.population",
-                    count,
-                    "a number from 2 to 100000",
-                ));
-            }
-        },
-    };
-    if let Some(sigma) = raw.sigma
-        && !(sigma > 0.0 && sigma <= 1.0)
-    {
-        let valid = "a share of each gene's range, above 0 and at most 1";
-        return Err(blame.value("optimizer.sigma", sigma, valid));
-    }
-    Ok(OptimizerChoice { name: raw.name.clone(), population, sigma: raw.sigma })
 }

@@ -16,10 +16,12 @@ mod group;
 mod model_ref;
 mod note;
 mod objective;
+mod optimizer;
 mod parameter;
 mod raw;
 mod rivals;
 mod together;
+mod tying;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,6 +34,7 @@ pub use domain::{Dimension, Domain};
 pub use error::SpaceError;
 pub use group::Group;
 pub use note::Note;
+pub use optimizer::{OptimizerChoice, WarmStart};
 pub use parameter::{Axis, Choice, ParameterName, ParameterSpec};
 
 pub use crate::units::TensorGroup;
@@ -77,17 +80,6 @@ pub struct DocLimits {
     pub selection: Option<usize>,
     /// On the holdout split.
     pub holdout: Option<usize>,
-}
-
-/// What the file says of the optimizer; the command line may say otherwise.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct OptimizerChoice {
-    /// As `--optimizer` takes it; which names exist is the optimizer module's to say.
-    pub name: Option<String>,
-    /// Candidates per generation.
-    pub population: Option<usize>,
-    /// First step, as a share of each gene's range.
-    pub sigma: Option<f64>,
 }
 
 /// A checked search space.

@@ -108,6 +108,16 @@ pub enum Choice {
     Boolean(bool),
 }
 
+impl Choice {
+    /// A switch counts as 0 or 1.
+    pub fn as_number(self) -> f64 {
+        match self {
+            Choice::Number(number) => number,
+            Choice::Boolean(value) => f64::from(u8::from(value)),
+        }
+    }
+}
+
 impl std::fmt::Display for Choice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

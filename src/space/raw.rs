@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 #[derive(Debug, Clone, Deserialize)]
@@ -86,7 +86,25 @@ pub(super) struct RawOptimizer {
     pub population: Option<i64>,
     #[serde(default)]
     pub sigma: Option<f64>,
+    #[serde(default)]
+    pub covariance: Option<String>,
+    #[serde(default)]
+    pub restarts: Option<String>,
+    #[serde(default)]
+    pub active: Option<bool>,
+    #[serde(default)]
+    pub warm_start: Option<RawWords>,
+    #[serde(default)]
+    pub coarse_to_fine: Option<bool>,
+    #[serde(default)]
+    pub racing: Option<bool>,
+    #[serde(default)]
+    pub surrogate: Option<bool>,
 }
+
+/// A string, or a list of strings.
+#[derive(Debug, Clone)]
+pub(super) struct RawWords(pub Vec<String>);
 
 /// A word, or a table `{ filter = "..." }`.
 #[derive(Debug, Clone)]
@@ -150,6 +168,27 @@ impl<'de> Visitor<'de> for ParameterVisitor {
     }
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawParameter, A::Error> {
         RawGenes::deserialize(MapAccessDeserializer::new(map)).map(RawParameter::Genes)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawWords {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WordsVisitor)
+    }
+}
+
+struct WordsVisitor;
+
+impl<'de> Visitor<'de> for WordsVisitor {
+    type Value = RawWords;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, or a list of strings")
+    }
+    fn visit_str<E>(self, word: &str) -> Result<RawWords, E> {
+        Ok(RawWords(vec![word.to_owned()]))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<RawWords, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(seq)).map(RawWords)
     }
 }
 

@@ -14,7 +14,8 @@ fn populations_by_hand() {
         [(None, 1, 28), (None, 8, 32), (Some(5), 1, 5), (Some(5), 4, 5)]
     {
         let settings = Settings { population, workers, ..Settings::default() };
-        for kind in KINDS {
+        // The first generation of Nelder-Mead is a simplex.
+        for kind in KINDS.into_iter().filter(|kind| *kind != OptimizerKind::NelderMead) {
             assert_eq!(build(kind, &space, Seed(0), &settings).unwrap().ask().len(), expected);
         }
     }
@@ -66,8 +67,9 @@ fn names_parse_back() {
         );
     }
     assert_eq!("cma-es".parse(), Ok(OptimizerKind::CatCma));
-    assert_eq!(
-        "nope".parse::<OptimizerKind>(),
-        Err(OptimizerError::UnknownKind { name: "nope".to_owned() })
-    );
+    let unknown = "nope".parse::<OptimizerKind>().unwrap_err();
+    assert_eq!(unknown, OptimizerError::UnknownKind { name: "nope".to_owned() });
+    for kind in KINDS {
+        assert!(unknown.to_string().contains(&format!("\"{kind}\"")), "{unknown}");
+    }
 }

@@ -117,12 +117,15 @@ proptest! {
 
     #[test]
     fn the_order_of_telling_does_not_matter(space in space(), seed: u64) {
-        let forward = drive(OptimizerKind::CatCma, &space, seed, |optimizer, told| optimizer.tell(&told));
-        let backward = drive(OptimizerKind::CatCma, &space, seed, |optimizer, mut told| {
-            told.reverse();
-            optimizer.tell(&told);
-        });
-        prop_assert_eq!(forward.ask(), backward.ask());
+        for kind in KINDS {
+            let forward = drive(kind, &space, seed, |optimizer, told| optimizer.tell(&told));
+            let backward = drive(kind, &space, seed, |optimizer, mut told| {
+                told.reverse();
+                optimizer.tell(&told);
+            });
+            prop_assert_eq!(forward.ask(), backward.ask());
+            prop_assert_eq!(forward.recommend(), backward.recommend());
+        }
     }
 
     #[test]

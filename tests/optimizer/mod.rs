@@ -1,16 +1,21 @@
 //! The optimizers against laws they must obey and against other people's numbers.
 
 mod adapter;
+mod baselines;
+mod coarse;
 mod construction;
+mod covariances;
 mod functions;
 mod laws;
 pub mod ml1;
 mod regret;
+mod restarts;
+mod warm_start;
 
 use merge_search::genome::{Dimension, Domain, Gene, Genotype};
 use merge_search::optimizer::OptimizerKind;
 
-const KINDS: [OptimizerKind; 2] = [OptimizerKind::CatCma, OptimizerKind::Random];
+const KINDS: [OptimizerKind; OptimizerKind::ALL.len()] = OptimizerKind::ALL;
 
 fn real(name: &str, low: f64, high: f64) -> Dimension {
     Dimension { name: name.to_owned(), domain: Domain::Continuous { low, high }, initial: None }

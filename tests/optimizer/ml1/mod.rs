@@ -6,6 +6,8 @@
 //! is fixed by the instance's seed; the test vectors below come from an independent implementation
 //! in Python.
 
+mod optimum;
+
 pub const TASKS: usize = 5;
 pub const GENES: usize = 8;
 pub const CHOICES: usize = 4;
@@ -87,12 +89,17 @@ impl Ml1 {
         }
     }
 
-    fn quadratic(&self, t: usize, x: &[f64], c: &[usize]) -> f64 {
+    /// How far the weights are from where task `t` wants them.
+    fn delta(&self, t: usize, x: &[f64], c: &[usize]) -> Vec<f64> {
         let delta = |i: usize| {
             let target = self.o[i][c[i * GENES / self.d]] + 0.1 * self.nu[t][i];
             x[i] - target.clamp(0.0, 1.0)
         };
-        let delta: Vec<f64> = (0..self.d).map(delta).collect();
+        (0..self.d).map(delta).collect()
+    }
+
+    fn quadratic(&self, t: usize, x: &[f64], c: &[usize]) -> f64 {
+        let delta = self.delta(t, x, c);
         let separable: f64 = self.h[t].iter().zip(&delta).map(|(h, d)| h * d * d).sum();
         let along = |v: &Vec<f64>| v.iter().zip(&delta).map(|(v, d)| v * d).sum::<f64>().powi(2);
         (separable + self.v[t].iter().map(along).sum::<f64>()) / self.d as f64

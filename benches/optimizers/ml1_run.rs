@@ -1,0 +1,115 @@
+//! One search on ML1.
+
+use std::fmt;
+
+use merge_search::genome::{Dimension, Domain, Gene, Genotype};
+use merge_search::optimizer::{Costs, Optimizer, OptimizerKind, Settings, build};
+use merge_search::units::Seed;
+
+use super::ml1::{GENES, Ml1, SplitMix64};
+
+/// Documents per task of a plain evaluation.
+pub const DOCS: u32 = 100;
+
+/// How candidates are scored.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Way {
+    /// Every candidate on `DOCS` documents of its own.
+    Plain(OptimizerKind),
+}
+
+impl Way {
+    /// What the table shows unless one is asked for.
+    pub const ALL: [Way; 2] =
+        [Way::Plain(OptimizerKind::CatCma), Way::Plain(OptimizerKind::Random)];
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Way::Plain(kind) => write!(f, "{kind}"),
+        }
+    }
+}
+
+/// What a search came to.
+pub struct Found {
+    /// True F of the recommendation.
+    pub recommended: Option<f64>,
+    /// True F of the candidate of best score.
+    pub best_observed: f64,
+    /// That score.
+    pub claimed: f64,
+    pub genes_right: Option<usize>,
+    pub candidates: usize,
+    pub documents: usize,
+}
+
+impl Found {
+    pub fn handed_over(&self) -> f64 {
+        self.recommended.unwrap_or(self.best_observed)
+    }
+}
+
+pub fn space(d: usize) -> Vec<Dimension> {
+    let unit = Domain::Continuous { low: 0.0, high: 1.0 };
+    let choices: Vec<String> = (0..4).map(|k: usize| k.to_string()).collect();
+    let gene = |name: String, domain| Dimension { name, domain, initial: None };
+    let weights = (0..d).map(|i| gene(format!("x{i}"), unit.clone()));
+    let genes =
+        (0..GENES).map(|g| gene(format!("c{g}"), Domain::Categorical { choices: choices.clone() }));
+    weights.chain(genes).collect()
+}
+
+/// Weights and genes of a candidate.
+pub fn parts(genotype: &Genotype) -> (Vec<f64>, Vec<usize>) {
+    let real = |gene: &Gene| if let Gene::Real(x) = gene { Some(*x) } else { None };
+    let category = |gene: &Gene| if let Gene::Category(k) = gene { Some(*k) } else { None };
+    let genes = &genotype.0;
+    (genes.iter().filter_map(real).collect(), genes.iter().filter_map(category).collect())
+}
+
+pub fn truth(landscape: &Ml1, genotype: &Genotype) -> f64 {
+    let (x, c) = parts(genotype);
+    landscape.truth(&x, &c)
+}
+
+/// Whole generations within the budget.
+pub fn run(way: Way, landscape: &Ml1, d: usize, budget: usize, instance: u64) -> Found {
+    match way {
+        Way::Plain(kind) => plain(kind, landscape, d, budget, instance),
+    }
+}
+
+fn plain(kind: OptimizerKind, landscape: &Ml1, d: usize, budget: usize, instance: u64) -> Found {
+    let noise = &mut SplitMix64(100_000 + instance);
+    let mut optimizer: Box<dyn Optimizer + Send> =
+        build(kind, &space(d), Seed(instance), &Settings::default())
+            .expect("ML1's space can be searched");
+    let (mut candidates, mut best) = (0, (f64::NEG_INFINITY, 0.0));
+    while candidates + optimizer.population_size() <= budget {
+        let told: Vec<(Genotype, Costs)> = optimizer
+            .ask()
+            .into_iter()
+            .map(|genotype| {
+                let (x, c) = parts(&genotype);
+                let score = landscape.observed(&x, &c, DOCS, noise);
+                if score > best.0 {
+                    best = (score, landscape.truth(&x, &c));
+                }
+                (genotype, (-score).into())
+            })
+            .collect();
+        candidates += told.len();
+        optimizer.tell(&told);
+    }
+    let mode = optimizer.recommend().into_iter().next();
+    Found {
+        recommended: mode.as_ref().map(|genotype| truth(landscape, genotype)),
+        best_observed: best.1,
+        claimed: best.0,
+        genes_right: mode.as_ref().map(|genotype| landscape.genes_right(&parts(genotype).1)),
+        candidates,
+        documents: candidates * 5 * DOCS as usize,
+    }
+}

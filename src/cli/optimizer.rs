@@ -1,0 +1,167 @@
+//! How to search: what the command line says, or else the space, or else the program.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use clap::Args as ClapArgs;
+use merge_search::genome::Genotype;
+use merge_search::optimizer::{self, Optimizer, OptimizerError, OptimizerKind, Settings};
+use merge_search::race::Racing;
+use merge_search::record::{OptimizerSettings, RecordedGene};
+use merge_search::space::{OptimizerChoice, WarmStart};
+use merge_search::units::Seed;
+
+use super::workbench::Workbench;
+use super::{Failure, warm_start};
+
+/// What overrides the space's `[optimizer]`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct OptimizerArgs {
+    /// How to search, for instance cat-cma (alias cma-es), nsga2 or random; an unknown name lists all [default: the
+    /// space's, or cat-cma]
+    #[arg(long, value_name = "NAME")]
+    optimizer: Option<String>,
+    /// Candidates per generation [default: the space's, or by the number of genes]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    population: Option<u32>,
+    /// First step, as a share of each gene's range [default: the space's, or 0.3]
+    #[arg(long, value_name = "SHARE", value_parser = parse_sigma)]
+    sigma: Option<f64>,
+    /// Start from `parents`, a recipe (YAML) or the folder of an earlier run; may be repeated, best first [default: the
+    /// space's]
+    #[arg(long, value_name = "WHAT")]
+    warm_start: Vec<String>,
+}
+
+/// First step as a share of each gene's range.
+const DEFAULT_SIGMA: f64 = 0.3;
+
+fn parse_sigma(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(sigma) if sigma > 0.0 && sigma <= 1.0 => Ok(sigma),
+        _ => Err("a number above 0 and at most 1".to_owned()),
+    }
+}
+
+/// Which optimizer, and how it is set.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub kind: OptimizerKind,
+    pub settings: Settings,
+    pub racing: Option<Racing>,
+}
+
+impl Plan {
+    /// For a run that begins.
+    pub fn new(args: &OptimizerArgs, bench: &Workbench, workers: usize) -> Result<Self, Failure> {
+        let choice = &bench.decoder.space().optimizer;
+        let population = args.population.map(|count| count as usize).or(choice.population);
+        let from_here = |word: &String| WarmStart::from_word(word, Path::new("."));
+        let asked: Vec<WarmStart> = args.warm_start.iter().map(from_here).collect();
+        let (key, starts) = match asked.is_empty() {
+            true => ("key `optimizer.warm_start` of the search space", &choice.warm_start),
+            false => ("--warm-start", &asked),
+        };
+        let tied = choice.coarse_to_fine.unwrap_or(false);
+        let kind = optimizer_kind(args.optimizer.as_deref(), choice)?;
+        let races = choice.racing.unwrap_or(true) && kind.races();
+        Ok(Self {
+            kind,
+            racing: races.then(Racing::default),
+            settings: Settings {
+                population,
+                sigma: args.sigma.or(choice.sigma).unwrap_or(DEFAULT_SIGMA),
+                workers,
+                covariance: word(choice.covariance.as_deref(), "covariance")?,
+                restarts: word(choice.restarts.as_deref(), "restarts")?,
+                active: choice.active.unwrap_or(false),
+                warm_start: warm_start::genotypes(key, starts, &bench.decoder)?,
+                tying: tying(bench, tied),
+                objectives: bench.decoder.space().objectives.len(),
+            },
+        })
+    }
+
+    /// As the run that is resumed began. Its population as it was, whatever the number of workers now: the trajectory
+    /// must not depend on the machine.
+    pub fn recorded(recorded: &OptimizerSettings, bench: &Workbench) -> Result<Self, Failure> {
+        let genotype =
+            |genes: &Vec<RecordedGene>| Genotype(genes.iter().map(|gene| (*gene).into()).collect());
+        Ok(Self {
+            kind: parsed(&recorded.kind)?,
+            racing: recorded.racing,
+            settings: Settings {
+                population: Some(recorded.population as usize),
+                sigma: recorded.sigma.unwrap_or(DEFAULT_SIGMA),
+                workers: 1,
+                covariance: parsed(&recorded.covariance)?,
+                restarts: parsed(&recorded.restarts)?,
+                active: recorded.active,
+                warm_start: recorded.warm_start.iter().map(genotype).collect(),
+                tying: tying(bench, recorded.coarse_to_fine),
+                objectives: bench.decoder.space().objectives.len(),
+            },
+        })
+    }
+
+    /// The same with the population that it comes to: a run that is resumed, on whatever machine, knows only that one.
+    pub fn settled(mut self, bench: &Workbench) -> Result<Self, Failure> {
+        self.settings.population = Some(self.build(bench, Seed(0))?.population_size());
+        Ok(self)
+    }
+
+    pub fn build(
+        &self,
+        bench: &Workbench,
+        seed: Seed,
+    ) -> Result<Box<dyn Optimizer + Send>, Failure> {
+        optimizer::build(self.kind, bench.decoder.dimensions(), seed, &self.settings)
+            .map_err(|error| Failure::from_error(&error).remedy("mend the search space"))
+    }
+
+    /// For the manifest.
+    pub fn record(&self) -> OptimizerSettings {
+        let genes = |genotype: &Genotype| genotype.0.iter().map(|gene| (*gene).into()).collect();
+        OptimizerSettings {
+            kind: self.kind.to_string(),
+            population: self.settings.population.unwrap_or_default() as u64,
+            sigma: Some(self.settings.sigma),
+            workers: self.settings.workers as u64,
+            covariance: self.settings.covariance.to_string(),
+            restarts: self.settings.restarts.to_string(),
+            active: self.settings.active,
+            coarse_to_fine: !self.settings.tying.is_empty(),
+            warm_start: self.settings.warm_start.iter().map(genes).collect(),
+            racing: self.racing,
+        }
+    }
+}
+
+fn tying(bench: &Workbench, tied: bool) -> Vec<Vec<usize>> {
+    if tied { bench.decoder.space().tying(bench.layers) } else { Vec::new() }
+}
+
+/// The command line's choice, or else the space's, or else CatCMA.
+fn optimizer_kind(asked: Option<&str>, choice: &OptimizerChoice) -> Result<OptimizerKind, Failure> {
+    let (key, name) = match (asked, &choice.name) {
+        (Some(name), _) => ("--optimizer", name),
+        (None, Some(name)) => ("key `optimizer.name` of the search space", name.as_str()),
+        (None, None) => return Ok(OptimizerKind::CatCma),
+    };
+    name.parse().map_err(|error: OptimizerError| Failure::input(format!("{key}: {error}")))
+}
+
+/// A word of the space.
+fn word<T: FromStr<Err = OptimizerError> + Default>(
+    word: Option<&str>,
+    key: &str,
+) -> Result<T, Failure> {
+    let wrong =
+        |error| Failure::input(format!("key `optimizer.{key}` of the search space: {error}"));
+    word.map_or_else(|| Ok(T::default()), |word| word.parse().map_err(wrong))
+}
+
+/// A word of the manifest.
+fn parsed<T: FromStr<Err = OptimizerError>>(word: &str) -> Result<T, Failure> {
+    word.parse().map_err(|error| Failure::from_error(&error))
+}
