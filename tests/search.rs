@@ -214,6 +214,7 @@ fn try_run(
             &settings,
         )
         .unwrap(),
+        racing: None,
         budget,
         seed: Seed(1),
         writer,
@@ -354,6 +355,7 @@ fn a_record_of_another_search_is_refused() {
         evaluator: &Landscape::new(),
         workers: &Workers::new(1),
         optimizer: other_seed,
+        racing: None,
         budget: Budget::Trials(12),
         seed: Seed(2),
         writer: RunWriter::resume(folder.path()).unwrap(),
