@@ -242,14 +242,14 @@ fn intervals_of_real_valued_items_are_numpys() {
     }
 }
 
-/// The plain geometric mean of right and wrong answers is what it was: by the formulas of its documentation, bit for bit.
+/// The plain geometric mean of right and wrong answers by the formulas of its documentation, bit for bit.
 #[test]
-fn the_plain_interval_has_not_moved() {
+fn the_plain_interval_is_the_documented_one() {
     let counted = [(7usize, 12usize), (30, 40), (1, 9)];
     let logs = counted.map(|(x, n)| ((x as f64 + 0.5) / (n as f64 + 0.5)).ln());
     let variances = counted.map(|(x, n)| {
-        let p = (x as f64 + 2.0) / (n as f64 + 4.0);
-        (1.0 - p) / (p * (n as f64 + 4.0))
+        let wrong = (n as f64 - x as f64 + 2.0) / (n as f64 + 4.0);
+        wrong / (x as f64 + 0.5)
     });
     let centre = logs.iter().sum::<f64>() / 3.0;
     let half = 1.959_963_984_540_054 * (variances.iter().sum::<f64>() / 9.0).sqrt();
@@ -503,7 +503,11 @@ fn interval_is_sane_at_the_ends() {
 #[test]
 fn interval_covers_the_truth() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let cases: [(&[f64], usize); 5] = [
+    let cases: [(&[f64], usize); 9] = [
+        (&[0.05; 5], 100),
+        (&[0.02; 5], 100),
+        (&[0.05, 0.3, 0.6, 0.9, 0.98], 60),
+        (&[0.95; 5], 300),
         (&[0.6, 0.6, 0.6, 0.6, 0.6], 100),
         (&[0.25, 0.5, 0.7, 0.9, 0.33], 100),
         (&[0.25, 0.3, 0.28], 60),

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use merge_search::analysis::Summary;
 use merge_search::evaluate::{EvaluateError, Evaluator, Workers};
 use merge_search::genome::{Decoder, GroupFilters};
 use merge_search::objective::Aggregate;
@@ -13,9 +14,9 @@ use merge_search::outcome::{DocSubset, Evaluation, ItemScore, Outcome, TaskScore
 use merge_search::recipe::{Layout, Profile, Recipe, Setting, Value};
 use merge_search::record::{
     DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunFolder, RunManifest, RunWriter,
-    SCHEMA_VERSION, SpaceFile, TaskEntry, Trial,
+    SCHEMA_VERSION, SpaceFile, TaskEntry, Trial, TrialKind,
 };
-use merge_search::search::{self, Budget, Ending, Report, SearchEvent, Setup};
+use merge_search::search::{self, Budget, Ending, Origin, Report, SearchEvent, Setup};
 use merge_search::space::SearchSpace;
 use merge_search::units::{Bytes, Seconds, Seed, Split};
 
@@ -213,6 +214,7 @@ fn try_run(
             &settings,
         )
         .unwrap(),
+        racing: None,
         budget,
         seed: Seed(1),
         writer,
@@ -230,13 +232,16 @@ fn finished(ending: Ending) -> Report {
     }
 }
 
-/// Rows without their times, by number, split and kind.
-fn rows(folder: &Path) -> BTreeMap<(u64, &'static str, &'static str), Trial> {
+/// Rows without their times, by number, split, kind and rung.
+fn rows(folder: &Path) -> BTreeMap<(u64, &'static str, &'static str, u32), Trial> {
     let trials = RunFolder::open(folder).unwrap().trials().unwrap();
     let timeless = |trial: Trial| Trial { elapsed: Seconds(0.0), started_at: 0, ..trial };
     trials
         .into_iter()
-        .map(|trial| ((trial.trial, trial.split.as_str(), trial.kind.as_str()), timeless(trial)))
+        .map(|trial| {
+            let key = (trial.trial, trial.split.as_str(), trial.kind.as_str(), trial.rung);
+            (key, timeless(trial))
+        })
         .collect()
 }
 
@@ -268,7 +273,10 @@ fn interrupted_anywhere_and_resumed_is_the_same_run() {
     let whole = tempfile::tempdir().unwrap();
     run(whole.path(), &Landscape::new(), 2, Budget::Trials(40));
     let scored = rows(whole.path()).len();
-    for interrupt_at in [1, 3, 11, 13, 25, 31, 52, scored - 2, scored - 1] {
+    let best = std::fs::read_to_string(whole.path().join("best.yaml")).unwrap();
+    // 12 baselines and 40 candidates, then the finals block by block; the last two trials may be made side by side.
+    let finals = (53..scored - 1).step_by(4);
+    for interrupt_at in [1, 3, 11, 13, 25, 31, 52, scored - 2].into_iter().chain(finals) {
         let broken = tempfile::tempdir().unwrap();
         let first = Landscape { interrupt_at, ..Landscape::new() };
         let ending = run(broken.path(), &first, 2, Budget::Trials(40));
@@ -276,6 +284,7 @@ fn interrupted_anywhere_and_resumed_is_the_same_run() {
         let second = Landscape::new();
         finished(run(broken.path(), &second, 2, Budget::Trials(40)));
         assert_eq!(rows(broken.path()), rows(whole.path()), "at {interrupt_at}");
+        assert_eq!(std::fs::read_to_string(broken.path().join("best.yaml")).unwrap(), best);
         // Nothing that was recorded is scored again.
         let total = first.evaluated.into_inner() + second.evaluated.into_inner();
         assert_eq!(total, scored, "at {interrupt_at}");
@@ -326,8 +335,10 @@ fn where_no_merge_beats_the_parents_a_parent_wins_and_the_report_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let landscape = Landscape { merges: 0.3, ..Landscape::new() };
     let report = finished(run(folder.path(), &landscape, 2, Budget::Trials(24)));
-    assert!(report.nothing_better);
+    assert!(report.nothing_better && report.finals.winner_from == Origin::Baseline);
     assert!(report.winner.trial < 4);
+    // Base, two experts and the average, without the winner itself.
+    assert_eq!(report.comparisons, 3);
 }
 
 #[test]
@@ -344,6 +355,7 @@ fn a_record_of_another_search_is_refused() {
         evaluator: &Landscape::new(),
         workers: &Workers::new(1),
         optimizer: other_seed,
+        racing: None,
         budget: Budget::Trials(12),
         seed: Seed(2),
         writer: RunWriter::resume(folder.path()).unwrap(),
@@ -392,9 +404,77 @@ fn a_run_is_ranked_by_its_aggregate() {
     };
     assert!(rows.values().all(|trial| trial.objective.unwrap().value == worse(trial)));
     assert!(rows.values().all(|trial| trial.geometric_mean != trial.objective));
-    let selected = rows.values().filter(|trial| trial.split == Split::Selection).map(worse);
-    let best = selected.fold(0.0, f64::max);
-    assert_eq!(report.winner.on(Split::Selection).unwrap().value, best);
+    let selected = rows.values().filter(|t| t.split == Split::Selection && t.docs.is_none());
+    let best = selected.map(worse).fold(0.0, f64::max);
+    let won = report.winner.on(Split::Selection).unwrap().value;
+    // A recommendation may be preferred to an observed candidate that is not significantly better.
+    assert!(won == best || (report.finals.winner_from == Origin::Recommended && won > best - 0.1));
+}
+
+/// Report, run folder and analysis say the same of the finals, and it is what the rows say.
+#[test]
+fn the_finals_are_told_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = finished(run(folder.path(), &Landscape::new(), 2, Budget::Trials(60)));
+    let rows = rows(folder.path());
+    let raced =
+        || rows.values().filter(|t| t.split == Split::Selection && t.kind == TrialKind::Final);
+    let documents = |trial: &Trial| trial.outcome.evaluation().unwrap().items();
+    let mut scored: BTreeMap<u64, usize> = BTreeMap::new();
+    for trial in raced() {
+        let most = scored.entry(trial.trial).or_default();
+        *most = documents(trial).max(*most);
+    }
+    let finals = report.finals;
+    assert_eq!(finals.finalists, scored.len());
+    assert!(finals.finalists >= 8 && finals.recommended >= 1);
+    assert_eq!(finals.documents, scored.values().sum::<usize>());
+    assert_eq!(finals.documents + finals.documents_saved, finals.finalists * 2 * DOCS);
+    assert_eq!(finals.dropped, scored.values().filter(|seen| **seen < 2 * DOCS).count());
+    assert!(finals.indistinguishable < finals.finalists - finals.dropped);
+
+    let candidates = rows.values().filter(|trial| trial.kind == TrialKind::Candidate);
+    let best = candidates.map(|trial| trial.objective.unwrap().value).fold(0.0, f64::max);
+    assert_eq!(report.best_observed.unwrap().search.value, best);
+    let [base, winner] =
+        [&report.baselines[0], &report.winner].map(|s| s.on(Split::Holdout).unwrap());
+    let against = report.against_base.as_ref().unwrap();
+    assert!((against.difference - (winner.value - base.value)).abs() < 1e-12);
+    assert!(against.significant && against.adjusted_p_value >= against.p_value);
+    assert_eq!((report.comparisons, against.tasks.len()), (4, 2));
+    assert!(report.winner.gap().is_some());
+
+    let summary = Summary::load(&RunFolder::open(folder.path()).unwrap()).unwrap();
+    let found = summary.finals.unwrap();
+    assert_eq!((found.finalists, found.dropped), (finals.finalists, finals.dropped));
+    assert_eq!(found.indistinguishable, finals.indistinguishable);
+    assert_eq!(
+        (found.documents, found.documents_saved),
+        (finals.documents, finals.documents_saved)
+    );
+    assert_eq!(found.best_observed.unwrap().search.value, best);
+    let same = |c: &&merge_search::analysis::Comparison| c.baseline == "base";
+    let analysed = summary.comparisons.iter().find(same).unwrap();
+    assert_eq!(analysed.adjusted_p_value, against.adjusted_p_value);
+    let readme = std::fs::read_to_string(folder.path().join("README.md")).unwrap();
+    for expected in
+        ["| winner (trial ", "- winner − base: +", "is what a search without selection would have"]
+    {
+        assert!(readme.contains(expected), "{expected:?} is not in\n{readme}");
+    }
+}
+
+/// The optimizer's recommendation is always a finalist.
+#[test]
+fn recommendations_take_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = finished(run(folder.path(), &Landscape::new(), 1, Budget::Trials(30)));
+    let last = 4 + 30 - 1;
+    let recommended = rows(folder.path()).into_values().filter(|trial| trial.trial > last);
+    let recommended: Vec<Trial> =
+        recommended.filter(|trial| trial.split == Split::Selection).collect();
+    assert!(!recommended.is_empty() && recommended.iter().all(|trial| trial.genotype.is_some()));
+    assert!(report.winner.on(Split::Search).is_some());
 }
 
 /// Of two candidates with the same judged score the optimizer is told the one with the larger margins, so that a search

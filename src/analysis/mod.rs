@@ -2,11 +2,13 @@
 //!
 //! Reads [`crate::record`], computes with [`crate::objective`]; prints nothing.
 mod convergence;
+mod finals;
 mod render;
 mod standings;
 mod text_table;
 
 pub use convergence::{BestSoFar, Convergence, GenerationScores};
+pub use finals::{BestObserved, Finals};
 pub use standings::{Comparison, OtherMetrics, OtherScore, SplitScore, Standing};
 
 use std::collections::BTreeMap;
@@ -30,6 +32,8 @@ pub struct Summary {
     pub standings: Vec<Standing>,
     /// The winner against every baseline on the holdout documents; empty before the holdout was scored.
     pub comparisons: Vec<Comparison>,
+    /// How the winner was chosen; `None` before the holdout was scored.
+    pub finals: Option<Finals>,
     /// The winner by the metrics that are not judged, against every baseline on the holdout documents.
     pub other_metrics: Vec<OtherMetrics>,
     /// By ascending time; empty before the first front was written.
@@ -99,6 +103,7 @@ impl Summary {
         Ok(Summary {
             header: header(run, &trials),
             comparisons: standings::comparisons(&standings, &trials, run.manifest()),
+            finals: finals::finals(&trials, run.manifest()),
             other_metrics: standings::other_metrics(&standings, &trials, run.manifest()),
             standings,
             front: front(&run.front()?, &trials),

@@ -16,7 +16,9 @@ pub(super) fn render(summary: &Summary) -> String {
         header(&summary.header),
         standings(&summary.standings, &summary.header.objective),
         accuracies(&summary.standings, &summary.header),
+        chosen(summary),
         comparisons(summary),
+        tasks(summary),
         disagreements(summary),
         front(summary),
         convergence(&summary.convergence),
@@ -129,11 +131,54 @@ fn comparisons(summary: &Summary) -> Option<String> {
                 points(difference.difference),
                 range,
                 format!("{:.4}", difference.p_value),
+                format!("{:.4}", comparison.adjusted_p_value),
+                if comparison.significant { "" } else { "could be chance" }.to_owned(),
             ]
         })
         .collect();
-    let heads = ["", "difference", "95 % interval", "p"];
-    section("Paired difference on holdout, points", &heads, &rows)
+    let heads = ["", "difference", "95 % interval", "p", "p adjusted", ""];
+    let title = format!("Paired difference on holdout, points (p adjusted for {})", rows.len());
+    section(&title, &heads, &rows)
+}
+
+/// Tasks whose documents are right or wrong.
+fn tasks(summary: &Summary) -> Option<String> {
+    let rows: Vec<Vec<String>> = (summary.comparisons.iter())
+        .flat_map(|comparison| comparison.tasks.iter().map(|task| (&comparison.baseline, task)))
+        .map(|(baseline, task)| {
+            vec![
+                format!("winner - {baseline}"),
+                task.task.clone(),
+                task.only_first.to_string(),
+                task.only_second.to_string(),
+                format!("{:.4}", task.p_value),
+            ]
+        })
+        .collect();
+    let heads = ["", "task", "only winner", "only other", "p"];
+    section("Documents on holdout that only one of the two got right (McNemar)", &heads, &rows)
+}
+
+/// How the winner was chosen, and what the best score on search would have claimed.
+fn chosen(summary: &Summary) -> Option<String> {
+    let finals = summary.finals.as_ref()?;
+    let mut text = format!(
+        "Finalists on selection\n  {} raced, {} dropped out early; {} others cannot be told from the winner\n  {} documents \
+         scored, {} saved\n",
+        finals.finalists,
+        finals.dropped,
+        finals.indistinguishable,
+        finals.documents,
+        finals.documents_saved
+    );
+    if let Some(best) = finals.best_observed {
+        let claimed = percent(best.search.value);
+        text.push_str(&format!(
+            "  best observed on search would have claimed {claimed} (trial {})\n",
+            best.trial
+        ));
+    }
+    Some(text)
 }
 
 /// Nothing where all metrics agree.

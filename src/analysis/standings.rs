@@ -3,14 +3,14 @@
 use serde::Serialize;
 
 use crate::objective::{
-    MetricComparison, PairedDifference, RESAMPLES, compare_metrics, paired_difference,
+    McNemar, MetricComparison, PairedDifference, against_each, compare_metrics,
 };
 use crate::outcome::{Evaluation, TaskScore};
 use crate::record::{Estimate, RunManifest, Trial};
 use crate::units::Split;
 
 /// The name of the recipe that the run chose.
-const WINNER: &str = "winner";
+pub(super) const WINNER: &str = "winner";
 
 /// One named model on every split it was scored on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -75,8 +75,14 @@ impl Standing {
 pub struct Comparison {
     /// The baseline.
     pub baseline: String,
-    /// Winner minus baseline; not corrected for the number of baselines.
+    /// Winner minus baseline; its p-value is not corrected for the number of baselines.
     pub difference: PairedDifference,
+    /// The p-value after Holm's correction for the number of baselines.
+    pub adjusted_p_value: f64,
+    /// Whether that is at most 5 %.
+    pub significant: bool,
+    /// The winner (first) and the baseline (second) on each task whose documents are right or wrong; not corrected.
+    pub tasks: Vec<McNemar>,
 }
 
 /// One per name, baselines in the order they were scored, the winner last. A winner's row on the search split was written
@@ -116,12 +122,24 @@ pub(super) fn comparisons(
     trials: &[Trial],
     manifest: &RunManifest,
 ) -> Vec<Comparison> {
-    let compare = |baseline: &str, ours: &Evaluation, theirs: &Evaluation| {
-        let aggregate = &manifest.objective;
-        let paired = paired_difference(aggregate, ours, theirs, manifest.seed, RESAMPLES);
-        Some(Comparison { baseline: baseline.to_owned(), difference: paired.ok()? })
+    let rivals = against_baselines(standings, trials, |baseline, ours, theirs| {
+        Some((baseline.to_owned(), ours.clone(), theirs.clone()))
+    });
+    let Some((_, ours, _)) = rivals.first() else {
+        return Vec::new();
     };
-    against_baselines(standings, trials, compare)
+    let theirs: Vec<&Evaluation> = rivals.iter().map(|(_, _, theirs)| theirs).collect();
+    let contests = against_each(&manifest.objective, ours, &theirs, manifest.seed);
+    (rivals.iter().zip(contests))
+        .filter_map(|((baseline, ..), contest)| Some((baseline, contest?)))
+        .map(|(baseline, contest)| Comparison {
+            baseline: baseline.clone(),
+            difference: contest.difference,
+            adjusted_p_value: contest.adjusted_p_value,
+            significant: contest.is_significant(),
+            tasks: contest.tasks,
+        })
+        .collect()
 }
 
 pub(super) fn other_metrics(
@@ -151,7 +169,8 @@ fn against_baselines<T>(
     let Some(best) = holdout(winner).filter(|_| winner.name == WINNER) else {
         return Vec::new();
     };
-    (baselines.iter())
+    // A baseline that is the winner has the winner's number.
+    (baselines.iter().filter(|baseline| baseline.trial != winner.trial))
         .filter_map(|baseline| compare(&baseline.name, best, holdout(baseline)?))
         .collect()
 }

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use merge_search::outcome::Estimate;
-use merge_search::search::{Comparison, OtherMetrics, Report, Standing};
+use merge_search::search::{
+    BestObserved, Comparison, Finals, Origin, OtherMetrics, Report, Standing,
+};
 use merge_search::units::Split;
 use serde_json::{Value, json};
 
@@ -64,29 +66,85 @@ fn verdict(report: &Report) -> String {
             "NOTE: the winner gave no finite score on the holdout split; do not ship it.\n",
         );
     }
-    for comparison in [&report.against_best_parent, &report.against_uniform].into_iter().flatten() {
-        text.push_str(&compare(comparison));
+    text.push_str(&chosen(&report.finals, report.baselines.len()));
+    let shown = report.shown_comparisons();
+    if !shown.is_empty() {
+        text.push_str("on holdout, which nothing was chosen by (same documents for both):\n");
+    }
+    for comparison in shown {
+        text.push_str(&compare(comparison, report.comparisons));
     }
     text.push_str(&disagreements(&report.other_metrics));
-    if let Some(gap) = report.winner.gap() {
-        text.push_str(&format!(
-            "search score minus holdout score of the winner: {:+.1} (what picking on seen documents flattered)\n",
-            100.0 * gap
-        ));
-    }
+    text.push_str(&optimism(report));
     text
 }
 
-fn compare(comparison: &Comparison) -> String {
-    let certain =
-        if comparison.low > 0.0 || comparison.high < 0.0 { "" } else { " – not distinguishable" };
+/// How the winner was found among the finalists.
+fn chosen(finals: &Finals, baselines: usize) -> String {
+    let from = match finals.winner_from {
+        Origin::Baseline => "a baseline",
+        Origin::Recommended => "what the optimizer recommends at its end",
+        Origin::Observed => "one of the candidates with the best search scores",
+    };
+    let mut text = format!(
+        "winner: {from}, chosen on selection from {} finalists and {baselines} baselines\n",
+        finals.finalists
+    );
+    if finals.dropped > 0 {
+        text.push_str(&format!(
+            "  {} finalists were clearly worse and stopped early, which saved {} of {} documents\n",
+            finals.dropped,
+            finals.documents_saved,
+            finals.documents + finals.documents_saved
+        ));
+    }
+    text.push_str(&match finals.indistinguishable {
+        0 => "  every other finalist is clearly worse there\n".to_owned(),
+        others => format!(
+            "  {others} other finalists cannot be told from it there: the data allow for either being better\n"
+        ),
+    });
+    text
+}
+
+/// What the scores on search would have made believe.
+fn optimism(report: &Report) -> String {
+    let gap = report.winner.gap().map(|gap| {
+        let flattered = "what picking on seen documents flattered";
+        format!(
+            "search score minus holdout score of the winner: {:+.1} ({flattered})\n",
+            100.0 * gap
+        )
+    });
+    let claim = report.best_observed.as_ref().map(|best| {
+        format!(
+            "best observed on search would have claimed {:.1} (trial {})\n",
+            100.0 * best.search.value,
+            best.trial
+        )
+    });
+    [gap, claim].into_iter().flatten().collect()
+}
+
+/// One line; `comparisons` is the number that the p-value is adjusted for.
+fn compare(comparison: &Comparison, comparisons: usize) -> String {
+    let verdict = match (comparison.significant, comparison.difference > 0.0) {
+        (true, true) => "better",
+        (true, false) => "worse",
+        (false, _) => "could be chance",
+    };
     format!(
-        "winner − {} on holdout: {:+.1} [{:+.1}, {:+.1}]{certain}\n",
+        "  winner − {}: {:+.1} [{:+.1}, {:+.1}], {} for {comparisons} comparisons: {verdict}\n",
         comparison.against,
         100.0 * comparison.difference,
         100.0 * comparison.low,
-        100.0 * comparison.high
+        100.0 * comparison.high,
+        p_value(comparison.adjusted_p_value)
     )
+}
+
+fn p_value(p: f64) -> String {
+    if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") }
 }
 
 /// Nothing where all metrics agree.
@@ -98,6 +156,15 @@ fn disagreements(all: &[OtherMetrics]) -> String {
     opposed.map(|sentence| format!("NOTE: metrics disagree {sentence}\n")).collect()
 }
 
+/// The keys stay. Scores and differences are shares of 1, of which people are shown percentages.
+///
+/// - `winner` and each of `baselines`: `trial`, `name`, and `{value, low, high}` (95 %) on `search`, `selection`,
+///   `holdout`; `null` where there is no score.
+/// - `gap`: search minus holdout score of the winner.
+/// - `finals`: [`Finals`], with `winner_from` one of `baseline`, `recommended`, `observed`.
+/// - `best_observed`: `trial` and `search`, what the best search score would have claimed.
+/// - `against_best_parent`, `against_base`, `against_uniform`: [`Comparison`] on holdout; `null` where that one is the
+///   winner. `comparisons`: how many the adjusted p-values are adjusted for. In `tasks` the winner is first.
 fn to_json(report: &Report, folder: &Path) -> Value {
     json!({
         "run": folder.display().to_string(),
@@ -106,7 +173,11 @@ fn to_json(report: &Report, folder: &Path) -> Value {
         "baselines": report.baselines.iter().map(standing).collect::<Vec<_>>(),
         "nothing_better": report.nothing_better,
         "gap": report.winner.gap(),
+        "finals": finals(&report.finals),
+        "best_observed": report.best_observed.as_ref().map(best_observed),
+        "comparisons": report.comparisons,
         "against_best_parent": report.against_best_parent.as_ref().map(comparison),
+        "against_base": report.against_base.as_ref().map(comparison),
         "against_uniform": report.against_uniform.as_ref().map(comparison),
         "other_metrics": report.other_metrics.iter().map(other_metrics).collect::<Vec<_>>(),
         "candidates": report.candidates,
@@ -116,9 +187,7 @@ fn to_json(report: &Report, folder: &Path) -> Value {
 }
 
 fn standing(standing: &Standing) -> Value {
-    let score = |split| {
-        standing.on(split).map(|s| json!({ "value": s.value, "low": s.low, "high": s.high }))
-    };
+    let score = |split| standing.on(split).map(estimate);
     json!({
         "trial": standing.trial,
         "name": standing.name,
@@ -128,12 +197,36 @@ fn standing(standing: &Standing) -> Value {
     })
 }
 
+fn estimate(score: Estimate) -> Value {
+    json!({ "value": score.value, "low": score.low, "high": score.high })
+}
+
+fn finals(finals: &Finals) -> Value {
+    json!({
+        "winner_from": finals.winner_from.as_str(),
+        "finalists": finals.finalists,
+        "recommended": finals.recommended,
+        "dropped": finals.dropped,
+        "indistinguishable": finals.indistinguishable,
+        "documents": finals.documents,
+        "documents_saved": finals.documents_saved,
+    })
+}
+
+fn best_observed(best: &BestObserved) -> Value {
+    json!({ "trial": best.trial, "search": estimate(best.search) })
+}
+
 fn comparison(comparison: &Comparison) -> Value {
     json!({
         "against": comparison.against,
         "difference": comparison.difference,
         "low": comparison.low,
         "high": comparison.high,
+        "p_value": comparison.p_value,
+        "adjusted_p_value": comparison.adjusted_p_value,
+        "significant": comparison.significant,
+        "tasks": comparison.tasks,
     })
 }
 

@@ -3,29 +3,42 @@
 //!
 //! Knows [`crate::outcome`] and [`crate::units`] only. Accuracy is maximised everywhere; [`TieBreak::cost`] holds the one
 //! sign flip, for optimizers that minimise.
+mod against;
 mod aggregate;
 mod aggregate_error;
+mod all_pairs;
+mod bootstrap;
 mod disagreement;
 mod dominance;
+mod holm;
 mod hypervolume;
 mod interval;
+mod mcnemar;
 mod means;
 mod paired;
+mod pairs;
 mod pareto;
 mod pareto_archive;
 mod rivals;
+mod sign_flip;
 mod tie_break;
 
+pub use against::{Contest, SIGNIFICANCE, against_each};
 pub use aggregate::{Aggregate, AggregateChoice, AggregateKind, HIDDEN_WEIGHT, TaskWeights};
 pub use aggregate_error::{AggregateError, ObjectiveKey};
+pub use all_pairs::{PairwiseTest, all_pairs, indistinguishable};
 pub use disagreement::{MetricComparison, compare_metrics};
 pub use dominance::{crowding_distance, dominates, non_dominated_sort};
 pub use hypervolume::{dominated_volume, hypervolume};
+pub use holm::holm;
 pub use interval::{estimate, geometric_mean, geometric_mean_of, interval, interval_of};
-pub use paired::{PairedDifference, PairingError, paired_difference};
+pub use mcnemar::{McNemar, mcnemar};
+pub use paired::{PairedDifference, paired_difference};
+pub use pairs::PairingError;
 pub use pareto::{Point, pareto_front, pooled_times};
 pub use pareto_archive::ParetoArchive;
 pub use rivals::{RivalTable, Rivals};
+pub use sign_flip::{Draws, Tail, sign_flip};
 pub use tie_break::TieBreak;
 
 pub use crate::outcome::Estimate;

@@ -1,6 +1,7 @@
 //! What a search tells whoever watches it. The library prints nothing; the command line draws these.
 
-use crate::objective::{Aggregate, MetricComparison};
+use super::finals::Origin;
+use crate::objective::{Aggregate, McNemar, MetricComparison};
 use crate::outcome::Estimate;
 use crate::record::Trial;
 use crate::units::{Seconds, Split};
@@ -48,19 +49,70 @@ pub struct Report {
     pub winner: Standing,
     /// The winner is one of the baselines: the search found nothing better on the selection split.
     pub nothing_better: bool,
+    /// How the winner was chosen.
+    pub finals: Finals,
+    /// What a search without selection and holdout would have claimed; `None` without a feasible candidate.
+    pub best_observed: Option<BestObserved>,
     /// Candidates that were scored, and how many of them were infeasible.
     pub candidates: u64,
     /// Of them.
     pub infeasible: u64,
-    /// Winner against the best single parent on holdout, same documents.
+    /// Winner against the best single parent (on selection) on holdout, same documents; `None` against itself.
     pub against_best_parent: Option<Comparison>,
-    /// Winner against the uniform average on holdout, same documents.
+    /// Winner against the base model, likewise.
+    pub against_base: Option<Comparison>,
+    /// Winner against the uniform average, likewise.
     pub against_uniform: Option<Comparison>,
+    /// With how many baselines the winner was compared on holdout.
+    pub comparisons: usize,
     /// The winner by other metrics than the judged ones on holdout: against the best single parent, the uniform average
     /// and the base model.
     pub other_metrics: Vec<OtherMetrics>,
     /// Time used by the run.
     pub elapsed: Seconds,
+}
+
+impl Report {
+    /// Against the best parent, the base model and the uniform average, each baseline once.
+    pub fn shown_comparisons(&self) -> Vec<&Comparison> {
+        let asked = [&self.against_best_parent, &self.against_base, &self.against_uniform];
+        let mut shown: Vec<&Comparison> = Vec::new();
+        for comparison in asked.into_iter().flatten() {
+            if shown.iter().all(|known| known.against != comparison.against) {
+                shown.push(comparison);
+            }
+        }
+        shown
+    }
+}
+
+/// How the winner was chosen on the selection split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finals {
+    /// What kind of finalist won.
+    pub winner_from: Origin,
+    /// How many there were, baselines not counted.
+    pub finalists: usize,
+    /// How many of them the optimizer recommended.
+    pub recommended: usize,
+    /// How many of them dropped out before all documents were scored, significantly worse than the best so far.
+    pub dropped: usize,
+    /// How many of the others, the winner not counted, are not significantly different from the winner (permutation
+    /// tests, 5 % over all pairs by Holm's correction).
+    pub indistinguishable: usize,
+    /// Documents scored for the finalists.
+    pub documents: usize,
+    /// Documents that those who dropped out were not scored on.
+    pub documents_saved: usize,
+}
+
+/// The candidate with the best score on search. What it scores on holdout is not known: holdout is for the winner.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BestObserved {
+    /// Trial number.
+    pub trial: u64,
+    /// Its score on search, the best of many and so too good.
+    pub search: Estimate,
 }
 
 /// The winner (first) and a baseline (second) by every metric that is not judged.
@@ -97,15 +149,23 @@ impl Standing {
     }
 }
 
-/// A paired difference of two objectives with its 95 % interval.
+/// The winner against a baseline on the same holdout documents.
 #[derive(Debug, Clone)]
 pub struct Comparison {
-    /// Row name of the other.
+    /// Row name of the baseline.
     pub against: String,
-    /// Winner minus the other.
+    /// Objective of the winner minus the baseline's.
     pub difference: f64,
-    /// Lower end.
+    /// Lower end of its 95 % interval, by bootstrap.
     pub low: f64,
     /// Upper end.
     pub high: f64,
+    /// Two-sided p-value of "no difference", by permutation.
+    pub p_value: f64,
+    /// The same after Holm's correction for the comparisons with all baselines.
+    pub adjusted_p_value: f64,
+    /// Whether that is at most 5 %.
+    pub significant: bool,
+    /// The winner (first) and the baseline (second) on each task whose documents are right or wrong; not corrected.
+    pub tasks: Vec<McNemar>,
 }

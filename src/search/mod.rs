@@ -19,7 +19,10 @@ use std::time::Instant;
 use argmin::core::Executor;
 
 pub use budget::Budget;
-pub use event::{Comparison, OtherMetrics, Progress, Report, SearchEvent, Standing};
+pub use event::{
+    BestObserved, Comparison, Finals, OtherMetrics, Progress, Report, SearchEvent, Standing,
+};
+pub use finals::Origin;
 
 use crate::race::{Race, Racing};
 use archive::Archive;
@@ -37,8 +40,8 @@ use crate::record::{RecordError, RunWriter};
 use crate::space::Objective;
 use crate::units::{Seed, Split};
 
-/// How many of the best observed candidates are scored again on the selection split.
-const FINALISTS: usize = 4;
+/// How many of the best observed candidates are scored again on the selection split, where the budget has time for all.
+const FINALISTS: usize = 8;
 /// Seconds that a trial is expected to take before one was timed.
 const EXPECTED_FLOOR: f64 = 1.0;
 
@@ -129,7 +132,8 @@ pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
     let Some(baselines) = baselines::score(&session, setup.budget)? else {
         return Ok(Ending::Interrupted);
     };
-    let reserve = finals::reserve(&session, &baselines);
+    let observed = finals::observed_that_fit(&session, &baselines, setup.budget);
+    let reserve = finals::reserve(&session, &baselines, observed);
     session.emit(SearchEvent::Searching {
         genes: setup.decoder.dimensions().len(),
         population: setup.optimizer.population_size(),
@@ -148,8 +152,7 @@ pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
         let warning = "the budget left no time for a single candidate after the baselines";
         session.emit(SearchEvent::Warning(warning.to_owned()));
     }
-    match finals::decide(&session, baselines, optimizer.recommend().into_iter().next(), setup.seed)?
-    {
+    match finals::decide(&session, &baselines, observed, optimizer.recommend(), setup.seed)? {
         Some(report) => Ok(Ending::Finished(Box::new(report))),
         None => Ok(Ending::Interrupted),
     }

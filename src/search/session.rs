@@ -163,14 +163,30 @@ impl<'a> Session<'a> {
 
     /// Makes the trials that are not recorded yet, side by side. `None` = interrupted before it began.
     pub fn run(&self, jobs: &[Job]) -> Result<Vec<Option<Trial>>, SearchError> {
-        let trial = |_, job: &Job| {
-            let stop = self.interrupted() || self.failed.load(Ordering::Relaxed);
-            if stop && !self.is_recorded(job) {
-                return Ok(None);
-            }
-            self.trial(job, None).map(Some)
+        self.workers.map(jobs, |_, job| self.trial_unless_stopped(job, None)).into_iter().collect()
+    }
+
+    /// As [`Session::run`], each job with the row of its trial's rung before.
+    pub fn run_further(
+        &self,
+        jobs: &[(Job, Option<Trial>)],
+    ) -> Result<Vec<Option<Trial>>, SearchError> {
+        let trial = |_, (job, before): &(Job, Option<Trial>)| {
+            self.trial_unless_stopped(job, before.as_ref())
         };
         self.workers.map(jobs, trial).into_iter().collect()
+    }
+
+    fn trial_unless_stopped(
+        &self,
+        job: &Job,
+        before: Option<&Trial>,
+    ) -> Result<Option<Trial>, SearchError> {
+        let stop = self.interrupted() || self.failed.load(Ordering::Relaxed);
+        if stop && !self.is_recorded(job) {
+            return Ok(None);
+        }
+        self.trial(job, before).map(Some)
     }
 
     /// One trial, from the record or by scoring it. `before`: the row of the trial's last rung, whose documents are not scored

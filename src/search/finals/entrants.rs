@@ -1,0 +1,115 @@
+//! Who takes part in the race on selection.
+
+use super::race::Origin;
+use super::{RECOMMENDED, scores_on};
+use crate::genome::Genotype;
+use crate::outcome::{DocSubset, TaskScore};
+use crate::record::{Trial, TrialKind};
+use crate::search::archive::Contender;
+use crate::search::baselines::Baseline;
+use crate::search::session::{Job, Session};
+use crate::units::Split;
+
+/// A baseline, whose scores are known, or a finalist, whose scores come block by block.
+pub(super) struct Entrant {
+    pub origin: Origin,
+    pub trial: u64,
+    generation: u64,
+    /// `None`: a baseline.
+    genotype: Option<Genotype>,
+    /// Its last row.
+    pub on_selection: Option<Trial>,
+}
+
+impl Entrant {
+    fn baseline(baseline: &Baseline) -> Entrant {
+        let trial = baseline.on(Split::Selection);
+        Entrant {
+            origin: Origin::Baseline,
+            trial: trial.trial,
+            generation: trial.generation,
+            genotype: None,
+            on_selection: Some(trial.clone()),
+        }
+    }
+
+    fn finalist(origin: Origin, trial: u64, generation: u64, genotype: Genotype) -> Entrant {
+        Entrant { origin, trial, generation, genotype: Some(genotype), on_selection: None }
+    }
+
+    /// What is to be scored for a block, and the row of the block before; nothing for a baseline.
+    pub fn job(
+        &self,
+        session: &Session<'_>,
+        block: usize,
+        documents: Option<&DocSubset>,
+    ) -> Option<(Job, Option<Trial>)> {
+        let genotype = self.genotype.as_ref()?;
+        let job = Job {
+            trial: self.trial,
+            name: None,
+            generation: self.generation,
+            kind: TrialKind::Final,
+            split: Split::Selection,
+            rung: block as u32,
+            docs: documents.cloned(),
+            recipe: session.decoder.decode(genotype),
+            genotype: Some(genotype.clone()),
+        };
+        Some((job, self.on_selection.clone()))
+    }
+
+    /// Its scores on `documents`, if it gives any.
+    pub fn scores(&self, documents: Option<&DocSubset>) -> Option<Vec<TaskScore>> {
+        let tasks = &self.on_selection.as_ref()?.outcome.evaluation()?.tasks;
+        match self.origin {
+            Origin::Baseline => Some(scores_on(tasks, documents)),
+            Origin::Recommended | Origin::Observed => Some(tasks.clone()),
+        }
+    }
+}
+
+/// The baselines, the best observed candidates, and the optimizer's recommendations with the numbers after the last
+/// candidate's. A recommendation that is one of the candidates keeps that one's number.
+pub(super) fn entrants(
+    session: &Session<'_>,
+    baselines: &[Baseline],
+    observed: usize,
+    recommended: Vec<Genotype>,
+) -> Vec<Entrant> {
+    let archive = session.archive();
+    let mut entrants: Vec<Entrant> = baselines.iter().map(Entrant::baseline).collect();
+    if archive.candidates() == 0 {
+        return entrants;
+    }
+    let recommended = distinct(recommended);
+    let is_recommended = |contender: &Contender| recommended.contains(&contender.genotype);
+    for (rank, contender) in archive.contenders().iter().enumerate() {
+        let origin = match is_recommended(contender) {
+            true => Origin::Recommended,
+            false if rank < observed => Origin::Observed,
+            false => continue,
+        };
+        let Contender { trial, generation, genotype, .. } = contender;
+        entrants.push(Entrant::finalist(origin, *trial, *generation, genotype.clone()));
+    }
+    // Past every candidate, also those that a partly scored last generation left out.
+    let (last, generation) = archive.last_candidate().unwrap_or((baselines.len() as u64, 0));
+    let new = |genotype: &Genotype| archive.contenders().iter().all(|c| c.genotype != *genotype);
+    for (number, genotype) in recommended.iter().filter(|genotype| new(genotype)).enumerate() {
+        let trial = last + 1 + number as u64;
+        let genotype = genotype.clone();
+        entrants.push(Entrant::finalist(Origin::Recommended, trial, generation + 1, genotype));
+    }
+    entrants
+}
+
+fn distinct(genotypes: Vec<Genotype>) -> Vec<Genotype> {
+    let mut distinct: Vec<Genotype> = Vec::new();
+    for genotype in genotypes.into_iter().take(RECOMMENDED) {
+        if !distinct.contains(&genotype) {
+            distinct.push(genotype);
+        }
+    }
+    distinct
+}

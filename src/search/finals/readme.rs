@@ -1,0 +1,85 @@
+//! The run folder's README: what it is and what was found.
+
+use super::Origin;
+use crate::outcome::Estimate;
+use crate::search::event::{Comparison, Report, Standing};
+use crate::units::Split;
+
+pub(super) fn readme(report: &Report) -> String {
+    let mut text = format!(
+        "# A merge-search run\n\n`manifest.json` says how it was made (command, seed, search space), `best.yaml` is the \
+         winner as a mergekit recipe, `front.parquet` the Pareto front. Rows of `trials/` and `items/` join by `trial`, \
+         `split` and `rung`; the winner's row on holdout is named `winner`.\n\nThe {} of the tasks' scores, ×100, with \
+         95 % intervals:\n\n| | search | selection | holdout |\n|---|---|---|---|\n",
+        report.aggregate
+    );
+    for standing in report.baselines.iter().chain([&report.winner]) {
+        text.push_str(&row(standing));
+    }
+    text + &format!("\n{}\n{}{}", choice(report), comparisons(report), optimism(report))
+}
+
+fn row(standing: &Standing) -> String {
+    let cells = Split::ALL.map(|split| standing.on(split).map_or("–".to_owned(), shown));
+    format!("| {} (trial {}) | {} |\n", standing.name, standing.trial, cells.join(" | "))
+}
+
+fn shown(score: Estimate) -> String {
+    let [value, low, high] = [score.value, score.low, score.high].map(|share| 100.0 * share);
+    format!("{value:.1} [{low:.1}, {high:.1}]")
+}
+
+fn choice(report: &Report) -> String {
+    let finals = &report.finals;
+    let from = match finals.winner_from {
+        Origin::Baseline => "a baseline: the search found nothing better",
+        Origin::Recommended => "what the optimizer recommends at its end",
+        Origin::Observed => "one of the candidates with the best scores on search",
+    };
+    format!(
+        "The winner is {from}. It was chosen on the selection documents, from {} finalists and {} baselines; {} of the \
+         other finalists cannot be told from it there, {} were clearly worse early on and dropped out, which saved {} of \
+         {} documents.\n",
+        finals.finalists,
+        report.baselines.len(),
+        finals.indistinguishable,
+        finals.dropped,
+        finals.documents_saved,
+        finals.documents + finals.documents_saved
+    )
+}
+
+fn comparisons(report: &Report) -> String {
+    let lines: String = report.shown_comparisons().into_iter().map(line).collect();
+    if lines.is_empty() {
+        return lines;
+    }
+    format!(
+        "On holdout, which chose nothing, the same documents for both (p-values adjusted for {} comparisons):\n\n{lines}\n",
+        report.comparisons
+    )
+}
+
+fn line(comparison: &Comparison) -> String {
+    let [difference, low, high] =
+        [comparison.difference, comparison.low, comparison.high].map(|share| 100.0 * share);
+    format!(
+        "- winner − {}: {difference:+.1} [{low:+.1}, {high:+.1}], p = {:.4}\n",
+        comparison.against, comparison.adjusted_p_value
+    )
+}
+
+fn optimism(report: &Report) -> String {
+    let gap = report.winner.gap().map(|gap| {
+        format!("The winner's score on search is {:+.1} against holdout. ", 100.0 * gap)
+    });
+    let claim = report.best_observed.as_ref().map(|best| {
+        format!(
+            "The best score seen on search, {:.1} (trial {}), is what a search without selection would have claimed.",
+            100.0 * best.search.value,
+            best.trial
+        )
+    });
+    let text: String = [gap, claim].into_iter().flatten().collect();
+    if text.is_empty() { text } else { format!("{}\n", text.trim_end()) }
+}
