@@ -2,10 +2,11 @@
 //!
 //! Above it stands [`search`](crate), which decodes what [`Optimizer::ask`] returns, measures it
 //! and hands the costs back to [`Optimizer::tell`]; below it only [`genome`](crate::genome) (what a
-//! candidate is), [`units`](crate::units) and the geometry of fronts in [`objective`](crate::objective). Two optimizers live here: [`CatCma`], a Gaussian for
-//! continuous and integer genes next to independent categorical distributions, and
-//! [`RandomSearch`], the baseline every search is compared with. Both can be driven by hand or,
-//! through [`ArgminSolver`], by `argmin::core::Executor`.
+//! candidate is), [`units`](crate::units) and the geometry of fronts in
+//! [`objective`](crate::objective). For one cost: [`CatCma`], a Gaussian for continuous and integer
+//! genes next to independent categorical distributions, and [`Genetic`]; for several:
+//! [`ScalarisedCma`] and [`Nsga2`]; and [`RandomSearch`], the baseline every search is compared with.
+//! All can be driven by hand or, through [`ArgminSolver`], by `argmin::core::Executor`.
 //!
 //! An optimizer's state is a function of its construction and of what it was told, and `ask` is a
 //! function of that state: telling the same costs again brings back the same state, bit for bit,
