@@ -156,7 +156,8 @@ pub fn table(
     Ok(rows)
 }
 
-/// What pycma 4.5.0 needs (`tests/reference/optimizers/pycma.json`).
+/// What pycma 4.5.0 needs: 25 seeds from `tests/reference/optimizers/pycma.json`, fewer from an earlier
+/// run at the same settings.
 struct Reference {
     function: &'static str,
     dimension: usize,
