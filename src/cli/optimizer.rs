@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::Args as ClapArgs;
 use merge_search::genome::Genotype;
 use merge_search::optimizer::{self, Optimizer, OptimizerError, OptimizerKind, Settings};
-use merge_search::race::Racing;
+use merge_search::race::{self, Racing};
 use merge_search::record::{OptimizerSettings, RecordedGene};
 use merge_search::space::{OptimizerChoice, WarmStart};
 use merge_search::units::Seed;
@@ -65,11 +65,12 @@ impl Plan {
         let tied = choice.coarse_to_fine.unwrap_or(false);
         let kind = optimizer_kind(args.optimizer.as_deref(), choice)?;
         let races = choice.racing.unwrap_or(true) && kind.races();
+        let few_docs = || race::population(bench.decoder.dimensions().len(), workers);
         Ok(Self {
             kind,
             racing: races.then(|| racing(choice)),
             settings: Settings {
-                population,
+                population: population.or_else(|| races.then(few_docs)),
                 sigma: args.sigma.or(choice.sigma).unwrap_or(DEFAULT_SIGMA),
                 workers,
                 covariance: word(choice.covariance.as_deref(), "covariance")?,

@@ -35,6 +35,9 @@ pub(super) struct Archive {
     /// same work, so of each graph only the most accurate one can be on the front.
     graphs: BTreeMap<usize, (Trial, Vec<f64>)>,
     with_time: bool,
+    /// Whether trials are ranked by the lower ends of their intervals: where they have seen different numbers of documents,
+    /// the best score would be that of few.
+    cautious: bool,
     /// Baselines and the optimizer's recommendation.
     others: BTreeMap<u64, Estimate>,
     /// Number and generation of the last candidate.
@@ -49,13 +52,14 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    /// `with_time`: whether time is an objective.
-    pub fn new(keep: usize, with_time: bool) -> Self {
+    /// `with_time`: whether time is an objective; `raced`: whether trials see parts of the split.
+    pub fn new(keep: usize, with_time: bool, raced: bool) -> Self {
         Self {
             keep,
             contenders: Vec::new(),
             graphs: BTreeMap::new(),
             with_time,
+            cautious: raced,
             others: BTreeMap::new(),
             last: None,
             raced: BTreeMap::new(),
@@ -124,10 +128,11 @@ impl Archive {
         let (best, times) = self.graphs.entry(graph).or_insert_with(|| (trial.clone(), Vec::new()));
         times.push(time);
         // Trials finish in any order: the earlier one wins a tie whichever came in first.
-        let rank = |trial: &Trial, score: f64| (score, std::cmp::Reverse(trial.trial));
-        let ours = rank(trial, objective.value);
+        let cautious = self.cautious;
+        let rank = |trial: &Trial, score| (merit(score, cautious), std::cmp::Reverse(trial.trial));
+        let ours = rank(trial, objective);
         let same = best.trial == trial.trial;
-        if same || best.objective.is_none_or(|old| ours > rank(best, old.value)) {
+        if same || best.objective.is_none_or(|old| ours > rank(best, old)) {
             *best = trial.clone();
         }
     }
@@ -141,7 +146,8 @@ impl Archive {
             return;
         }
         let better = |other: &Contender| {
-            let (theirs, ours) = (other.objective.value, contender.objective.value);
+            let merit = |contender: &Contender| merit(contender.objective, self.cautious);
+            let (theirs, ours) = (merit(other), merit(&contender));
             theirs > ours || (theirs == ours && other.trial < contender.trial)
         };
         let place = self.contenders.partition_point(better);
@@ -183,7 +189,7 @@ impl Archive {
             .iter()
             .zip(&times)
             .map(|(trial, &time)| Point {
-                accuracy: trial.objective.map_or(f64::NAN, |objective| objective.value),
+                accuracy: trial.objective.map_or(f64::NAN, |score| merit(score, self.cautious)),
                 time,
             })
             .collect();
@@ -201,7 +207,7 @@ impl Archive {
     /// Best objective so far.
     pub fn best(&self) -> Option<Estimate> {
         let objectives = self.graphs.values().filter_map(|(trial, _)| trial.objective);
-        objectives.max_by(|a, b| a.value.total_cmp(&b.value))
+        objectives.max_by(|a, b| merit(*a, self.cautious).total_cmp(&merit(*b, self.cautious)))
     }
 
     /// Candidates scored, infeasible ones included.
@@ -223,4 +229,9 @@ impl Archive {
     pub fn seconds_per_trial(&self) -> Option<Seconds> {
         (self.timed > 0).then(|| Seconds(self.seconds / self.timed as f64))
     }
+}
+
+/// What trials are ranked by.
+fn merit(score: Estimate, cautious: bool) -> f64 {
+    if cautious { score.low } else { score.value }
 }

@@ -128,7 +128,8 @@ pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
         writer: setup.writer,
         started: setup.started,
     };
-    let session = Session::begin(parts, Archive::new(FINALISTS, with_time))?;
+    let session =
+        Session::begin(parts, Archive::new(FINALISTS, with_time, setup.racing.is_some()))?;
     let Some(baselines) = baselines::score(&session, setup.budget)? else {
         return Ok(Ending::Interrupted);
     };

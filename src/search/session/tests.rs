@@ -131,7 +131,7 @@ fn with_session<R>(folder: &Path, evaluator: &Thirds, race: impl FnOnce(&Session
         writer,
         started: Instant::now(),
     };
-    race(&Session::begin(parts, Archive::new(4, false)).unwrap())
+    race(&Session::begin(parts, Archive::new(4, false, true)).unwrap())
 }
 
 fn job(session: &Session<'_>, trial: u64, rung: u32, docs: Option<DocSubset>) -> Job {
