@@ -42,7 +42,7 @@ fn approximate(n: usize, positive: f64, ties: f64) -> f64 {
 }
 
 /// P(Z > z) for z ≥ 0: Abramowitz & Stegun 26.2.17, absolute error below 7.5e-8.
-fn upper_tail(z: f64) -> f64 {
+pub fn upper_tail(z: f64) -> f64 {
     let t = 1.0 / (1.0 + 0.231_641_9 * z);
     let coefficients =
         [1.330_274_429, -1.821_255_978, 1.781_477_937, -0.356_563_782, 0.319_381_530];

@@ -5,7 +5,6 @@
 //! --table ml1            regret on the synthetic merge landscape, beside cmaes' CatCMA, paired by instance
 //! --table fronts         hypervolume of NSGA-II on ZDT and DTLZ, beside pymoo's
 //! --table ml1-fronts     hypervolume of accuracy against time on the synthetic merge landscape
-//! --table quickstart     documents that the quickstart's search needs, beside mergekit-evolve's way
 //! --optimizer NAME       only this one
 //! --instances A..B       seeds, end exclusive (ml1: of the instances, from 1000 on by default)
 //! --budget N             candidates' worth of documents, or evaluations
@@ -15,16 +14,23 @@
 //! ```
 
 mod compare;
+mod documents;
+mod fronts;
+mod ml1_fronts;
 mod ml1_run;
 mod ml1_table;
+mod noise_free;
 mod options;
+mod problems;
 mod quartiles;
 
 #[path = "../../tests/optimizer/ml1/mod.rs"]
 mod ml1;
 
+use merge_search::optimizer::Covariance;
 use options::{Options, Table};
-use serde_json::Value;
+use rayon::prelude::*;
+use serde_json::{Value, json};
 
 /// One run, and lines for people that sum up many.
 pub struct Report {
@@ -54,6 +60,41 @@ fn report(options: &Options) -> Result<Report, String> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
     let pool = pool.map_err(|error| error.to_string())?;
     pool.install(|| match options.table {
+        Table::NoiseFree => noise_free_table(options),
         Table::Ml1 => ml1_table::table(options),
+        Table::Fronts => fronts::table(options),
+        Table::Ml1Fronts => ml1_fronts::table(options),
     })
+}
+
+/// `--optimizer` names the covariance: cat-cma, cat-cma-diagonal or cat-cma-low-rank.
+fn noise_free_table(options: &Options) -> Result<Report, String> {
+    let covariance = match options.optimizer.as_deref() {
+        None | Some("cat-cma") => Covariance::Full,
+        Some("cat-cma-diagonal") => Covariance::Diagonal,
+        Some("cat-cma-low-rank") => Covariance::LowRank,
+        Some(other) => return Err(format!("--optimizer {other}: not in this table")),
+    };
+    let seeds = options.instances.clone().unwrap_or(0..25);
+    let cells = noise_free::cells(options.dimension);
+    let rows: Result<Vec<Vec<noise_free::Row>>, _> = cells
+        .par_iter()
+        .map(|(function, d)| {
+            let name = [function.to_string()];
+            noise_free::table(&name, &[*d], seeds.clone(), options.budget, covariance)
+        })
+        .collect();
+    let rows = rows.map_err(|error| error.to_string())?.concat();
+    let row = |row: &noise_free::Row| {
+        json!({
+            "optimizer": row.optimizer,
+            "instance": row.instance,
+            "dimension": row.dimension,
+            "seed": row.seed,
+            "budget": row.budget,
+            "evaluations": row.evaluations,
+            "spent": row.spent,
+        })
+    };
+    Ok(Report { rows: rows.iter().map(row).collect(), lines: noise_free::summary(&rows) })
 }

@@ -3,10 +3,13 @@
 use std::fmt;
 
 use merge_search::genome::{Dimension, Domain, Gene, Genotype};
+use merge_search::objective::Aggregate;
 use merge_search::optimizer::{Costs, Optimizer, OptimizerKind, Settings, build};
+use merge_search::race::{self, Race, Racing, Scored};
 use merge_search::units::Seed;
 
-use super::ml1::{GENES, Ml1, SplitMix64};
+use super::documents::{Documents, POOL, Sheet};
+use super::ml1::{GENES, Ml1, SplitMix64, TASKS};
 
 /// Documents per task of a plain evaluation.
 pub const DOCS: u32 = 100;
@@ -16,18 +19,25 @@ pub const DOCS: u32 = 100;
 pub enum Way {
     /// Every candidate on `DOCS` documents of its own.
     Plain(OptimizerKind),
+    /// CatCMA with the search's racing, on documents whose hardness correlates between candidates by so much.
+    Raced { correlation: f64 },
 }
 
 impl Way {
     /// What the table shows unless one is asked for.
-    pub const ALL: [Way; 2] =
-        [Way::Plain(OptimizerKind::CatCma), Way::Plain(OptimizerKind::Random)];
+    pub const ALL: [Way; 4] = [
+        Way::Plain(OptimizerKind::CatCma),
+        Way::Raced { correlation: 0.0 },
+        Way::Raced { correlation: 0.7 },
+        Way::Plain(OptimizerKind::Random),
+    ];
 }
 
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Way::Plain(kind) => write!(f, "{kind}"),
+            Way::Raced { correlation } => write!(f, "cat-cma, raced, rho {correlation}"),
         }
     }
 }
@@ -78,6 +88,7 @@ pub fn truth(landscape: &Ml1, genotype: &Genotype) -> f64 {
 pub fn run(way: Way, landscape: &Ml1, d: usize, budget: usize, instance: u64) -> Found {
     match way {
         Way::Plain(kind) => plain(kind, landscape, d, budget, instance),
+        Way::Raced { correlation } => raced(correlation, landscape, d, budget, instance),
     }
 }
 
@@ -112,4 +123,63 @@ fn plain(kind: OptimizerKind, landscape: &Ml1, d: usize, budget: usize, instance
         candidates,
         documents: candidates * 5 * DOCS as usize,
     }
+}
+
+/// The same number of documents, spent as [`Race`] says.
+fn raced(correlation: f64, landscape: &Ml1, d: usize, budget: usize, instance: u64) -> Found {
+    let mut documents = Documents::new(100_000 + instance, correlation, budget * 5 * DOCS as usize);
+    let aggregate = Aggregate::geometric_mean(TASKS);
+    let mut race = Race::new(Racing::default(), &aggregate, &[POOL; TASKS], Seed(instance));
+    let population = Some(race::population(d + GENES, 1));
+    let settings = Settings { population, ..Settings::default() };
+    let mut optimizer = build(OptimizerKind::CatCma, &space(d), Seed(instance), &settings)
+        .expect("ML1's space can be searched");
+    let (mut candidates, mut best) = (0, (f64::NEG_INFINITY, 0.0));
+    while let Some((asked, scored)) = generation(&race, &*optimizer, landscape, &mut documents) {
+        candidates += asked.len();
+        for (genotype, tasks) in asked.iter().zip(scored.iter().flatten()) {
+            let accuracies: Vec<f64> = tasks.iter().map(|task| task.accuracy().0).collect();
+            let score = aggregate.value(&accuracies);
+            if score > best.0 {
+                best = (score, truth(landscape, genotype));
+            }
+        }
+        let costs = race.finish(&scored);
+        optimizer.tell(&asked.into_iter().zip(costs).collect::<Vec<_>>());
+    }
+    let mode = optimizer.recommend().into_iter().next();
+    Found {
+        recommended: mode.as_ref().map(|genotype| truth(landscape, genotype)),
+        best_observed: best.1,
+        claimed: best.0,
+        genes_right: mode.as_ref().map(|genotype| landscape.genes_right(&parts(genotype).1)),
+        candidates,
+        documents: documents.scored(),
+    }
+}
+
+/// One generation's scores; `None` where the budget does not reach to its end.
+fn generation(
+    race: &Race,
+    optimizer: &dyn Optimizer,
+    landscape: &Ml1,
+    documents: &mut Documents,
+) -> Option<(Vec<Genotype>, Vec<Scored>)> {
+    let asked = optimizer.ask();
+    let accuracies: Vec<[f64; TASKS]> = asked
+        .iter()
+        .map(|genotype| {
+            let (x, c) = parts(genotype);
+            landscape.accuracies(&x, &c)
+        })
+        .collect();
+    let mut sheets = documents.sheets(asked.len());
+    let everybody: Vec<usize> = (0..asked.len()).collect();
+    documents.score(&mut sheets, &everybody, &accuracies, &race.first())?;
+    let scored = |sheets: &[Sheet]| sheets.iter().map(|sheet| Some(sheet.scores())).collect();
+    let early: Vec<Scored> = scored(&sheets);
+    if let Some((on, rest)) = race.further(&early) {
+        documents.score(&mut sheets, &on, &accuracies, &rest)?;
+    }
+    Some((asked, scored(&sheets)))
 }

@@ -131,6 +131,16 @@ fn label(covariance: Covariance) -> &'static str {
     }
 }
 
+/// Functions and dimensions of the table, those of Rastrigin that take minutes left out; with `dimension`, all functions
+/// at that one.
+pub fn cells(dimension: Option<usize>) -> Vec<(&'static str, usize)> {
+    let names = FUNCTIONS.iter().map(|function| function.name);
+    match dimension {
+        Some(d) => names.map(|name| (name, d)).collect(),
+        None => PYCMA.iter().map(|peer| (peer.function, peer.dimension)).collect(),
+    }
+}
+
 /// The rows of `functions` (empty: all) at `dimensions` for `seeds`, at most `budget` evaluations each
 /// or the reference's.
 ///
@@ -219,7 +229,11 @@ fn line(cell: &[Row]) -> String {
 fn median(sorted: &[usize]) -> Option<f64> {
     let middle = sorted.len() / 2;
     let upper = *sorted.get(middle)? as f64;
-    if sorted.len() % 2 == 1 { Some(upper) } else { Some(0.5 * (sorted[middle - 1] as f64 + upper)) }
+    if sorted.len() % 2 == 1 {
+        Some(upper)
+    } else {
+        Some(0.5 * (sorted[middle - 1] as f64 + upper))
+    }
 }
 
 /// SplitMix64 (Steele, Lea & Flood 2014), 53 bits.

@@ -5,10 +5,18 @@ use std::ops::Range;
 /// What is shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Table {
+    NoiseFree,
     Ml1,
+    Fronts,
+    Ml1Fronts,
 }
 
-const TABLES: [(&str, Table); 1] = [("ml1", Table::Ml1)];
+const TABLES: [(&str, Table); 4] = [
+    ("noise-free", Table::NoiseFree),
+    ("ml1", Table::Ml1),
+    ("fronts", Table::Fronts),
+    ("ml1-fronts", Table::Ml1Fronts),
+];
 
 #[derive(Debug)]
 pub struct Options {
