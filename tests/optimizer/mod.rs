@@ -9,6 +9,7 @@ mod fronts;
 mod functions;
 mod laws;
 pub mod ml1;
+mod ml1_vectors;
 mod regret;
 mod restarts;
 mod warm_start;
@@ -57,3 +58,8 @@ fn categories(genotype: &Genotype) -> Vec<usize> {
         .filter_map(|gene| if let Gene::Category(k) = gene { Some(*k) } else { None })
         .collect()
 }
+
+/// The benchmark's Wilcoxon test.
+#[path = "../../benches/optimizers/compare.rs"]
+mod compare;
+mod wilcoxon;

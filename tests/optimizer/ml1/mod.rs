@@ -3,8 +3,8 @@
 //! observation noise.
 //!
 //! Needs nothing but the standard library, so that a benchmark can include the file too. Every draw
-//! is fixed by the instance's seed; the test vectors below come from an independent implementation
-//! in Python.
+//! is fixed by the instance's seed; the test vectors in `ml1_vectors.rs` come from an independent
+//! implementation in Python.
 
 mod optimum;
 
@@ -39,18 +39,18 @@ impl SplitMix64 {
 
 /// One instance over `d` weights in [0, 1].
 pub struct Ml1 {
-    d: usize,
-    kstar: [usize; GENES],
+    pub d: usize,
+    pub kstar: [usize; GENES],
     /// `o[i][k]`: where weight i wants to be when its group's gene is k.
-    o: Vec<[f64; CHOICES]>,
-    alpha: [f64; TASKS],
-    nu: Vec<Vec<f64>>,
-    h: Vec<Vec<f64>>,
+    pub o: Vec<[f64; CHOICES]>,
+    pub alpha: [f64; TASKS],
+    pub nu: Vec<Vec<f64>>,
+    pub h: Vec<Vec<f64>>,
     /// `v[t][r][i]`.
-    v: Vec<Vec<Vec<f64>>>,
-    b: [[[f64; CHOICES]; GENES]; TASKS],
-    e: [[[f64; CHOICES]; CHOICES]; GENES],
-    tau: [[f64; CHOICES]; GENES],
+    pub v: Vec<Vec<Vec<f64>>>,
+    pub b: [[[f64; CHOICES]; GENES]; TASKS],
+    pub e: [[[f64; CHOICES]; CHOICES]; GENES],
+    pub tau: [[f64; CHOICES]; GENES],
 }
 
 fn draw<T: Default + Copy, const N: usize>(mut f: impl FnMut() -> T) -> [T; N] {
@@ -145,92 +145,4 @@ impl Ml1 {
 
 fn geometric_mean(accuracies: [f64; TASKS]) -> f64 {
     (accuracies.map(f64::ln).iter().sum::<f64>() / TASKS as f64).exp()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn close(got: f64, expected: f64) {
-        assert!((got - expected).abs() < 1e-12, "expected {expected}, got {got}");
-    }
-
-    #[test]
-    fn splitmix64_seed_42() {
-        let mut g = SplitMix64(42);
-        let drawn = [g.next(), g.next(), g.next()];
-        assert_eq!(drawn, [13679457532755275413, 2949826092126892291, 5139283748462763858]);
-    }
-
-    /// o00, alpha0, nu00, h00, v000, tau00, F(centre, genes 0), F(ramp, genes g mod 4), time(genes
-    /// g mod 4).
-    fn check(instance: &Ml1, vector: [f64; 9], accuracies: [f64; TASKS]) {
-        let d = instance.d;
-        assert_eq!(instance.kstar, [0, 3, 3, 1, 2, 3, 0, 2]);
-        let ramp: Vec<f64> = (0..d).map(|i| (i as f64 + 0.5) / d as f64).collect();
-        let cycling: Vec<usize> = (0..GENES).map(|g| g % 4).collect();
-        let got = [
-            instance.o[0][0],
-            instance.alpha[0],
-            instance.nu[0][0],
-            instance.h[0][0],
-            instance.v[0][0][0],
-            instance.tau[0][0],
-            instance.truth(&vec![0.5; d], &[0; GENES]),
-            instance.truth(&ramp, &cycling),
-            instance.time(&cycling),
-        ];
-        got.into_iter().zip(vector).for_each(|(got, expected)| close(got, expected));
-        instance
-            .accuracies(&ramp, &cycling)
-            .into_iter()
-            .zip(accuracies)
-            .for_each(|(got, e)| close(got, e));
-    }
-
-    #[test]
-    fn instance_1000_with_24_weights() {
-        let vector = [
-            0.51828879703198,
-            1.4379406856387962,
-            -1.710406259370863,
-            1.0198767910300743,
-            0.2577338788949273,
-            0.7445659262850313,
-            0.5437172837883198,
-            0.3391773239412783,
-            1.0639920660334672,
-        ];
-        let accuracies = [
-            0.3509226765754585,
-            0.25079137689831427,
-            0.5678299241297871,
-            0.31793194668779867,
-            0.28252544571661525,
-        ];
-        check(&Ml1::new(1000, 24), vector, accuracies);
-    }
-
-    #[test]
-    fn instance_1000_with_96_weights() {
-        let vector = [
-            0.51828879703198,
-            2.447702853350515,
-            0.9189427836533205,
-            0.17159074169849273,
-            -0.08206861931350411,
-            0.4162883781313602,
-            0.5626575525517948,
-            0.44665231835758495,
-            1.063454259428137,
-        ];
-        let accuracies = [
-            0.6825295105785126,
-            0.36557746421530213,
-            0.6893223400272424,
-            0.3933860972660519,
-            0.2627276322472757,
-        ];
-        check(&Ml1::new(1000, 96), vector, accuracies);
-    }
 }
