@@ -142,8 +142,7 @@ pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
     let deadline = Deadline::new(setup.budget, reserve);
     let tie_break = tie_break(&session, &baselines);
     let docs = setup.evaluator.docs(Split::Search);
-    let race =
-        setup.racing.map(|racing| Race::new(racing, &session.aggregate, &docs, setup.seed));
+    let race = setup.racing.map(|racing| Race::new(racing, &session.aggregate, &docs, setup.seed));
     let problem = MergeProblem::new(&session, deadline, tie_break, baselines.len(), race);
     let optimizer = optimize(problem, setup.optimizer)?;
     if session.interrupted() {
