@@ -275,7 +275,7 @@ fn interrupted_anywhere_and_resumed_is_the_same_run() {
     let scored = rows(whole.path()).len();
     let best = std::fs::read_to_string(whole.path().join("best.yaml")).unwrap();
     // 12 baselines and 40 candidates, then the finals block by block; the last two trials may be made side by side.
-    let finals = (53..scored - 1).step_by(4);
+    let finals = (53..scored - 1).step_by(9);
     for interrupt_at in [1, 3, 11, 13, 25, 31, 52, scored - 2].into_iter().chain(finals) {
         let broken = tempfile::tempdir().unwrap();
         let first = Landscape { interrupt_at, ..Landscape::new() };
