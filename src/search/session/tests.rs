@@ -103,6 +103,7 @@ fn manifest(decoder: &Decoder) -> RunManifest {
             population: 4,
             sigma: None,
             workers: 1,
+            ..OptimizerSettings::default()
         },
         budget: RunBudget { seconds: None, trials: None },
         tasks: vec![task("t1", 30), task("t2", 20)],
