@@ -8,7 +8,8 @@ use super::{CatCma, Costs, Optimizer, OptimizerError, Settings};
 use crate::genome::{Dimension, Gene, Genotype};
 use crate::units::Seed;
 
-/// A level ends once the spread of its distribution is this share of what it began with.
+/// A level ends once the spread of its distribution is this share of what it began with. Lower is better where genes of a
+/// class want nearly one value, and costs more where they do not: then all that is scored before the last level is lost.
 const CONVERGED: f64 = 0.7;
 /// Variance of the differences between genes that were tied, as a share of what they had in common.
 const WITHIN: f64 = 1.0;

@@ -81,6 +81,7 @@ impl Categorical {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::genome::{Dimension, Domain};
 
     fn gaussian(coordinates: usize) -> Gaussian {
         let rates = (Covariance::Full, Rates::new(coordinates, 3.0, Covariance::Full, false));
@@ -110,7 +111,11 @@ mod tests {
     fn distributions_are_copied() {
         let mut coarse = Categorical::new(&[2], 0.1);
         coarse.q = vec![vec![0.7, 0.3]];
-        let fine = Encoding { categories: vec![2, 2], ..Encoding::default() };
+        let choices = vec!["a".to_owned(), "b".to_owned()];
+        let domain = Domain::Categorical { choices };
+        let gene =
+            |name: &str| Dimension { name: name.to_owned(), domain: domain.clone(), initial: None };
+        let fine = Encoding::new(&[gene("a"), gene("b")]).unwrap();
         assert_eq!(coarse.refined(&fine, &[0, 0], 0.05).q, [[0.7, 0.3], [0.7, 0.3]]);
     }
 }
