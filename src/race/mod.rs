@@ -59,6 +59,9 @@ struct Spread {
 impl Race {
     /// For tasks with so many documents on the search split.
     pub fn new(racing: Racing, aggregate: &Aggregate, docs_per_task: &[usize], seed: Seed) -> Self {
+        let most = docs_per_task.iter().copied().max().unwrap_or(0);
+        let least_docs = racing.least_docs.min(most);
+        let racing = Racing { least_docs, most_docs: racing.most_docs.min(most), ..racing };
         Self {
             racing,
             aggregate: aggregate.clone(),

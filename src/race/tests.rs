@@ -202,6 +202,8 @@ fn resamples_have_the_binomial_variance() {
 
 #[test]
 fn populations_by_hand() {
-    // 3 ln 32 = 10.397.
-    assert_eq!((population(32, 1), population(32, 8), population(1, 1)), (84, 88, 24));
+    // 3 ln 32 = 10.397; √3318 = 57.6 = 6 · 9.6, √13271 = 115.2 = 12 · 9.6.
+    assert_eq!((population(32, 3318.0, 1), population(32, 3318.0, 8)), (84, 88));
+    assert_eq!((population(32, 13271.0, 1), population(1, 10.0, 3)), (168, 9));
+    assert_eq!((population(32, f64::NAN, 1), population(32, f64::INFINITY, 1)), (28, 224));
 }
