@@ -130,7 +130,9 @@ fn raced(correlation: f64, landscape: &Ml1, d: usize, budget: usize, instance: u
     let mut documents = Documents::new(100_000 + instance, correlation, budget * 5 * DOCS as usize);
     let aggregate = Aggregate::geometric_mean(TASKS);
     let mut race = Race::new(Racing::default(), &aggregate, &[POOL; TASKS], Seed(instance));
-    let population = Some(race::population(d + GENES, 1));
+    // About 15 documents of each task per candidate, of which half see half.
+    let candidates = (budget * DOCS as usize) as f64 / (0.75 * 20.0);
+    let population = Some(race::population(d + GENES, candidates, 1));
     let settings = Settings { population, ..Settings::default() };
     let mut optimizer = build(OptimizerKind::CatCma, &space(d), Seed(instance), &settings)
         .expect("ML1's space can be searched");

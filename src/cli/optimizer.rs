@@ -4,12 +4,15 @@ use std::path::Path;
 use std::str::FromStr;
 
 use clap::Args as ClapArgs;
-use merge_search::genome::Genotype;
+use merge_search::evaluate::Evaluator;
+use merge_search::genome::{Genotype, uniform_average};
 use merge_search::optimizer::{self, Optimizer, OptimizerError, OptimizerKind, Settings};
-use merge_search::race::{self, Racing};
+use merge_search::outcome::Outcome;
+use merge_search::race::{self, Race, Racing};
 use merge_search::record::{OptimizerSettings, RecordedGene};
+use merge_search::search::Budget;
 use merge_search::space::{OptimizerChoice, WarmStart};
-use merge_search::units::Seed;
+use merge_search::units::{Seed, Split};
 
 use super::workbench::Workbench;
 use super::{Failure, warm_start};
@@ -53,7 +56,12 @@ pub struct Plan {
 
 impl Plan {
     /// For a run that begins.
-    pub fn new(args: &OptimizerArgs, bench: &Workbench, workers: usize) -> Result<Self, Failure> {
+    pub fn new(
+        args: &OptimizerArgs,
+        bench: &Workbench,
+        workers: usize,
+        budget: Budget,
+    ) -> Result<Self, Failure> {
         let choice = &bench.decoder.space().optimizer;
         let population = args.population.map(|count| count as usize).or(choice.population);
         let from_here = |word: &String| WarmStart::from_word(word, Path::new("."));
@@ -65,12 +73,16 @@ impl Plan {
         let tied = choice.coarse_to_fine.unwrap_or(false);
         let kind = optimizer_kind(args.optimizer.as_deref(), choice)?;
         let races = choice.racing.unwrap_or(true) && kind.races();
-        let few_docs = || race::population(bench.decoder.dimensions().len(), workers);
+        let racing = races.then(|| racing(choice));
+        let raced = |racing| {
+            let candidates = expected_candidates(bench, racing, budget);
+            race::population(bench.decoder.dimensions().len(), candidates, workers)
+        };
         Ok(Self {
             kind,
-            racing: races.then(|| racing(choice)),
+            racing,
             settings: Settings {
-                population: population.or_else(|| races.then(few_docs)),
+                population: population.or_else(|| racing.map(raced)),
                 sigma: args.sigma.or(choice.sigma).unwrap_or(DEFAULT_SIGMA),
                 workers,
                 covariance: word(choice.covariance.as_deref(), "covariance")?,
@@ -144,6 +156,26 @@ fn racing(choice: &OptimizerChoice) -> Racing {
         first_share: choice.first_share.unwrap_or(default.first_share),
         anchor_share: choice.anchor_share.unwrap_or(default.anchor_share),
         ..default
+    }
+}
+
+/// How many raced candidates the budget has room for. Of a wall-clock budget that is found out by scoring the uniform
+/// average as a race begins to; the merge counts half as much again and the documents too, for those who go on.
+fn expected_candidates(bench: &Workbench, racing: Racing, budget: Budget) -> f64 {
+    let seconds = match budget {
+        Budget::Trials(trials) => return trials as f64,
+        Budget::WallClock(time) => time.as_secs_f64(),
+    };
+    let docs = bench.evaluator.docs(Split::Search);
+    let first = Race::new(racing, &bench.aggregate, &docs, Seed(0)).first();
+    let recipe = uniform_average(bench.decoder.space());
+    match bench.evaluator.evaluate(&recipe, Split::Search, Some(&first)) {
+        Ok(Outcome::Feasible(once)) => {
+            let each = 1.5 * (once.merge_seconds.0 + once.score_seconds.0);
+            seconds * bench.workers.count() as f64 / each.max(1e-6)
+        }
+        // The baselines will say what is wrong.
+        _ => 0.0,
     }
 }
 

@@ -9,6 +9,7 @@ use merge_search::genome::{Dimension, Domain, uniform_average};
 use merge_search::optimizer::CoarseToFine;
 use merge_search::outcome::Outcome;
 use merge_search::race::Racing;
+use merge_search::search::Budget;
 use merge_search::units::{Seed, Split};
 use serde_json::json;
 
@@ -47,7 +48,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Workbench::open(&SpaceSource::open(args.space.as_deref())?, &args.workers, &args.guard)?;
     tell_notes(bench.decoder.space());
     let dimensions = bench.decoder.dimensions();
-    let search = optimizer::Plan::new(&args.optimizer, &bench, workers)?;
+    let budget = Budget::WallClock(args.budget);
+    let search = optimizer::Plan::new(&args.optimizer, &bench, workers, budget)?;
     let population = search.build(&bench, Seed(0))?.population_size();
     let timing = Timing::measure(&bench)?;
     let candidates = timing.candidates(args.budget, workers);

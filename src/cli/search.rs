@@ -119,13 +119,13 @@ fn begin(args: &Args) -> Result<Prepared, Failure> {
     let source = SpaceSource::open(args.space.as_deref())?;
     let bench = Workbench::open(&source, &args.workers, &args.guard)?;
     tell_notes(bench.decoder.space());
-    let plan = Plan::new(&args.optimizer, &bench, args.workers.count())?.settled(&bench)?;
     let seed = Seed(args.seed);
-    let optimizer = plan.build(&bench, seed)?;
     let budget = match args.trials {
         Some(trials) => Budget::Trials(trials),
         None => Budget::WallClock(args.budget.unwrap_or(DEFAULT_BUDGET)),
     };
+    let plan = Plan::new(&args.optimizer, &bench, args.workers.count(), budget)?.settled(&bench)?;
+    let optimizer = plan.build(&bench, seed)?;
     let manifest = manifest(&source, &bench, plan.record(), budget, seed, &args.workers)?;
     let folder = folder.unwrap_or_else(|| unused_folder(args, &bench.decoder.space().name));
     let writer = RunWriter::create(&folder, manifest)?;
