@@ -11,6 +11,7 @@ use super::categorical::Categorical;
 use super::encoding::Encoding;
 use super::gaussian::Gaussian;
 use super::refine::Parents;
+use super::surrogate::{Region, Surrogate};
 use super::weights::Weights;
 use super::{Costs, Optimizer, OptimizerError, Settings, margin, stream};
 use crate::genome::{Dimension, Genotype};
@@ -27,6 +28,8 @@ pub struct CatCma {
     pub(super) gaussian: Option<Gaussian>,
     /// `None` without categorical genes.
     pub(super) categorical: Option<Categorical>,
+    /// `None` unless asked for.
+    surrogate: Option<Surrogate>,
 }
 
 /// One sample: coordinates of the Gaussian (empty without one) and one category per categorical
@@ -58,7 +61,8 @@ impl CatCma {
             .then(|| Gaussian::new(&encoding, settings.sigma, weights.mu_eff, alpha));
         let categorical = (!encoding.categories.is_empty())
             .then(|| Categorical::new(&encoding.categories, alpha));
-        Ok(Self { seed, generation: 0, encoding, weights, gaussian, categorical })
+        let surrogate = settings.surrogate.then(Surrogate::default);
+        Ok(Self { seed, generation: 0, encoding, weights, gaussian, categorical, surrogate })
     }
 
     /// The geometric mean of the coordinates' standard deviations; `None` without coordinates.
@@ -85,7 +89,9 @@ impl CatCma {
         let gaussian = self.gaussian.as_ref().map(gaussian);
         let categorical = self.categorical.as_ref();
         let categorical = categorical.map(|q| q.refined(&encoding, &parents.distributions, alpha));
-        Ok(Self { encoding, gaussian, categorical, ..self.clone() })
+        let surrogate = self.surrogate.as_ref();
+        let surrogate = surrogate.map(|s| s.refined(&parents.coordinates, &parents.distributions));
+        Ok(Self { encoding, gaussian, categorical, surrogate, ..self.clone() })
     }
 
     fn candidates(&self) -> Vec<Candidate> {
@@ -97,6 +103,15 @@ impl CatCma {
         Candidate {
             v: self.gaussian.as_ref().map_or_else(|| DVector::zeros(0), |g| g.sample(rng)),
             c: self.categorical.as_ref().map_or_else(Vec::new, |q| q.sample(rng)),
+        }
+    }
+
+    /// Where the distribution around its mode (`v`, `c`) is.
+    fn region(&self, v: &[f64], c: &[usize]) -> Region {
+        Region {
+            centre: self.encoding.point(v, c),
+            sd: self.gaussian.as_ref().map_or_else(Vec::new, Gaussian::standard_deviations),
+            q: self.categorical.as_ref().map_or_else(Vec::new, |categorical| categorical.q.clone()),
         }
     }
 
@@ -129,7 +144,12 @@ impl Optimizer for CatCma {
         let candidates = self.candidates();
         let asked: Vec<Genotype> =
             candidates.iter().map(|candidate| self.decode(candidate)).collect();
-        if let Some(weights) = self.weights.expected(&costs_of(&asked, told)) {
+        let costs = costs_of(&asked, told);
+        if let Some(surrogate) = &mut self.surrogate {
+            let points = candidates.iter().map(|x| self.encoding.point(x.v.as_slice(), &x.c));
+            surrogate.learn(points, costs.iter().map(Costs::first));
+        }
+        if let Some(weights) = self.weights.expected(&costs) {
             if let Some(gaussian) = &mut self.gaussian {
                 gaussian.update(&weights, &candidates.iter().map(|x| &x.v).collect::<Vec<_>>());
             }
@@ -146,7 +166,11 @@ impl Optimizer for CatCma {
     fn recommend(&self) -> Vec<Genotype> {
         let v = self.gaussian.as_ref().map_or_else(|| DVector::zeros(0), Gaussian::mode);
         let c = self.categorical.as_ref().map_or_else(Vec::new, Categorical::mode);
-        vec![self.encoding.decode(v.as_slice(), &c)]
+        let mode = self.encoding.decode(v.as_slice(), &c);
+        let Some(surrogate) = &self.surrogate else { return vec![mode] };
+        let best = surrogate.optimum(&self.region(v.as_slice(), &c));
+        let best = self.encoding.decode(&best.x, &best.c);
+        if best == mode { vec![mode] } else { vec![best, mode] }
     }
 }
 

@@ -206,6 +206,16 @@ impl Gaussian {
         self.sigma = self.sigma.max(LEAST_VARIANCE.sqrt() / self.D.min());
     }
 
+    /// Of each coordinate, in fractions of its range.
+    pub(super) fn standard_deviations(&self) -> Vec<f64> {
+        self.C
+            .diagonal()
+            .iter()
+            .zip(self.A.iter())
+            .map(|(c, a)| self.sigma * a * c.sqrt())
+            .collect()
+    }
+
     /// The mean, continuous coordinates within bounds.
     pub(super) fn mode(&self) -> DVector<f64> {
         self.bounded(self.m.clone(), |x| x.clamp(0.0, 1.0))

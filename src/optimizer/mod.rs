@@ -31,6 +31,7 @@ mod refine;
 mod settings;
 mod sobol;
 mod stream;
+mod surrogate;
 mod unit_cube;
 mod weights;
 
