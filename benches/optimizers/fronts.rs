@@ -98,7 +98,7 @@ fn volume(
         let told: Vec<(Genotype, Costs)> = (optimizer.ask().into_iter())
             .map(|genotype| {
                 let values = costs(&genotype);
-                (genotype, Costs { values, resamples: Vec::new() })
+                (genotype, Costs { values, ..Costs::default() })
             })
             .collect();
         evaluated += told.len();

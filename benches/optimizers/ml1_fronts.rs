@@ -135,7 +135,7 @@ fn search(
         for genotype in optimizer.ask() {
             let values = observed(landscape, &genotype, noise);
             evaluated.push((genotype.clone(), values.clone()));
-            told.push((genotype, Costs { values, resamples: Vec::new() }));
+            told.push((genotype, Costs { values, ..Costs::default() }));
         }
         optimizer.tell(&told);
     }

@@ -19,16 +19,19 @@ pub const DOCS: u32 = 100;
 pub enum Way {
     /// Every candidate on `DOCS` documents of its own.
     Plain(OptimizerKind),
-    /// CatCMA with the search's racing, on documents whose hardness correlates between candidates by so much.
-    Raced { correlation: f64 },
+    /// CatCMA with the search's racing, on documents whose hardness correlates between candidates by so much; with or
+    /// without the model of costs for the recommended point.
+    Raced { correlation: f64, surrogate: bool },
 }
 
 impl Way {
     /// What the table shows unless one is asked for.
-    pub const ALL: [Way; 4] = [
+    pub const ALL: [Way; 6] = [
         Way::Plain(OptimizerKind::CatCma),
-        Way::Raced { correlation: 0.0 },
-        Way::Raced { correlation: 0.7 },
+        Way::Raced { correlation: 0.0, surrogate: false },
+        Way::Raced { correlation: 0.0, surrogate: true },
+        Way::Raced { correlation: 0.7, surrogate: false },
+        Way::Raced { correlation: 0.7, surrogate: true },
         Way::Plain(OptimizerKind::Random),
     ];
 }
@@ -37,7 +40,10 @@ impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Way::Plain(kind) => write!(f, "{kind}"),
-            Way::Raced { correlation } => write!(f, "cat-cma, raced, rho {correlation}"),
+            Way::Raced { correlation, surrogate } => {
+                let model = if *surrogate { ", model" } else { "" };
+                write!(f, "cat-cma, raced{model}, rho {correlation}")
+            }
         }
     }
 }
@@ -88,7 +94,9 @@ pub fn truth(landscape: &Ml1, genotype: &Genotype) -> f64 {
 pub fn run(way: Way, landscape: &Ml1, d: usize, budget: usize, instance: u64) -> Found {
     match way {
         Way::Plain(kind) => plain(kind, landscape, d, budget, instance),
-        Way::Raced { correlation } => raced(correlation, landscape, d, budget, instance),
+        Way::Raced { correlation, surrogate } => {
+            raced((correlation, surrogate), landscape, d, budget, instance)
+        }
     }
 }
 
@@ -126,14 +134,20 @@ fn plain(kind: OptimizerKind, landscape: &Ml1, d: usize, budget: usize, instance
 }
 
 /// The same number of documents, spent as [`Race`] says.
-fn raced(correlation: f64, landscape: &Ml1, d: usize, budget: usize, instance: u64) -> Found {
+fn raced(
+    (correlation, surrogate): (f64, bool),
+    landscape: &Ml1,
+    d: usize,
+    budget: usize,
+    instance: u64,
+) -> Found {
     let mut documents = Documents::new(100_000 + instance, correlation, budget * 5 * DOCS as usize);
     let aggregate = Aggregate::geometric_mean(TASKS);
     let mut race = Race::new(Racing::default(), &aggregate, &[POOL; TASKS], Seed(instance));
     // About 15 documents of each task per candidate, of which half see half.
     let candidates = (budget * DOCS as usize) as f64 / (0.75 * 20.0);
     let population = Some(race::population(d + GENES, candidates, 1));
-    let settings = Settings { population, ..Settings::default() };
+    let settings = Settings { population, surrogate, ..Settings::default() };
     let mut optimizer = build(OptimizerKind::CatCma, &space(d), Seed(instance), &settings)
         .expect("ML1's space can be searched");
     let (mut candidates, mut best) = (0, (f64::NEG_INFINITY, 0.0));

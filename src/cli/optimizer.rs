@@ -91,6 +91,7 @@ impl Plan {
                 warm_start: warm_start::genotypes(key, starts, &bench.decoder)?,
                 tying: tying(bench, tied),
                 objectives: bench.decoder.space().objectives.len(),
+                surrogate: choice.surrogate.unwrap_or(true),
             },
         })
     }
@@ -113,6 +114,7 @@ impl Plan {
                 warm_start: recorded.warm_start.iter().map(genotype).collect(),
                 tying: tying(bench, recorded.coarse_to_fine),
                 objectives: bench.decoder.space().objectives.len(),
+                surrogate: recorded.surrogate,
             },
         })
     }
@@ -145,6 +147,7 @@ impl Plan {
             active: self.settings.active,
             coarse_to_fine: !self.settings.tying.is_empty(),
             warm_start: self.settings.warm_start.iter().map(genes).collect(),
+            surrogate: self.settings.surrogate,
             racing: self.racing,
         }
     }

@@ -14,6 +14,7 @@ use super::encoding::Encoding;
 use super::gaussian::{Gaussian, Rates};
 use super::refine::Parents;
 use super::restarts::{Run, Schedule, elsewhere};
+use super::surrogate::{Region, Surrogate};
 use super::warm_start::{self, Given};
 use super::weights::Weights;
 use super::{Costs, Covariance, Optimizer, OptimizerError, Settings, margin, stream};
@@ -39,6 +40,8 @@ pub struct CatCma {
     given: Vec<Given>,
     /// `None` when a converged run just goes on.
     schedule: Option<Schedule>,
+    /// `None` unless asked for.
+    surrogate: Option<Surrogate>,
 }
 
 /// What every run of one optimizer has in common.
@@ -86,6 +89,7 @@ impl CatCma {
             gaussian: None,
             categorical: None,
             schedule: Schedule::new(settings.restarts, population, workers),
+            surrogate: settings.surrogate.then(Surrogate::default),
             given,
             encoding,
         };
@@ -163,7 +167,10 @@ impl CatCma {
         let gaussian = self.gaussian.as_ref().map(finer);
         let categorical = self.categorical.as_ref();
         let categorical = categorical.map(|q| q.refined(&encoding, &parents.distributions, alpha));
-        Ok(Self { weights, gaussian, categorical, given: Vec::new(), encoding, ..self.clone() })
+        let surrogate = self.surrogate.as_ref();
+        let surrogate = surrogate.map(|s| s.refined(&parents.coordinates, &parents.distributions));
+        let given = Vec::new();
+        Ok(Self { weights, gaussian, categorical, surrogate, given, encoding, ..self.clone() })
     }
 
     fn candidates(&self) -> Vec<Candidate> {
@@ -188,6 +195,24 @@ impl CatCma {
         let v = DVector::from_column_slice(&given.v);
         let v = self.gaussian.as_ref().map_or(v.clone(), |gaussian| gaussian.within_reach(&v));
         Candidate { v, c: given.c.clone() }
+    }
+
+    /// Where the distribution around its mode (`v`, `c`) is.
+    fn region(&self, v: &[f64], c: &[usize]) -> Region {
+        Region {
+            centre: self.encoding.point(v, c),
+            sd: self.gaussian.as_ref().map_or_else(Vec::new, Gaussian::standard_deviations),
+            q: self.categorical.as_ref().map_or_else(Vec::new, |categorical| categorical.q.clone()),
+        }
+    }
+
+    /// The optimum of the model near the distribution's mode, where there is a model and it knows better than the mode.
+    fn modelled(&self) -> Option<Genotype> {
+        let surrogate = self.surrogate.as_ref()?;
+        let v = self.gaussian.as_ref().map_or_else(|| DVector::zeros(0), Gaussian::mode);
+        let c = self.categorical.as_ref().map_or_else(Vec::new, Categorical::mode);
+        let best = surrogate.optimum(&self.region(v.as_slice(), &c));
+        Some(self.encoding.decode(&best.x, &best.c))
     }
 
     /// The genotypes of `candidates`; those given are asked for as they are.
@@ -251,6 +276,10 @@ impl Optimizer for CatCma {
     fn tell(&mut self, told: &[(Genotype, Costs)]) {
         let candidates = self.candidates();
         let costs = costs_of(&self.genotypes(&candidates), told);
+        if let Some(surrogate) = &mut self.surrogate {
+            let points = candidates.iter().map(|x| self.encoding.point(x.v.as_slice(), &x.c));
+            surrogate.learn(points, costs.iter().map(Costs::estimated));
+        }
         if let Some(weights) = self.weights.expected(&costs) {
             if let Some(gaussian) = &mut self.gaussian {
                 gaussian.update(&weights, &candidates.iter().map(|x| &x.v).collect::<Vec<_>>());
@@ -268,12 +297,14 @@ impl Optimizer for CatCma {
     }
 
     /// The mean and the most probable categories; with restarts, those of the best run first, by the
-    /// mean cost of its last generation.
+    /// mean cost of its last generation. Before them the model's, where there is one.
     fn recommend(&self) -> Vec<Genotype> {
-        match &self.schedule {
+        let centres = match &self.schedule {
             None => vec![self.centre()],
             Some(schedule) => schedule.centres(self.centre()),
-        }
+        };
+        let modelled = self.modelled().filter(|genotype| !centres.contains(genotype));
+        modelled.into_iter().chain(centres).collect()
     }
 }
 

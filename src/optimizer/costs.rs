@@ -9,6 +9,9 @@ pub struct Costs {
     /// generation counts and nothing else. Every candidate of a generation has as many, and all are resampled alike. Empty
     /// where nothing is known of the noise.
     pub resamples: Vec<f64>,
+    /// The first cost as measured, where `values` has only its rank: of a candidate that was stopped early. For models of the
+    /// cost; `None` where `values` has it.
+    pub estimate: Option<f64>,
 }
 
 impl Costs {
@@ -17,11 +20,16 @@ impl Costs {
         let first = self.values.first().copied().unwrap_or(f64::INFINITY);
         if first.is_nan() { f64::INFINITY } else { first }
     }
+
+    /// The first cost as measured, whatever its rank.
+    pub fn estimated(&self) -> f64 {
+        self.estimate.unwrap_or_else(|| self.first())
+    }
 }
 
 /// A single cost without noise.
 impl From<f64> for Costs {
     fn from(cost: f64) -> Self {
-        Self { values: vec![cost], resamples: Vec::new() }
+        Self { values: vec![cost], ..Self::default() }
     }
 }

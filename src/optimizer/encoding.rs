@@ -6,6 +6,7 @@
 //! a single value takes part in nothing.
 
 use super::OptimizerError;
+use super::surrogate::Point;
 use crate::genome::{Dimension, Domain, Gene, Genotype};
 
 /// Where one gene's value comes from.
@@ -135,6 +136,17 @@ impl Encoding {
         self.coordinates.push(coordinate);
         self.start.push(start);
         self.coordinates.len() - 1
+    }
+
+    /// What is measured at coordinates `v` and categories `c`: integer coordinates at the middle of their cell.
+    pub(super) fn point(&self, v: &[f64], c: &[usize]) -> Point {
+        let measured = |(coordinate, &x): (&Coordinate, &f64)| match coordinate {
+            Coordinate::Real => x,
+            Coordinate::Integer { cells } => {
+                ((x * cells).floor().clamp(0.0, cells - 1.0) + 0.5) / cells
+            }
+        };
+        Point { x: self.coordinates.iter().zip(v).map(measured).collect(), c: c.to_vec() }
     }
 
     /// The genotype at coordinates `v` (one per entry of `coordinates`) and categories `c` (one per

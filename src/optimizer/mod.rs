@@ -39,6 +39,7 @@ mod scalarised;
 mod settings;
 mod sobol;
 mod stream;
+mod surrogate;
 mod told;
 mod unit_cube;
 mod variation;

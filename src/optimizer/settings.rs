@@ -29,6 +29,8 @@ pub struct Settings {
     pub tying: Vec<Vec<usize>>,
     /// Costs per candidate; optimizers for a single objective heed the first only.
     pub objectives: usize,
+    /// Whether [`CatCma`](super::CatCma) recommends the optimum of a model fitted to all costs, before its distribution's mode.
+    pub surrogate: bool,
 }
 
 /// Which covariances the Gaussian of CMA-ES learns.
@@ -109,6 +111,7 @@ impl Default for Settings {
             warm_start: Vec::new(),
             tying: Vec::new(),
             objectives: 1,
+            surrogate: false,
         }
     }
 }

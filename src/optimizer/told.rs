@@ -42,10 +42,7 @@ mod tests {
     use crate::genome::Gene;
 
     fn told(gene: i64, values: &[f64]) -> (Genotype, Costs) {
-        (
-            Genotype(vec![Gene::Integer(gene)]),
-            Costs { values: values.to_vec(), resamples: Vec::new() },
-        )
+        (Genotype(vec![Gene::Integer(gene)]), Costs { values: values.to_vec(), ..Costs::default() })
     }
 
     #[test]

@@ -150,7 +150,11 @@ mod tests {
     }
 
     fn resampled(costs: &[&[f64]]) -> Vec<Costs> {
-        let costs_of = |row: &&[f64]| Costs { values: vec![row[0]], resamples: row.to_vec() };
+        let costs_of = |row: &&[f64]| Costs {
+            values: vec![row[0]],
+            resamples: row.to_vec(),
+            ..Costs::default()
+        };
         costs.iter().map(costs_of).collect()
     }
 

@@ -117,16 +117,18 @@ impl Race {
     fn costs(&self, tasks: Option<&[TaskScore]>, docs: usize, draws: &[Draw]) -> Costs {
         let Some(tasks) = tasks else {
             let resamples = vec![f64::INFINITY; draws.len()];
-            return Costs { values: vec![f64::INFINITY], resamples };
+            return Costs { resamples, ..f64::INFINITY.into() };
         };
         let stopped = tasks.iter().map(|task| task.items.len()).sum::<usize>() < docs;
         let cost = |score: f64| if stopped { STOPPED - score } else { -score };
         let drawn = |(early, all): &Draw| {
             resample::resampled(&self.aggregate, tasks, if stopped { early } else { all })
         };
+        let score = resample::score(&self.aggregate, tasks);
         Costs {
-            values: vec![cost(resample::score(&self.aggregate, tasks))],
+            values: vec![cost(score)],
             resamples: draws.iter().map(|draw| cost(drawn(draw))).collect(),
+            estimate: Some(-score),
         }
     }
 

@@ -116,6 +116,9 @@ pub struct OptimizerSettings {
     /// Where the search started, gene by gene, so that the files it came from need not stay.
     #[serde(default)]
     pub warm_start: Vec<Vec<RecordedGene>>,
+    /// Whether a model of the costs made recommendations too.
+    #[serde(default)]
+    pub surrogate: bool,
     /// How candidates of a generation raced each other; `None`: each was scored on the whole search split.
     pub racing: Option<Racing>,
 }

@@ -31,7 +31,7 @@ pub struct OptimizerChoice {
     pub first_share: Option<f64>,
     /// Share of the documents that is the same in every generation.
     pub anchor_share: Option<f64>,
-    /// Whether a model of the costs screens candidates before they are scored; `None` = the program's own choice.
+    /// Whether a model of the costs makes a recommendation too; `None` = the program's own choice.
     pub surrogate: Option<bool>,
 }
 

@@ -44,7 +44,7 @@ fn costs(g: &mut SplitMix64, objectives: usize) -> Costs {
         level => level as f64 - 8.0,
     };
     let count = if g.next().is_multiple_of(12) { objectives - 1 } else { objectives };
-    Costs { values: (0..count).map(|_| level(g.next())).collect(), resamples: Vec::new() }
+    Costs { values: (0..count).map(|_| level(g.next())).collect(), ..Costs::default() }
 }
 
 /// Forty generations, beyond the sweep of weights.
@@ -122,7 +122,7 @@ proptest! {
                 let x = reals(&genotype)[0];
                 assert!(!seen.contains(&genotype), "{genotype:?}");
                 seen.push(genotype.clone());
-                (genotype, Costs { values: vec![x, 1.0 - x], resamples: Vec::new() })
+                (genotype, Costs { values: vec![x, 1.0 - x], ..Costs::default() })
             }).collect();
             nsga2.tell(&told);
         }
@@ -138,7 +138,7 @@ fn a_space_smaller_than_the_population_is_searched() {
             let cost = |genotype: &Genotype| vec![categories(genotype)[0] as f64, 0.0];
             let told: Vec<_> = (optimizer.ask().into_iter())
                 .map(|genotype| {
-                    (genotype.clone(), Costs { values: cost(&genotype), resamples: Vec::new() })
+                    (genotype.clone(), Costs { values: cost(&genotype), ..Costs::default() })
                 })
                 .collect();
             optimizer.tell(&told);
@@ -173,7 +173,7 @@ fn what_nsga2_recommends_is_its_front_lowest_first_cost_first() {
     for _ in 0..30 {
         let told: Vec<_> = (nsga2.ask().into_iter())
             .map(|genotype| {
-                (genotype.clone(), Costs { values: cost(&genotype), resamples: Vec::new() })
+                (genotype.clone(), Costs { values: cost(&genotype), ..Costs::default() })
             })
             .collect();
         nsga2.tell(&told);
@@ -228,7 +228,7 @@ fn zdt1_is_solved_as_well_as_by_pymoo() {
     for _ in 0..250 {
         let told: Vec<_> = (nsga2.ask().into_iter())
             .map(|genotype| {
-                (genotype.clone(), Costs { values: cost(&genotype), resamples: Vec::new() })
+                (genotype.clone(), Costs { values: cost(&genotype), ..Costs::default() })
             })
             .collect();
         nsga2.tell(&told);
@@ -259,7 +259,7 @@ fn hypervolume_on_ml1(kind: OptimizerKind, s: u64) -> f64 {
                     instance.time(&c) * (0.03 * normal).exp(),
                 ];
                 observed.insert(&values, genotype.clone());
-                (genotype, Costs { values, resamples: Vec::new() })
+                (genotype, Costs { values, ..Costs::default() })
             })
             .collect();
         optimizer.tell(&told);

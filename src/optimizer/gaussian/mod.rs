@@ -196,6 +196,12 @@ impl Gaussian {
         w * n / self.shape.whitened(y).norm_squared().max(f64::MIN_POSITIVE)
     }
 
+    /// Of each coordinate, in fractions of its range.
+    pub(super) fn standard_deviations(&self) -> Vec<f64> {
+        let variances = self.shape.variances();
+        self.A.iter().zip(variances.iter()).map(|(a, c)| self.sigma * a * c.sqrt()).collect()
+    }
+
     /// The mean, continuous coordinates within bounds.
     pub(super) fn mode(&self) -> DVector<f64> {
         self.bounded(self.m.clone(), |x| x.clamp(0.0, 1.0))
