@@ -40,6 +40,7 @@ mod record;
 mod record_damage;
 mod record_transfer;
 mod search;
+mod search_replay;
 mod sources;
 mod space;
 mod space_evolve;

@@ -9,8 +9,9 @@ use merge_search::analysis::Summary;
 use merge_search::evaluate::{EvaluateError, Evaluator, Workers};
 use merge_search::genome::{Decoder, GroupFilters};
 use merge_search::objective::Aggregate;
-use merge_search::optimizer::{self, OptimizerKind, Settings};
+use merge_search::optimizer::{self, OptimizerKind, Restarts, Settings};
 use merge_search::outcome::{DocSubset, Evaluation, ItemScore, Outcome, TaskScore};
+use merge_search::race::Racing;
 use merge_search::recipe::{Layout, Profile, Recipe, Setting, Value};
 use merge_search::record::{
     DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunFolder, RunManifest, RunWriter,
@@ -20,7 +21,7 @@ use merge_search::search::{self, Budget, Ending, Origin, Report, SearchEvent, Se
 use merge_search::space::SearchSpace;
 use merge_search::units::{Bytes, Seconds, Seed, Split};
 
-const SPACE: &str = r#"
+pub const SPACE: &str = r#"
 name = "landscape"
 [models]
 base = "made/base"
@@ -38,25 +39,31 @@ folders = ["t1", "t2"]
 const DOCS: usize = 60;
 
 /// Accuracy falls with the distance of the two weights from (0.8, 0.3); parents and averages are poor.
-struct Landscape {
-    space: String,
+pub struct Landscape {
+    pub space: String,
+    pub kind: OptimizerKind,
+    pub restarts: Restarts,
+    pub racing: Option<Racing>,
     /// Accuracy on the second task is multiplied by this.
-    second_task: f64,
+    pub second_task: f64,
     /// Accuracy of every merge with a base model is multiplied by this.
-    merges: f64,
-    sleep: Duration,
+    pub merges: f64,
+    pub sleep: Duration,
     /// A merge whose first weight is above this cannot be scored.
-    infeasible_above: f64,
-    evaluated: AtomicUsize,
+    pub infeasible_above: f64,
+    pub evaluated: AtomicUsize,
     /// Raise `interrupt` when so many trials have been scored.
-    interrupt_at: usize,
-    interrupt: AtomicBool,
+    pub interrupt_at: usize,
+    pub interrupt: AtomicBool,
 }
 
 impl Landscape {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             space: SPACE.to_owned(),
+            kind: OptimizerKind::CatCma,
+            restarts: Restarts::None,
+            racing: None,
             second_task: 1.0,
             merges: 1.0,
             sleep: Duration::ZERO,
@@ -131,7 +138,7 @@ impl Evaluator for Landscape {
             merge_seconds: Seconds(0.0),
             score_seconds: Seconds(self.sleep.as_secs_f64()),
             seconds_per_item: Seconds(self.sleep.as_secs_f64() / docs.docs() as f64),
-            relative_time: 1.0,
+            relative_time: 1.0 + weights.first().unwrap_or(&0.0),
             peak_bytes: Bytes(1),
         }))
     }
@@ -185,7 +192,7 @@ fn decoder_of(text: &str) -> Decoder {
 }
 
 /// Begins a run in `folder`, or goes on with it.
-fn run(folder: &Path, landscape: &Landscape, workers: usize, budget: Budget) -> Ending {
+pub fn run(folder: &Path, landscape: &Landscape, workers: usize, budget: Budget) -> Ending {
     try_run(folder, landscape, workers, budget).unwrap()
 }
 
@@ -201,20 +208,21 @@ fn try_run(
     } else {
         RunWriter::create(folder, manifest(&decoder)).unwrap()
     };
-    let settings = Settings { population: Some(12), ..Settings::default() };
+    let settings = Settings {
+        population: Some(12),
+        restarts: landscape.restarts,
+        surrogate: true,
+        objectives: decoder.space().objectives.len(),
+        ..Settings::default()
+    };
     let setup = Setup {
         decoder: &decoder,
         layers: 4,
         evaluator: landscape,
         workers: &Workers::new(workers),
-        optimizer: optimizer::build(
-            OptimizerKind::CatCma,
-            decoder.dimensions(),
-            Seed(1),
-            &settings,
-        )
-        .unwrap(),
-        racing: None,
+        optimizer: optimizer::build(landscape.kind, decoder.dimensions(), Seed(1), &settings)
+            .unwrap(),
+        racing: landscape.racing,
         budget,
         seed: Seed(1),
         writer,
@@ -225,7 +233,7 @@ fn try_run(
     search::run(setup)
 }
 
-fn finished(ending: Ending) -> Report {
+pub fn finished(ending: Ending) -> Report {
     match ending {
         Ending::Finished(report) => *report,
         Ending::Interrupted => panic!("was interrupted"),
@@ -233,7 +241,7 @@ fn finished(ending: Ending) -> Report {
 }
 
 /// Rows without their times, by number, split, kind and rung.
-fn rows(folder: &Path) -> BTreeMap<(u64, &'static str, &'static str, u32), Trial> {
+pub fn rows(folder: &Path) -> BTreeMap<(u64, &'static str, &'static str, u32), Trial> {
     let trials = RunFolder::open(folder).unwrap().trials().unwrap();
     let timeless = |trial: Trial| Trial { elapsed: Seconds(0.0), started_at: 0, ..trial };
     trials

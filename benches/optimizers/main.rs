@@ -5,6 +5,7 @@
 //! --table ml1            regret on the synthetic merge landscape, beside cmaes' CatCMA, paired by instance
 //! --table fronts         hypervolume of NSGA-II on ZDT and DTLZ, beside pymoo's
 //! --table ml1-fronts     hypervolume of accuracy against time on the synthetic merge landscape
+//! --table quickstart     documents that a search on the quickstart needs, beside mergekit-evolve's way
 //! --optimizer NAME       only this one
 //! --instances A..B       seeds, end exclusive (ml1: of the instances, from 1000 on by default)
 //! --budget N             candidates' worth of documents, or evaluations
@@ -23,6 +24,7 @@ mod noise_free;
 mod options;
 mod problems;
 mod quartiles;
+mod quickstart;
 
 #[path = "../../tests/optimizer/ml1/mod.rs"]
 mod ml1;
@@ -64,6 +66,7 @@ fn report(options: &Options) -> Result<Report, String> {
         Table::Ml1 => ml1_table::table(options),
         Table::Fronts => fronts::table(options),
         Table::Ml1Fronts => ml1_fronts::table(options),
+        Table::Quickstart => quickstart::table(options),
     })
 }
 

@@ -9,13 +9,15 @@ pub enum Table {
     Ml1,
     Fronts,
     Ml1Fronts,
+    Quickstart,
 }
 
-const TABLES: [(&str, Table); 4] = [
+const TABLES: [(&str, Table); 5] = [
     ("noise-free", Table::NoiseFree),
     ("ml1", Table::Ml1),
     ("fronts", Table::Fronts),
     ("ml1-fronts", Table::Ml1Fronts),
+    ("quickstart", Table::Quickstart),
 ];
 
 #[derive(Debug)]
