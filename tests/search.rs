@@ -44,6 +44,7 @@ pub struct Landscape {
     pub kind: OptimizerKind,
     pub restarts: Restarts,
     pub racing: Option<Racing>,
+    pub population: usize,
     /// Accuracy on the second task is multiplied by this.
     pub second_task: f64,
     /// Accuracy of every merge with a base model is multiplied by this.
@@ -64,6 +65,7 @@ impl Landscape {
             kind: OptimizerKind::CatCma,
             restarts: Restarts::None,
             racing: None,
+            population: 12,
             second_task: 1.0,
             merges: 1.0,
             sleep: Duration::ZERO,
@@ -209,7 +211,7 @@ fn try_run(
         RunWriter::create(folder, manifest(&decoder)).unwrap()
     };
     let settings = Settings {
-        population: Some(12),
+        population: Some(landscape.population),
         restarts: landscape.restarts,
         surrogate: true,
         objectives: decoder.space().objectives.len(),
@@ -439,7 +441,7 @@ fn the_finals_are_told_as_they_were() {
     assert_eq!(finals.documents, scored.values().sum::<usize>());
     assert_eq!(finals.documents + finals.documents_saved, finals.finalists * 2 * DOCS);
     assert_eq!(finals.dropped, scored.values().filter(|seen| **seen < 2 * DOCS).count());
-    assert!(finals.indistinguishable < finals.finalists - finals.dropped);
+    assert!(finals.indistinguishable.unwrap() < finals.finalists - finals.dropped);
 
     let candidates = rows.values().filter(|trial| trial.kind == TrialKind::Candidate);
     let best = candidates.map(|trial| trial.objective.unwrap().value).fold(0.0, f64::max);

@@ -1,7 +1,10 @@
 //! Replay: a search of any optimizer that was stopped anywhere and resumed is the search that was not, bit for bit.
 
+use std::collections::BTreeMap;
+
 use merge_search::optimizer::{OptimizerKind, Restarts};
 use merge_search::race::Racing;
+use merge_search::record::TrialKind;
 use merge_search::search::{Budget, Ending};
 
 use crate::search::{Landscape, SPACE, finished, rows, run};
@@ -10,9 +13,13 @@ const CANDIDATES: u64 = 60;
 
 /// Runs `made()` whole, and again stopped after so many evaluations each.
 fn check(name: &str, made: impl Fn() -> Landscape, stops: &[usize]) {
+    check_trials(name, made, stops, CANDIDATES);
+}
+
+fn check_trials(name: &str, made: impl Fn() -> Landscape, stops: &[usize], candidates: u64) {
     let whole = tempfile::tempdir().unwrap();
     let landscape = made();
-    finished(run(whole.path(), &landscape, 2, Budget::Trials(CANDIDATES)));
+    finished(run(whole.path(), &landscape, 2, Budget::Trials(candidates)));
     let evaluations = landscape.evaluated.into_inner();
     let expected = rows(whole.path());
     for &stop in stops {
@@ -20,10 +27,10 @@ fn check(name: &str, made: impl Fn() -> Landscape, stops: &[usize]) {
         let interrupt_at = 1 + stop * (evaluations - 3) / 100;
         let broken = tempfile::tempdir().unwrap();
         let first = Landscape { interrupt_at, ..made() };
-        let ending = run(broken.path(), &first, 2, Budget::Trials(CANDIDATES));
+        let ending = run(broken.path(), &first, 2, Budget::Trials(candidates));
         assert!(matches!(ending, Ending::Interrupted), "{name}, at {interrupt_at}");
         let second = made();
-        finished(run(broken.path(), &second, 1, Budget::Trials(CANDIDATES)));
+        finished(run(broken.path(), &second, 1, Budget::Trials(candidates)));
         assert_eq!(rows(broken.path()), expected, "{name}, at {interrupt_at}");
         let total = first.evaluated.into_inner() + second.evaluated.into_inner();
         assert_eq!(total, evaluations, "{name}, at {interrupt_at}: something was scored twice");
@@ -63,11 +70,19 @@ fn races_are_replayed_from_anywhere() {
     check("racing", made, &[3, 9, 22, 28, 34, 41, 47, 53, 58, 64, 77, 83, 91, 99]);
 }
 
+/// Small generations of few documents are soon all alike, which ends a run.
 #[test]
 fn growing_populations_are_replayed() {
     for restarts in [Restarts::Ipop, Restarts::Bipop] {
-        let made = || Landscape { restarts, ..Landscape::new() };
-        check(&restarts.to_string(), made, &[45, 80]);
+        let made = || Landscape { restarts, population: 4, ..Landscape::new() };
+        let folder = tempfile::tempdir().unwrap();
+        finished(run(folder.path(), &made(), 2, Budget::Trials(240)));
+        let mut sizes = BTreeMap::new();
+        for trial in rows(folder.path()).values().filter(|t| t.kind == TrialKind::Candidate) {
+            *sizes.entry(trial.generation).or_insert(0) += 1;
+        }
+        assert!(sizes.values().any(|size| *size > 4), "{restarts}: {sizes:?}");
+        check_trials(&restarts.to_string(), made, &[60, 90], 240);
     }
 }
 

@@ -3,7 +3,7 @@
 //! observed one wins).
 //!
 //! What is handed over after each generation is scored on the whole holdout split, which no search sees; those documents do
-//! not count.
+//! not count. `--optimizer` takes the beginning of a way's name. Runs that do not get there count with the whole budget.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,7 +29,7 @@ use super::quartiles::quartiles;
 
 const SPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/search-spaces/quickstart.toml");
 /// Search documents after which a search stops.
-const BUDGET: usize = 150_000;
+const BUDGET: usize = 120_000;
 const SEEDS: u64 = 10;
 /// How near the best known merge is near enough.
 const WITHIN: f64 = 0.01;
@@ -41,6 +41,9 @@ struct Way {
     docs: Option<usize>,
     raced: bool,
 }
+
+/// On holdout, of a 30-minute search of an earlier build (README); a search of this table may find a better one.
+const BEST_KNOWN: f64 = 0.845;
 
 const WAYS: [Way; 3] = [
     Way { name: "cat-cma, raced", docs: None, raced: true },
@@ -62,7 +65,10 @@ pub fn table(options: &Options) -> Result<Report, String> {
     let seeds: Vec<u64> = options.instances.clone().unwrap_or(0..SEEDS).collect();
     let budget = options.budget.unwrap_or(BUDGET);
     let mut curves: Vec<Vec<Vec<(usize, f64)>>> = Vec::new();
-    for way in &WAYS {
+    let asked =
+        |way: &&Way| options.optimizer.as_deref().is_none_or(|name| way.name.starts_with(name));
+    let ways: Vec<&Way> = WAYS.iter().filter(asked).collect();
+    for way in &ways {
         let bench = Bench::open(way, options.threads)?;
         let mut of_way = Vec::new();
         for &seed in &seeds {
@@ -72,44 +78,62 @@ pub fn table(options: &Options) -> Result<Report, String> {
         }
         curves.push(of_way);
     }
-    let best = curves.iter().flatten().flatten().map(|(_, score)| *score).fold(0.0, f64::max);
-    Ok(report(&seeds, budget, best, &curves))
+    let best =
+        curves.iter().flatten().flatten().map(|(_, score)| *score).fold(BEST_KNOWN, f64::max);
+    Ok(report(&ways, &seeds, budget, best, &curves))
 }
 
-fn report(seeds: &[u64], budget: usize, best: f64, curves: &[Vec<Vec<(usize, f64)>>]) -> Report {
+fn report(
+    ways: &[&Way],
+    seeds: &[u64],
+    budget: usize,
+    best: f64,
+    curves: &[Vec<Vec<(usize, f64)>>],
+) -> Report {
     let mut report = Report { rows: Vec::new(), lines: Vec::new() };
     report.lines.push(format!(
         "best known merge: {:.1} on holdout; documents until {:.1} is reached (at most {budget})",
         100.0 * best,
         100.0 * (best - WITHIN)
     ));
-    for (way, of_way) in WAYS.iter().zip(curves) {
+    for (way, of_way) in ways.iter().zip(curves) {
         let reached = |curve: &Vec<(usize, f64)>| {
             let hit = curve.iter().find(|(_, score)| *score >= best - WITHIN);
             hit.map(|(docs, _)| *docs)
         };
+        let stays = |curve: &Vec<(usize, f64)>| {
+            let below = curve.iter().rposition(|(_, score)| *score < best - WITHIN);
+            curve.get(below.map_or(0, |last| last + 1)).map(|(docs, _)| *docs)
+        };
+        let kept: Vec<Option<usize>> = of_way.iter().map(stays).collect();
+        let until: Vec<f64> = kept.iter().map(|docs| docs.unwrap_or(budget) as f64).collect();
         let docs: Vec<Option<usize>> = of_way.iter().map(reached).collect();
         let counted: Vec<f64> = docs.iter().map(|docs| docs.unwrap_or(budget) as f64).collect();
         let [low, median, high] = quartiles(&counted);
         let finals: Vec<f64> =
             of_way.iter().filter_map(|curve| Some(100.0 * curve.last()?.1)).collect();
         report.lines.push(format!(
-            "  {:36} {median:.0} [{low:.0}, {high:.0}]; reached by {} of {}; at the end {:.1}",
+            "  {:36} {median:.0} [{low:.0}, {high:.0}]; reached by {} of {}; for good after {:.0} by {}; at the end {:.1}",
             way.name,
             docs.iter().flatten().count(),
             docs.len(),
+            quartiles(&until)[1],
+            kept.iter().flatten().count(),
             quartiles(&finals)[1]
         ));
-        report.rows.extend(seeds.iter().zip(&docs).zip(of_way).map(|((seed, docs), curve)| {
-            json!({
-                "optimizer": way.name,
-                "instance": seed,
-                "budget": budget,
-                "documents": docs,
-                "best_known": best,
-                "holdout": curve,
-            })
-        }));
+        report.rows.extend(seeds.iter().zip(&docs).zip(&kept).zip(of_way).map(
+            |(((seed, docs), kept), curve)| {
+                json!({
+                    "optimizer": way.name,
+                    "instance": seed,
+                    "budget": budget,
+                    "documents": docs,
+                    "documents_for_good": kept,
+                    "best_known": best,
+                    "holdout": curve,
+                })
+            },
+        ));
     }
     report
 }

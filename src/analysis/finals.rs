@@ -17,7 +17,7 @@ pub struct Finals {
     pub dropped: usize,
     /// How many of the others, the winner not counted, are not significantly different from the winner (permutation
     /// tests, 5 % over all pairs by Holm's correction).
-    pub indistinguishable: usize,
+    pub indistinguishable: Option<usize>,
     /// Documents scored for them.
     pub documents: usize,
     /// Documents that those who dropped out were not scored on.
@@ -53,19 +53,22 @@ pub(super) fn finals(trials: &[Trial], manifest: &RunManifest) -> Option<Finals>
     Some(Finals {
         finalists: raced().count(),
         dropped: dropped().count(),
-        indistinguishable: alike.unwrap_or(0),
+        indistinguishable: alike.ok(),
         documents: raced().map(items).sum(),
         documents_saved: dropped().map(|trial| (all as usize).saturating_sub(items(trial))).sum(),
         best_observed: best_observed(trials),
     })
 }
 
-/// Of equals the first.
+/// Of equals the first. Where candidates have seen different documents, the best is who has the highest lower end of the
+/// interval, as in the search itself.
 fn best_observed(trials: &[Trial]) -> Option<BestObserved> {
     let candidates = trials
         .iter()
         .filter(|trial| trial.kind == TrialKind::Candidate && trial.split == Split::Search);
+    let raced = candidates.clone().any(|trial| trial.docs.is_some());
     let scored = candidates
         .filter_map(|trial| Some(BestObserved { trial: trial.trial, search: trial.objective? }));
-    scored.max_by(|a, b| a.search.value.total_cmp(&b.search.value).then(b.trial.cmp(&a.trial)))
+    let merit = |best: &BestObserved| if raced { best.search.low } else { best.search.value };
+    scored.max_by(|a, b| merit(a).total_cmp(&merit(b)).then(b.trial.cmp(&a.trial)))
 }

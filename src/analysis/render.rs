@@ -162,14 +162,13 @@ fn tasks(summary: &Summary) -> Option<String> {
 /// How the winner was chosen, and what the best score on search would have claimed.
 fn chosen(summary: &Summary) -> Option<String> {
     let finals = summary.finals.as_ref()?;
+    let alike = match finals.indistinguishable {
+        Some(others) => format!("; {others} others cannot be told from the winner"),
+        None => String::new(),
+    };
     let mut text = format!(
-        "Finalists on selection\n  {} raced, {} dropped out early; {} others cannot be told from the winner\n  {} documents \
-         scored, {} saved\n",
-        finals.finalists,
-        finals.dropped,
-        finals.indistinguishable,
-        finals.documents,
-        finals.documents_saved
+        "Finalists on selection\n  {} raced, {} dropped out early{alike}\n  {} documents scored, {} saved\n",
+        finals.finalists, finals.dropped, finals.documents, finals.documents_saved
     );
     if let Some(best) = finals.best_observed {
         let claimed = percent(best.search.value);

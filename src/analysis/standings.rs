@@ -176,8 +176,10 @@ fn against_baselines<T>(
 }
 
 /// The first row: of a candidate scored again, the one that the optimizer saw.
+/// The row on the whole split, where there is one.
 fn row(trials: &[Trial], number: u64, split: Split) -> Option<&Trial> {
-    (trials.iter()).find(|trial| trial.trial == number && trial.split == split)
+    let rows = || trials.iter().filter(|trial| trial.trial == number && trial.split == split);
+    rows().find(|trial| trial.docs.is_none()).or_else(|| rows().next())
 }
 
 fn score(trials: &[Trial], number: u64, split: Split) -> Option<SplitScore> {

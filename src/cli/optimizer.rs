@@ -15,7 +15,7 @@ use merge_search::space::{OptimizerChoice, WarmStart};
 use merge_search::units::{Seed, Split};
 
 use super::workbench::Workbench;
-use super::{Failure, warm_start};
+use super::{Failure, tell, warm_start};
 
 /// What overrides the space's `[optimizer]`.
 #[derive(Debug, Clone, ClapArgs)]
@@ -52,6 +52,8 @@ pub struct Plan {
     pub kind: OptimizerKind,
     pub settings: Settings,
     pub racing: Option<Racing>,
+    /// Raced candidates that the budget has room for.
+    pub candidates: Option<f64>,
 }
 
 impl Plan {
@@ -73,16 +75,18 @@ impl Plan {
         let tied = choice.coarse_to_fine.unwrap_or(false);
         let kind = optimizer_kind(args.optimizer.as_deref(), choice)?;
         let races = choice.racing.unwrap_or(true) && kind.races();
-        let racing = races.then(|| racing(choice));
-        let raced = |racing| {
-            let candidates = expected_candidates(bench, racing, budget);
-            race::population(bench.decoder.dimensions().len(), candidates, workers)
-        };
+        unheeded(choice, kind, races).iter().for_each(|key| {
+            tell(&format!("note: key `optimizer.{key}` does nothing with the optimizer {kind}"));
+        });
+        let pace = races.then(|| Pace::of(bench, racing(choice), budget));
+        let genes = bench.decoder.dimensions().len();
+        let raced = pace.as_ref().map(|pace| pace.population(genes, workers));
         Ok(Self {
             kind,
-            racing,
+            racing: pace.as_ref().map(|pace| pace.racing),
+            candidates: pace.map(|pace| pace.candidates),
             settings: Settings {
-                population: population.or_else(|| racing.map(raced)),
+                population: population.or(raced),
                 sigma: args.sigma.or(choice.sigma).unwrap_or(DEFAULT_SIGMA),
                 workers,
                 covariance: word(choice.covariance.as_deref(), "covariance")?,
@@ -104,6 +108,7 @@ impl Plan {
         Ok(Self {
             kind: parsed(&recorded.kind)?,
             racing: recorded.racing,
+            candidates: None,
             settings: Settings {
                 population: Some(recorded.population as usize),
                 sigma: recorded.sigma.unwrap_or(DEFAULT_SIGMA),
@@ -158,28 +163,77 @@ fn racing(choice: &OptimizerChoice) -> Racing {
     Racing {
         first_share: choice.first_share.unwrap_or(default.first_share),
         anchor_share: choice.anchor_share.unwrap_or(default.anchor_share),
+        resamples: choice.resamples.unwrap_or(default.resamples),
         ..default
     }
 }
 
-/// How many raced candidates the budget has room for. Of a wall-clock budget that is found out by scoring the uniform
-/// average as a race begins to; the merge counts half as much again and the documents too, for those who go on.
-fn expected_candidates(bench: &Workbench, racing: Racing, budget: Budget) -> f64 {
-    let seconds = match budget {
-        Budget::Trials(trials) => return trials as f64,
-        Budget::WallClock(time) => time.as_secs_f64(),
-    };
-    let docs = bench.evaluator.docs(Split::Search);
-    let first = Race::new(racing, &bench.aggregate, &docs, Seed(0)).first();
-    let recipe = uniform_average(bench.decoder.space());
-    match bench.evaluator.evaluate(&recipe, Split::Search, Some(&first)) {
-        Ok(Outcome::Feasible(once)) => {
-            let each = 1.5 * (once.merge_seconds.0 + once.score_seconds.0);
-            seconds * bench.workers.count() as f64 / each.max(1e-6)
-        }
-        // The baselines will say what is wrong.
-        _ => 0.0,
+/// Keys that were set and that this optimizer does not heed.
+fn unheeded(choice: &OptimizerChoice, kind: OptimizerKind, races: bool) -> Vec<&'static str> {
+    let cma = matches!(kind, OptimizerKind::CatCma | OptimizerKind::ScalarisedCma);
+    let plain_cma = kind == OptimizerKind::CatCma;
+    let keys = [
+        ("covariance", choice.covariance.is_some(), cma),
+        ("restarts", choice.restarts.is_some(), cma),
+        ("active", choice.active.is_some(), cma),
+        ("coarse_to_fine", choice.coarse_to_fine == Some(true), plain_cma),
+        ("surrogate", choice.surrogate == Some(true), plain_cma),
+        ("racing", choice.racing == Some(true), races),
+        ("first_share", choice.first_share.is_some(), races),
+        ("anchor_share", choice.anchor_share.is_some(), races),
+        ("resamples", choice.resamples.is_some(), races),
+    ];
+    keys.into_iter().filter(|(_, set, heeded)| *set && !*heeded).map(|(key, ..)| key).collect()
+}
+
+/// How a race fits into a budget.
+struct Pace {
+    racing: Racing,
+    /// That there is room for.
+    candidates: f64,
+}
+
+impl Pace {
+    /// Of a wall-clock budget it is found out by scoring the uniform average as a race begins to, and rounded to powers of
+    /// two, so that two runs on one machine mostly agree. Candidates who go on are merged again and see as many documents
+    /// once more. Where a merge takes longer than the documents of a generation, these are more: they cost little.
+    fn of(bench: &Workbench, racing: Racing, budget: Budget) -> Self {
+        let seconds = match budget {
+            Budget::Trials(trials) => return Self { racing, candidates: trials as f64 },
+            Budget::WallClock(time) => time.as_secs_f64(),
+        };
+        let docs = bench.evaluator.docs(Split::Search);
+        let first = Race::new(racing, &bench.aggregate, &docs, Seed(0)).first();
+        let recipe = uniform_average(bench.decoder.space());
+        let Ok(Outcome::Feasible(once)) =
+            bench.evaluator.evaluate(&recipe, Split::Search, Some(&first))
+        else {
+            // The baselines will say what is wrong.
+            return Self { racing, candidates: 0.0 };
+        };
+        let (merge, score) = (once.merge_seconds.0, once.score_seconds.0.max(1e-9));
+        let more = power_of_two((merge * racing.first_share / score).max(1.0));
+        let least_docs = (racing.least_docs as f64 * more).min(racing.most_docs as f64);
+        let each = 1.5 * (merge + score * least_docs / racing.least_docs.max(1) as f64);
+        let candidates = power_of_two(seconds * bench.workers.count() as f64 / each);
+        Self { racing: Racing { least_docs: least_docs as usize, ..racing }, candidates }
     }
+
+    /// Of at least four generations.
+    fn population(&self, genes: usize, workers: usize) -> usize {
+        let wanted = race::population(genes, self.candidates, workers);
+        let generations = (self.candidates / wanted as f64).round().max(LEAST_GENERATIONS);
+        wanted.min(((self.candidates / generations) as usize).max(LEAST_POPULATION))
+    }
+}
+
+/// A search of fewer learns next to nothing.
+const LEAST_GENERATIONS: f64 = 4.0;
+/// In which there is still a better half.
+const LEAST_POPULATION: usize = 6;
+
+fn power_of_two(x: f64) -> f64 {
+    x.max(1.0).log2().round().exp2()
 }
 
 fn tying(bench: &Workbench, tied: bool) -> Vec<Vec<usize>> {

@@ -41,6 +41,9 @@ pub struct Args {
 /// reached a regret of 0.04, 63 per gene 0.02, 5 per gene (96 continuous genes) 0.07.
 const CANDIDATES_PER_GENE: f64 = 10.0;
 
+/// The best observed and the optimizer's recommendations.
+const FINALISTS: usize = 11;
+
 /// Prints the plan.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let workers = args.workers.count();
@@ -52,7 +55,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let search = optimizer::Plan::new(&args.optimizer, &bench, workers, budget)?;
     let population = search.build(&bench, Seed(0))?.population_size();
     let timing = Timing::measure(&bench)?;
-    let candidates = timing.candidates(args.budget, workers);
+    let candidates = search.candidates.unwrap_or_else(|| timing.candidates(args.budget, workers));
     let plan = Plan {
         genes: dimensions,
         levels: CoarseToFine::genes_per_level(dimensions, &search.settings.tying),
@@ -103,7 +106,7 @@ impl Timing {
         let per_item = self.score_seconds / self.items[0] as f64;
         let all: usize = self.items.iter().sum();
         let baselines = (self.baselines * all) as f64 * per_item;
-        let finals = (6 * self.items[1] + self.items[2]) as f64 * per_item;
+        let finals = (FINALISTS * self.items[1] + self.items[2]) as f64 * per_item;
         let left = budget.as_secs_f64() * workers as f64 - baselines - finals;
         (left / self.per_trial()).max(0.0).floor()
     }

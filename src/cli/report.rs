@@ -99,8 +99,10 @@ fn chosen(finals: &Finals, baselines: usize) -> String {
         ));
     }
     text.push_str(&match finals.indistinguishable {
-        0 => "  every other finalist is clearly worse there\n".to_owned(),
-        others => format!(
+        None => String::new(),
+        Some(_) if finals.finalists < 2 => String::new(),
+        Some(0) => "  every other finalist is clearly worse there\n".to_owned(),
+        Some(others) => format!(
             "  {others} other finalists cannot be told from it there: the data allow for either being better\n"
         ),
     });

@@ -14,7 +14,7 @@ use super::encoding::Encoding;
 use super::gaussian::{Gaussian, Rates};
 use super::refine::Parents;
 use super::restarts::{Run, Schedule, elsewhere};
-use super::surrogate::{Region, Surrogate};
+use super::surrogate::{Point, Region, Surrogate};
 use super::warm_start::{self, Given};
 use super::weights::Weights;
 use super::{Costs, Covariance, Optimizer, OptimizerError, Settings, margin, stream};
@@ -197,6 +197,14 @@ impl CatCma {
         Candidate { v, c: given.c.clone() }
     }
 
+    /// Where `candidates` were scored: those given not where the distribution learns them, but where they are.
+    fn points(&self, candidates: &[Candidate]) -> Vec<Point> {
+        let given = if self.generation == 0 { &self.given[..] } else { &[] };
+        let at_given = given.iter().map(|given| self.encoding.point(&given.v, &given.c));
+        let sampled = candidates.iter().skip(given.len());
+        at_given.chain(sampled.map(|x| self.encoding.point(x.v.as_slice(), &x.c))).collect()
+    }
+
     /// Where the distribution around its mode (`v`, `c`) is.
     fn region(&self, v: &[f64], c: &[usize]) -> Region {
         Region {
@@ -266,6 +274,10 @@ impl Optimizer for CatCma {
         self.generation
     }
 
+    fn recommends_learnt(&self) -> bool {
+        true
+    }
+
     fn ask(&self) -> Vec<Genotype> {
         self.genotypes(&self.candidates())
     }
@@ -276,9 +288,9 @@ impl Optimizer for CatCma {
     fn tell(&mut self, told: &[(Genotype, Costs)]) {
         let candidates = self.candidates();
         let costs = costs_of(&self.genotypes(&candidates), told);
+        let points = self.points(&candidates);
         if let Some(surrogate) = &mut self.surrogate {
-            let points = candidates.iter().map(|x| self.encoding.point(x.v.as_slice(), &x.c));
-            surrogate.learn(points, costs.iter().map(Costs::estimated));
+            surrogate.learn(points.into_iter(), costs.iter().map(Costs::estimated));
         }
         if let Some(weights) = self.weights.expected(&costs) {
             if let Some(gaussian) = &mut self.gaussian {
@@ -293,18 +305,21 @@ impl Optimizer for CatCma {
             }
         }
         self.generation += 1;
-        self.restart_if_over(&costs.iter().map(Costs::first).collect::<Vec<_>>());
+        self.restart_if_over(&costs.iter().map(Costs::estimated).collect::<Vec<_>>());
     }
 
     /// The mean and the most probable categories; with restarts, those of the best run first, by the
-    /// mean cost of its last generation. Before them the model's, where there is one.
+    /// mean cost of its last generation. Before them the model's, where there is one; with restarts it comes second, as it
+    /// looks around the current run only.
     fn recommend(&self) -> Vec<Genotype> {
-        let centres = match &self.schedule {
-            None => vec![self.centre()],
-            Some(schedule) => schedule.centres(self.centre()),
+        let (mut centres, place) = match &self.schedule {
+            None => (vec![self.centre()], 0),
+            Some(schedule) => (schedule.centres(self.centre()), 1),
         };
-        let modelled = self.modelled().filter(|genotype| !centres.contains(genotype));
-        modelled.into_iter().chain(centres).collect()
+        if let Some(modelled) = self.modelled().filter(|genotype| !centres.contains(genotype)) {
+            centres.insert(place.min(centres.len()), modelled);
+        }
+        centres
     }
 }
 

@@ -4,7 +4,7 @@
 //! step size, which grows while generations agree on a direction and shrinks while they do not, says that the tied
 //! genes have converged; then every class falls apart into those of the next level, at the values, the step size and the covariance reached.
 
-use super::{CatCma, Costs, Optimizer, OptimizerError, Settings};
+use super::{CatCma, Costs, Optimizer, OptimizerError, Restarts, Settings};
 use crate::genome::{Dimension, Gene, Genotype};
 use crate::units::Seed;
 
@@ -48,6 +48,15 @@ impl CoarseToFine {
         settings: &Settings,
         tying: &[Vec<usize>],
     ) -> Result<Self, OptimizerError> {
+        if settings.restarts != Restarts::None {
+            return Err(OptimizerError::RestartsOfTiedGenes);
+        }
+        for (candidate, start) in settings.warm_start.iter().enumerate() {
+            let (expected, got) = (dimensions.len(), start.0.len());
+            if expected != got {
+                return Err(OptimizerError::WarmStartGenes { candidate, expected, got });
+            }
+        }
         let levels = levels(dimensions, tying);
         let tells = |level: &Level| settings.warm_start.iter().all(|start| level.expresses(start));
         let level = levels.iter().position(tells).unwrap_or(levels.len() - 1);
@@ -101,6 +110,10 @@ impl Optimizer for CoarseToFine {
 
     fn generation(&self) -> u64 {
         self.inner.generation()
+    }
+
+    fn recommends_learnt(&self) -> bool {
+        true
     }
 
     fn ask(&self) -> Vec<Genotype> {

@@ -43,6 +43,8 @@ pub enum OptimizerError {
         "negative weights need a full or diagonal covariance: low rank cannot take variance away"
     )]
     ActiveLowRank,
+    #[error("genes that are tied at first cannot be searched with restarts: choose one of the two")]
+    RestartsOfTiedGenes,
 }
 
 /// What a gene of `domain` may be.

@@ -87,6 +87,11 @@ pub trait Optimizer {
     /// What was learnt, best guess first, each within its domains; nothing where nothing is learnt. Under
     /// noise the centre of a search distribution is a better estimate of the optimum than the best candidate observed.
     fn recommend(&self) -> Vec<Genotype>;
+
+    /// Whether what it recommends was learnt from all candidates, and is not the luckiest of them.
+    fn recommends_learnt(&self) -> bool {
+        false
+    }
 }
 
 /// Builds the optimizer `kind` for genotypes with one gene per entry of `dimensions`, in that

@@ -46,7 +46,7 @@ struct Run {
 impl ScalarisedCma {
     pub(super) const NAME: &'static str = "scalarised-cma";
 
-    /// The first run is [`CatCma::new`] with the same arguments.
+    /// The first run is [`CatCma::new`] with the same arguments, without a model of costs.
     ///
     /// # Errors
     /// As [`build`](super::build).
@@ -55,6 +55,8 @@ impl ScalarisedCma {
         seed: Seed,
         settings: &Settings,
     ) -> Result<Self, OptimizerError> {
+        // Costs of different weights are not one landscape.
+        let settings = &Settings { surrogate: false, ..settings.clone() };
         let first = Run { weight: SWEEP[0], cma: CatCma::new(dimensions, seed, settings)? };
         Ok(Self {
             dimensions: dimensions.to_vec(),

@@ -54,7 +54,9 @@ impl RunFolder {
             let wanted =
                 last || (trial.kind == TrialKind::Candidate && trial.split == Split::Search);
             if let (true, Some(score), Some(genotype)) = (wanted, trial.objective, trial.genotype) {
-                scored.push(((last, trial.rung), score.value, genotype));
+                // A part of the split flatters: such a trial counts with the lower end of its interval.
+                let merit = if trial.docs.is_some() { score.low } else { score.value };
+                scored.push(((last, trial.rung), merit, genotype));
             }
         })?;
         scored.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)));

@@ -42,8 +42,9 @@ pub(super) struct Archive {
     others: BTreeMap<u64, Estimate>,
     /// Number and generation of the last candidate.
     last: Option<(u64, u64)>,
-    /// Raced trials → seconds of merging and scoring in all rungs so far; `None`: infeasible.
-    raced: BTreeMap<u64, Option<f64>>,
+    /// The last row of each raced trial that is not ranked yet, with the layers of its model. They are ranked together and in
+    /// order, so that nothing depends on which of them was scored first.
+    unranked: BTreeMap<u64, (Trial, usize)>,
     candidates: u64,
     infeasible: u64,
     seconds: f64,
@@ -62,7 +63,7 @@ impl Archive {
             cautious: raced,
             others: BTreeMap::new(),
             last: None,
-            raced: BTreeMap::new(),
+            unranked: BTreeMap::new(),
             candidates: 0,
             infeasible: 0,
             seconds: 0.0,
@@ -71,24 +72,51 @@ impl Archive {
         }
     }
 
-    /// Takes in a trial whose model has `layers` layers. Only rows on the search split count.
+    /// Takes in a trial whose model has `layers` layers. Only rows on the search split count. A candidate that races has a
+    /// row per rung, each with all that is known of it; it is ranked by the last one, at [`rank_raced`](Self::rank_raced).
     pub fn add(&mut self, trial: &Trial, layers: usize) {
         if trial.split != Split::Search {
             return;
         }
-        let again = self.forget_rung_before(trial);
+        let before = self.unranked.remove(&trial.trial).map(|(before, _)| before);
+        self.add_time(trial, before.as_ref());
         if trial.kind == TrialKind::Candidate {
-            self.candidates += u64::from(!again);
+            self.candidates += u64::from(before.is_none());
             self.last = self.last.max(Some((trial.trial, trial.generation)));
         }
+        if trial.kind == TrialKind::Candidate && trial.docs.is_some() {
+            self.unranked.insert(trial.trial, (trial.clone(), layers));
+        } else {
+            self.rank(trial, layers);
+        }
+    }
+
+    /// Ranks the candidates that have raced since the last time: their generation is over.
+    pub fn rank_raced(&mut self) {
+        for (trial, layers) in std::mem::take(&mut self.unranked).into_values() {
+            self.rank(&trial, layers);
+        }
+    }
+
+    /// Of a row that goes on from `before`, what was added.
+    fn add_time(&mut self, trial: &Trial, before: Option<&Trial>) {
+        let times = |trial: &Trial| {
+            let known = trial.outcome.evaluation()?;
+            Some((known.merge_seconds.0, known.score_seconds.0))
+        };
+        let Some((merge, score)) = times(trial) else { return };
+        let (merged, scored) = before.and_then(times).unwrap_or((0.0, 0.0));
+        self.seconds += merge - merged + score - scored;
+        self.timed += u64::from(before.is_none());
+        self.slowest_merge.0 = self.slowest_merge.0.max(merge - merged);
+    }
+
+    fn rank(&mut self, trial: &Trial, layers: usize) {
         let (Some(evaluation), Some(objective)) = (trial.outcome.evaluation(), trial.objective)
         else {
             self.infeasible += u64::from(trial.kind == TrialKind::Candidate);
             return;
         };
-        self.seconds += evaluation.merge_seconds.0 + evaluation.score_seconds.0;
-        self.timed += 1;
-        self.slowest_merge.0 = self.slowest_merge.0.max(evaluation.merge_seconds.0);
         self.add_graph(trial, objective, evaluation.relative_time, layers);
         if let (TrialKind::Candidate, Some(genotype)) = (trial.kind, &trial.genotype) {
             self.add_contender(Contender {
@@ -102,27 +130,6 @@ impl Archive {
         }
     }
 
-    /// A raced trial has a row per rung, of which the last stands for it: takes back what was counted of the one before,
-    /// and gives whether there was one. (Its contribution to the graphs is replaced in [`Archive::add_graph`].)
-    fn forget_rung_before(&mut self, trial: &Trial) -> bool {
-        if trial.docs.is_none() && trial.rung == 0 {
-            return false;
-        }
-        let evaluation = trial.outcome.evaluation();
-        let seconds = evaluation.map(|own| own.merge_seconds.0 + own.score_seconds.0);
-        let before = self.raced.insert(trial.trial, seconds);
-        match before {
-            Some(Some(seconds)) => {
-                self.seconds -= seconds;
-                self.timed -= 1;
-                self.contenders.retain(|contender| contender.trial != trial.trial);
-            }
-            Some(None) => self.infeasible -= u64::from(trial.kind == TrialKind::Candidate),
-            None => {}
-        }
-        before.is_some()
-    }
-
     fn add_graph(&mut self, trial: &Trial, objective: Estimate, time: f64, layers: usize) {
         let graph = if self.with_time { layers } else { 0 };
         let (best, times) = self.graphs.entry(graph).or_insert_with(|| (trial.clone(), Vec::new()));
@@ -131,25 +138,25 @@ impl Archive {
         let cautious = self.cautious;
         let rank = |trial: &Trial, score| (merit(score, cautious), std::cmp::Reverse(trial.trial));
         let ours = rank(trial, objective);
-        let same = best.trial == trial.trial;
-        if same || best.objective.is_none_or(|old| ours > rank(best, old)) {
+        if best.objective.is_none_or(|old| ours > rank(best, old)) {
             *best = trial.clone();
         }
     }
 
     fn add_contender(&mut self, contender: Contender) {
-        // A converged or purely categorical search asks for the same genotype again.
-        if let Some(same) = self.contenders.iter_mut().find(|c| c.genotype == contender.genotype) {
-            if contender.trial < same.trial {
-                *same = contender;
-            }
-            return;
-        }
+        let cautious = self.cautious;
+        let merit = |contender: &Contender| merit(contender.objective, cautious);
         let better = |other: &Contender| {
-            let merit = |contender: &Contender| merit(contender.objective, self.cautious);
             let (theirs, ours) = (merit(other), merit(&contender));
             theirs > ours || (theirs == ours && other.trial < contender.trial)
         };
+        // A converged or purely categorical search asks for the same genotype again.
+        if let Some(same) = self.contenders.iter().position(|c| c.genotype == contender.genotype) {
+            if better(&self.contenders[same]) {
+                return;
+            }
+            self.contenders.remove(same);
+        }
         let place = self.contenders.partition_point(better);
         self.contenders.insert(place, contender);
         self.contenders.truncate(self.keep);
@@ -160,10 +167,11 @@ impl Archive {
         &self.contenders
     }
 
-    /// Objective on the search split of a contender, a baseline or the recommendation.
+    /// Objective on the search split of a baseline, a recommendation or the winner, or else of a contender.
     pub fn objective_of(&self, trial: u64) -> Option<Estimate> {
         let contender = self.contenders.iter().find(|contender| contender.trial == trial);
-        contender.map(|contender| contender.objective).or(self.others.get(&trial).copied())
+        let whole = self.others.get(&trial).copied();
+        whole.or_else(|| contender.map(|contender| contender.objective))
     }
 
     /// Number and generation of the last candidate scored.

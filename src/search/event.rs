@@ -99,7 +99,7 @@ pub struct Finals {
     pub dropped: usize,
     /// How many of the others, the winner not counted, are not significantly different from the winner (permutation
     /// tests, 5 % over all pairs by Holm's correction).
-    pub indistinguishable: usize,
+    pub indistinguishable: Option<usize>,
     /// Documents scored for the finalists.
     pub documents: usize,
     /// Documents that those who dropped out were not scored on.

@@ -28,6 +28,7 @@ use crate::race::{Race, Racing};
 use archive::Archive;
 use baselines::Baseline;
 use budget::{Clock, Deadline};
+use finals::Recommended;
 use problem::MergeProblem;
 use session::{Parts, Session};
 
@@ -141,7 +142,7 @@ pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
         reserve: reserve.total(session.archive().slowest_merge()),
     });
     let deadline = Deadline::new(setup.budget, reserve);
-    let tie_break = tie_break(&session, &baselines);
+    let tie_break = tie_break(&session, &baselines, setup.racing.is_some());
     let docs = setup.evaluator.docs(Split::Search);
     let race = setup.racing.map(|racing| Race::new(racing, &session.aggregate, &docs, setup.seed));
     let problem = MergeProblem::new(&session, deadline, tie_break, baselines.len(), race);
@@ -153,15 +154,29 @@ pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
         let warning = "the budget left no time for a single candidate after the baselines";
         session.emit(SearchEvent::Warning(warning.to_owned()));
     }
-    match finals::decide(&session, &baselines, observed, optimizer.recommend(), setup.seed)? {
+    if optimizer.generation() == 0 && session.archive().candidates() > 0 {
+        session.emit(SearchEvent::Warning(format!(
+            "the budget ended within the first generation of {} candidates, so nothing was learnt; use a smaller population",
+            optimizer.population_size()
+        )));
+    }
+    let recommended =
+        Recommended { genotypes: optimizer.recommend(), learnt: optimizer.recommends_learnt() };
+    match finals::decide(&session, &baselines, observed, recommended, setup.seed)? {
         Some(report) => Ok(Ending::Finished(Box::new(report))),
         None => Ok(Ending::Interrupted),
     }
 }
 
 /// From the numbers of documents alone, which the base model's row has too.
-fn tie_break(session: &Session<'_>, baselines: &[Baseline]) -> TieBreak {
+fn tie_break(session: &Session<'_>, baselines: &[Baseline], raced: bool) -> TieBreak {
     let asked = session.decoder.space().tie_break;
+    if asked == Some(true) && raced {
+        let warning =
+            "`objective.tie_break` does nothing with racing, which resamples documents instead";
+        session.emit(SearchEvent::Warning(warning.to_owned()));
+        return TieBreak::NONE;
+    }
     let evaluation = baselines.first().and_then(|base| base.on(Split::Search).outcome.evaluation());
     let tie_break = match evaluation {
         Some(evaluation) if session.breaks_ties => {

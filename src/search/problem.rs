@@ -191,6 +191,7 @@ impl CostFunction for MergeProblem<'_> {
     {
         let before = self.session.scored();
         let costs = self.generation(genotypes)?;
+        self.session.archive().rank_raced();
         if self.session.scored() > before {
             self.session.write_front()?;
         }

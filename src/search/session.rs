@@ -27,6 +27,10 @@ pub(super) struct Session<'a> {
     pub aggregate: Aggregate,
     /// The manifest's `tie_break`.
     pub breaks_ties: bool,
+    /// The manifest's.
+    pub recorded_workers: usize,
+    /// Whether candidates see parts of the search split.
+    pub raced: bool,
     pub clock: Clock,
     pub interrupt: &'a AtomicBool,
     pub listener: &'a (dyn Fn(SearchEvent<'_>) + Sync),
@@ -99,6 +103,8 @@ impl<'a> Session<'a> {
             workers: parts.workers,
             aggregate: parts.writer.folder().manifest().objective.clone(),
             breaks_ties: parts.writer.folder().manifest().tie_break,
+            raced: parts.writer.folder().manifest().optimizer.racing.is_some(),
+            recorded_workers: parts.writer.folder().manifest().optimizer.workers as usize,
             clock: Clock::resume(parts.started, Seconds(before)),
             interrupt: parts.interrupt,
             listener: parts.listener,

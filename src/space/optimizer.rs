@@ -31,6 +31,8 @@ pub struct OptimizerChoice {
     pub first_share: Option<f64>,
     /// Share of the documents that is the same in every generation.
     pub anchor_share: Option<f64>,
+    /// Bootstrap resamples of documents that rank weights are averaged over; `None` = the program's own choice.
+    pub resamples: Option<usize>,
     /// Whether a model of the costs makes a recommendation too; `None` = the program's own choice.
     pub surrogate: Option<bool>,
 }
@@ -79,6 +81,7 @@ pub(super) fn check(
         racing: raw.racing,
         first_share: check_share(blame, "first_share", raw.first_share, f64::MIN_POSITIVE)?,
         anchor_share: check_share(blame, "anchor_share", raw.anchor_share, 0.0)?,
+        resamples: raw.resamples.map(|count| check_resamples(blame, count)).transpose()?,
         surrogate: raw.surrogate,
     })
 }
@@ -103,6 +106,13 @@ fn check_share(
             Err(blame.value(&format!("optimizer.{key}"), share, valid))
         }
         share => Ok(share),
+    }
+}
+
+fn check_resamples(blame: &Blame<'_>, count: i64) -> Result<usize, SpaceError> {
+    match usize::try_from(count) {
+        Ok(count @ 0..=10_000) => Ok(count),
+        _ => Err(blame.value("optimizer.resamples", count, "a number from 0 to 10000")),
     }
 }
 

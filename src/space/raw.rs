@@ -103,6 +103,8 @@ pub(super) struct RawOptimizer {
     #[serde(default)]
     pub anchor_share: Option<f64>,
     #[serde(default)]
+    pub resamples: Option<i64>,
+    #[serde(default)]
     pub surrogate: Option<bool>,
 }
 

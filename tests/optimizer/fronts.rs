@@ -235,7 +235,7 @@ fn zdt1_is_solved_as_well_as_by_pymoo() {
     }
     let front: Vec<Vec<f64>> = nsga2.recommend().iter().map(cost).collect();
     let volume = dominated_volume(&front, &[1.1, 1.1]);
-    assert!(volume >= 0.8690, "{volume}");
+    assert!(volume >= 0.86947, "{volume}");
 }
 
 /// True hypervolume, reference point (1, 1.5), of what is recommended after 1000 noisy evaluations of accuracy and time.

@@ -1,7 +1,7 @@
 //! Who takes part in the race on selection.
 
 use super::race::Origin;
-use super::{RECOMMENDED, scores_on};
+use super::{RECOMMENDED, Recommended, scores_on};
 use crate::genome::Genotype;
 use crate::outcome::{DocSubset, TaskScore};
 use crate::record::{Trial, TrialKind};
@@ -70,23 +70,25 @@ impl Entrant {
 }
 
 /// The baselines, the best observed candidates, and the optimizer's recommendations with the numbers after the last
-/// candidate's. A recommendation that is one of the candidates keeps that one's number.
+/// candidate's. Only what was learnt counts as recommended; an optimizer that hands over its best observed is no less lucky
+/// than the archive. A recommendation that is one of the candidates keeps that one's number.
 pub(super) fn entrants(
     session: &Session<'_>,
     baselines: &[Baseline],
     observed: usize,
-    recommended: Vec<Genotype>,
+    recommended: Recommended,
 ) -> Vec<Entrant> {
     let archive = session.archive();
     let mut entrants: Vec<Entrant> = baselines.iter().map(Entrant::baseline).collect();
     if archive.candidates() == 0 {
         return entrants;
     }
-    let recommended = distinct(recommended);
+    let origin = if recommended.learnt { Origin::Recommended } else { Origin::Observed };
+    let recommended = distinct(recommended.genotypes);
     let is_recommended = |contender: &Contender| recommended.contains(&contender.genotype);
     for (rank, contender) in archive.contenders().iter().enumerate() {
         let origin = match is_recommended(contender) {
-            true => Origin::Recommended,
+            true => origin,
             false if rank < observed => Origin::Observed,
             false => continue,
         };
@@ -99,7 +101,7 @@ pub(super) fn entrants(
     for (number, genotype) in recommended.iter().filter(|genotype| new(genotype)).enumerate() {
         let trial = last + 1 + number as u64;
         let genotype = genotype.clone();
-        entrants.push(Entrant::finalist(Origin::Recommended, trial, generation + 1, genotype));
+        entrants.push(Entrant::finalist(origin, trial, generation + 1, genotype));
     }
     entrants
 }

@@ -33,7 +33,7 @@ pub(super) fn decide(
     session: &Session<'_>,
     baselines: &[Baseline],
     observed: usize,
-    recommended: Vec<Genotype>,
+    recommended: Recommended,
     seed: Seed,
 ) -> Result<Option<Report>, SearchError> {
     session.end_search()?;
@@ -53,14 +53,22 @@ pub(super) fn decide(
     Ok(Some(report))
 }
 
+/// What the optimizer hands over.
+pub(super) struct Recommended {
+    /// Best guess first.
+    pub genotypes: Vec<Genotype>,
+    /// Whether they were learnt from all candidates; otherwise they are the luckiest observed.
+    pub learnt: bool,
+}
+
 /// What the race on selection has shown.
 struct Selected {
     /// Its row on the whole split.
     winner: Trial,
     origin: Origin,
     racers: Vec<Racer>,
-    /// Finalists but the winner that nothing tells from it.
-    indistinguishable: usize,
+    /// Finalists but the winner that nothing tells from it; `None` where that cannot be tested.
+    indistinguishable: Option<usize>,
 }
 
 fn select(
@@ -102,13 +110,13 @@ fn select(
     let indistinguishable = indistinguishable(rules.aggregate, &models, winner.trial, seed);
     Ok(Some(Selected {
         origin: racers[index].origin,
-        indistinguishable: indistinguishable.unwrap_or(0),
+        indistinguishable: indistinguishable.ok(),
         winner,
         racers,
     }))
 }
 
-/// The winner's row on holdout; its row on search too, where it has none yet.
+/// The winner's row on holdout; its row on search too, where it has none yet or only one of a race's few documents.
 fn hold_out(session: &Session<'_>, winner: &Trial) -> Result<Option<Trial>, SearchError> {
     let recipe = match &winner.genotype {
         Some(genotype) => session.decoder.decode(genotype),
@@ -127,7 +135,8 @@ fn hold_out(session: &Session<'_>, winner: &Trial) -> Result<Option<Trial>, Sear
         genotype: winner.genotype.clone(),
     };
     let mut jobs = vec![job(Some("winner"), Split::Holdout)];
-    if session.archive().objective_of(winner.trial).is_none() {
+    let raced = session.raced && winner.genotype.is_some();
+    if raced || session.archive().objective_of(winner.trial).is_none() {
         jobs.push(job(None, Split::Search));
     }
     let trials: Option<Vec<Trial>> = session.run(&jobs)?.into_iter().collect();

@@ -36,13 +36,16 @@ fn choice(report: &Report) -> String {
         Origin::Recommended => "what the optimizer recommends at its end",
         Origin::Observed => "one of the candidates with the best scores on search",
     };
+    let alike = match finals.indistinguishable {
+        Some(others) => format!("{others} of the other finalists cannot be told from it there, "),
+        None => String::new(),
+    };
     format!(
-        "The winner is {from}. It was chosen on the selection documents, from {} finalists and {} baselines; {} of the \
-         other finalists cannot be told from it there, {} were clearly worse early on and dropped out, which saved {} of \
+        "The winner is {from}. It was chosen on the selection documents, from {} finalists and {} baselines; {}{} were clearly worse early on and dropped out, which saved {} of \
          {} documents.\n",
         finals.finalists,
         report.baselines.len(),
-        finals.indistinguishable,
+        alike,
         finals.dropped,
         finals.documents_saved,
         finals.documents + finals.documents_saved

@@ -25,8 +25,10 @@ pub(in crate::search) fn observed_that_fit(
         return FINALISTS;
     };
     let merge = session.archive().slowest_merge();
+    // Those that the run began with: whoever resumes it on another machine must come to the same finalists.
+    let workers = session.recorded_workers;
     let fits = |observed: &usize| {
-        let reserve = reserve(session, baselines, *observed);
+        let reserve = reserve_of(workers, baselines, *observed);
         reserve.total(merge).0 <= SHARE * time.as_secs_f64()
     };
     (LEAST_OBSERVED..=FINALISTS).rev().find(fits).unwrap_or(LEAST_OBSERVED)
@@ -39,6 +41,11 @@ pub(in crate::search) fn reserve(
     baselines: &[Baseline],
     observed: usize,
 ) -> Reserve {
+    reserve_of(session.workers.count(), baselines, observed)
+}
+
+fn reserve_of(workers: usize, baselines: &[Baseline], observed: usize) -> Reserve {
+    let workers = workers.max(1);
     let slowest = |split: Split| {
         let seconds = baselines.iter().filter_map(|baseline| {
             let evaluation = baseline.on(split).outcome.evaluation()?;
@@ -46,7 +53,6 @@ pub(in crate::search) fn reserve(
         });
         seconds.fold(0.0, f64::max)
     };
-    let workers = session.workers.count().max(1);
     let waves = (observed + RECOMMENDED).div_ceil(workers) as f64;
     let (holdout, search) = (slowest(Split::Holdout), slowest(Split::Search));
     let last = if workers > 1 { holdout.max(search) } else { holdout + search };
