@@ -30,6 +30,7 @@ mod model_task;
 mod objective;
 mod optimizer;
 mod output_names;
+mod paired_difference;
 mod paired_tests;
 mod parity;
 mod properties;

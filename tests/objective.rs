@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use merge_search::objective::{
-    Aggregate, AggregateChoice, AggregateError, AggregateKind, PairingError, TaskWeights, TieBreak,
-    compare_metrics, estimate, geometric_mean, geometric_mean_of, interval, paired_difference,
+    Aggregate, AggregateChoice, AggregateError, AggregateKind, TaskWeights, TieBreak,
+    compare_metrics, estimate, geometric_mean, geometric_mean_of, interval,
 };
 use merge_search::outcome::{Evaluation, ItemScore, MetricScore, TaskScore};
-use merge_search::units::{Bytes, Seconds, Seed};
+use merge_search::units::{Bytes, Seconds};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-fn task(name: &str, answers: impl IntoIterator<Item = bool>) -> TaskScore {
+pub fn task(name: &str, answers: impl IntoIterator<Item = bool>) -> TaskScore {
     let item =
         |correct| ItemScore { score: f64::from(u8::from(correct)), chosen: Some(0), margin: 0.0 };
     let items = answers.into_iter().map(item).collect();
@@ -20,23 +20,23 @@ fn task(name: &str, answers: impl IntoIterator<Item = bool>) -> TaskScore {
 }
 
 /// A task of texts.
-fn texts(name: &str, scores: &[f64]) -> TaskScore {
+pub fn texts(name: &str, scores: &[f64]) -> TaskScore {
     let item = |&score: &f64| ItemScore { score, chosen: None, margin: 0.0 };
     let items = scores.iter().map(item).collect();
     TaskScore { task: name.to_owned(), items, others: Vec::new() }
 }
 
-fn names(tasks: usize) -> Vec<String> {
+pub fn names(tasks: usize) -> Vec<String> {
     (0..tasks).map(|index| format!("t{index}")).collect()
 }
 
 /// Of the tasks `t0`, `t1`, …
-fn aggregate(choice: &AggregateChoice, tasks: usize) -> Aggregate {
+pub fn aggregate(choice: &AggregateChoice, tasks: usize) -> Aggregate {
     let names = names(tasks);
     Aggregate::new(choice, &names.iter().map(String::as_str).collect::<Vec<_>>()).unwrap()
 }
 
-fn kind(kind: AggregateKind) -> AggregateChoice {
+pub fn kind(kind: AggregateKind) -> AggregateChoice {
     AggregateChoice { kind, ..AggregateChoice::default() }
 }
 
@@ -48,7 +48,7 @@ fn weights(weights: &[f64]) -> TaskWeights {
     TaskWeights::ByName(by_task(weights))
 }
 
-fn evaluation(tasks: Vec<TaskScore>) -> Evaluation {
+pub fn evaluation(tasks: Vec<TaskScore>) -> Evaluation {
     Evaluation {
         tasks,
         merge_seconds: Seconds(0.0),
@@ -59,7 +59,7 @@ fn evaluation(tasks: Vec<TaskScore>) -> Evaluation {
     }
 }
 
-fn counts(right_of: &[(usize, usize)]) -> Evaluation {
+pub fn counts(right_of: &[(usize, usize)]) -> Evaluation {
     let tasks = right_of.iter().enumerate().map(|(index, &(right, total))| {
         task(&format!("t{index}"), (0..total).map(|doc| doc < right))
     });
@@ -528,74 +528,4 @@ fn interval_covers_the_truth() {
         println!("95 % intervals hold {truth:?} (n = {documents}) in {share} of the runs");
         assert!((0.92..=0.98).contains(&share), "{truth:?}: {share}");
     }
-}
-
-/// One task whose pairs are `both` right, `first` or `second` only, or `neither`.
-fn pairs(both: usize, first: usize, second: usize, neither: usize) -> (Evaluation, Evaluation) {
-    let answers = |only: [bool; 4]| {
-        let lengths = [both, first, second, neither];
-        let runs = lengths.into_iter().zip(only);
-        evaluation(vec![task(
-            "t",
-            runs.flat_map(|(length, right)| std::iter::repeat_n(right, length)),
-        )])
-    };
-    (answers([true, true, false, false]), answers([true, false, true, false]))
-}
-
-/// For one task the permutation test is the exact McNemar test: 2·P(Bin(10, ½) ≥ 8) = 112/1024, 2·(½)⁵ = 1/16.
-#[test]
-fn p_value_is_mcnemars() {
-    for (first, second, exact) in [(8, 2, 0.109375), (5, 0, 0.0625), (3, 3, 1.0)] {
-        let (a, b) = pairs(20, first, second, 10);
-        let p = paired_difference(&Aggregate::geometric_mean(1), &a, &b, Seed(3), 20_000)
-            .unwrap()
-            .p_value;
-        assert!((p - exact).abs() < 0.008, "{first} {second}: {p} {exact}");
-    }
-}
-
-/// n = 400, 60 to 30: difference 0.075, sd = sqrt(90 - 30²/400)/400 = 0.02342, so ± 0.0459.
-#[test]
-fn bootstrap_interval_is_the_normal_one() {
-    let (a, b) = pairs(200, 60, 30, 110);
-    let drawn = paired_difference(&Aggregate::geometric_mean(1), &a, &b, Seed(4), 10_000).unwrap();
-    assert!((drawn.difference - 0.075).abs() < 1e-12);
-    assert!((drawn.low - (0.075 - 0.0459)).abs() < 0.004, "{drawn:?}");
-    assert!((drawn.high - (0.075 + 0.0459)).abs() < 0.004, "{drawn:?}");
-    assert_eq!(
-        drawn,
-        paired_difference(&Aggregate::geometric_mean(1), &a, &b, Seed(4), 10_000).unwrap()
-    );
-}
-
-/// Signed differences 0.3, 0.2, 0.1 of texts under an arithmetic mean: of the 8 sign patterns two are as extreme, so
-/// p = 1/4; the difference is 0.2.
-#[test]
-fn real_valued_scores_pair_under_any_aggregate() {
-    let (a, b) = (
-        evaluation(vec![texts("t0", &[0.5, 0.9, 0.4])]),
-        evaluation(vec![texts("t0", &[0.2, 0.7, 0.3])]),
-    );
-    for kind in [kind(AggregateKind::ArithmeticMean), kind(AggregateKind::WorstTask)] {
-        let drawn = paired_difference(&aggregate(&kind, 1), &a, &b, Seed(1), 20_000).unwrap();
-        assert!(
-            (drawn.difference - 0.2).abs() < 1e-12 && (drawn.p_value - 0.25).abs() < 0.01,
-            "{drawn:?}"
-        );
-        // Means of three draws with replacement: 0.1 three times in 27, so 2.5 % lies at 0.1 and 97.5 % at 0.3.
-        assert!((drawn.low - 0.1).abs() < 1e-12 && (drawn.high - 0.3).abs() < 1e-12, "{drawn:?}");
-    }
-}
-
-#[test]
-fn only_the_same_documents_pair() {
-    let two = counts(&[(1, 2), (1, 2)]);
-    let one = counts(&[(1, 2)]);
-    let longer = counts(&[(1, 2), (1, 3)]);
-    let run =
-        |a, b, n| paired_difference(&Aggregate::geometric_mean(2), a, b, Seed(0), n).unwrap_err();
-    assert!(matches!(run(&two, &one, 9), PairingError::Tasks { .. }));
-    assert!(matches!(run(&two, &longer, 9), PairingError::Documents { .. }));
-    assert_eq!(run(&two, &two, 0), PairingError::NoResamples);
 }
