@@ -14,7 +14,7 @@ pub const SIGNIFICANCE: f64 = 0.05;
 pub struct Contest {
     /// Of the aggregates; its p-value is not corrected for the number of comparisons.
     pub difference: PairedDifference,
-    /// The same p-value after [`holm`] over all comparisons.
+    /// The same p-value after [`holm()`] over all comparisons.
     pub adjusted_p_value: f64,
     /// The tasks whose documents are right or wrong, one by one; not corrected.
     pub tasks: Vec<McNemar>,

@@ -17,7 +17,7 @@ pub struct PairwiseTest {
     pub second: usize,
     /// Two-sided, of [`sign_flip`](super::sign_flip()).
     pub p_value: f64,
-    /// The same after [`holm`] over all pairs.
+    /// The same after [`holm()`] over all pairs.
     pub adjusted: f64,
 }
 
