@@ -4,11 +4,13 @@
 
 mod joined;
 mod subset;
+mod timing;
 
 use serde::Serialize;
 
 pub use joined::JoinError;
 pub use subset::DocSubset;
+pub use timing::{Cost, Timing};
 
 use crate::units::{Accuracy, Bytes, Seconds};
 
@@ -50,6 +52,8 @@ pub struct Evaluation {
     pub relative_time: f64,
     /// Highest resident memory of the process so far.
     pub peak_bytes: Bytes,
+    /// What scoring takes whatever the machine.
+    pub cost: Cost,
 }
 
 impl Evaluation {
@@ -107,7 +111,7 @@ pub struct ItemScore {
     pub margin: f32,
 }
 
-/// A score with its 95 % confidence interval, all in `[0, 1]`.
+/// A value with its 95 % confidence interval; of a score, all in `[0, 1]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
     /// Point estimate.

@@ -41,6 +41,7 @@ fn scored_by(right: [usize; 2], others: &[(&str, f64)]) -> Outcome {
         seconds_per_item: Seconds(0.01),
         relative_time: 1.0,
         peak_bytes: Bytes(1),
+        cost: merge_search::outcome::Cost::default(),
     })
 }
 

@@ -38,6 +38,7 @@ fn evaluation(tasks: Vec<TaskScore>) -> Evaluation {
         seconds_per_item: Seconds(0.0),
         relative_time: 1.0,
         peak_bytes: Bytes(0),
+        cost: merge_search::outcome::Cost::default(),
     }
 }
 

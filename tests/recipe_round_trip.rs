@@ -182,6 +182,9 @@ fn recipe() -> impl Strategy<Value = Recipe> {
                     out_dtype,
                     tokenizer,
                     chat_template,
+                    token_router: None,
+                    document_router: None,
+                    prompts: Default::default(),
                 }
             },
         )

@@ -113,6 +113,7 @@ pub fn scored(tasks: &[&str], docs: usize, salt: u64) -> Outcome {
         seconds_per_item: Seconds(0.01),
         relative_time: 1.02,
         peak_bytes: Bytes(123_456_789),
+        cost: merge_search::outcome::Cost::default(),
     })
 }
 
@@ -156,6 +157,7 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
                 seconds_per_item: Seconds(seconds[2]),
                 relative_time: seconds[3],
                 peak_bytes: Bytes(bytes),
+                cost: merge_search::outcome::Cost::default(),
             })
         },
     );

@@ -142,7 +142,17 @@ impl Evaluator for Landscape {
             seconds_per_item: Seconds(self.sleep.as_secs_f64() / docs.docs() as f64),
             relative_time: 1.0 + weights.first().unwrap_or(&0.0),
             peak_bytes: Bytes(1),
+            cost: merge_search::outcome::Cost::default(),
         }))
+    }
+
+    fn times(
+        &self,
+        recipes: &[&Recipe],
+        _: Split,
+        _: usize,
+    ) -> Result<Vec<Option<merge_search::outcome::Timing>>, EvaluateError> {
+        Ok(vec![None; recipes.len()])
     }
 
     fn docs(&self, _: Split) -> Vec<usize> {

@@ -24,7 +24,7 @@ use crate::hub::Hub;
 use crate::merge::MergePlan;
 use crate::model::spec::{NetworkSpec, Reading};
 use crate::model::{Network, Scratch};
-use crate::outcome::{DocSubset, Evaluation, ItemScore, Outcome};
+use crate::outcome::{Cost, DocSubset, Evaluation, ItemScore, Outcome, Timing};
 use crate::recipe::{MergeMethod, ModelRef, Recipe};
 use crate::task::Task;
 use crate::units::{Seconds, Split};
@@ -228,6 +228,7 @@ impl CandleEvaluator {
             seconds_per_item: Seconds(run.seconds / set.docs().max(1) as f64),
             relative_time,
             peak_bytes: memory::peak(),
+            cost: Cost::default(),
         })
     }
 
@@ -313,6 +314,15 @@ impl Evaluator for CandleEvaluator {
             Err(Fault::Candidate(reason)) => Ok(Outcome::Infeasible { reason }),
             Err(Fault::Machine(error)) => Err(error),
         }
+    }
+
+    fn times(
+        &self,
+        recipes: &[&Recipe],
+        _split: Split,
+        _rounds: usize,
+    ) -> Result<Vec<Option<Timing>>, EvaluateError> {
+        Ok(vec![None; recipes.len()])
     }
 
     fn docs(&self, split: Split) -> Vec<usize> {

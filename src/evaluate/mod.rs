@@ -24,6 +24,7 @@ mod lru;
 mod memory;
 mod open;
 mod pack;
+mod parts;
 mod pool;
 mod questions;
 mod relative_time;
@@ -63,7 +64,7 @@ pub use verify::{SecondOpinion, Verification, VerifyError, verify_export};
 pub use workers::Workers;
 
 use crate::checkpoint::CheckpointError;
-use crate::outcome::{DocSubset, Outcome};
+use crate::outcome::{DocSubset, Outcome, Timing};
 use crate::recipe::Recipe;
 use crate::units::Split;
 
@@ -81,6 +82,18 @@ pub trait Evaluator: Sync {
         split: Split,
         docs: Option<&DocSubset>,
     ) -> Result<Outcome, EvaluateError>;
+
+    /// Measures how long the recipes' models take and what they hold, in turns with the base model and with each other, while
+    /// nothing else runs here. `None`: a recipe that cannot be merged or scored.
+    ///
+    /// # Errors
+    /// As [`Evaluator::evaluate`].
+    fn times(
+        &self,
+        recipes: &[&Recipe],
+        split: Split,
+        rounds: usize,
+    ) -> Result<Vec<Option<Timing>>, EvaluateError>;
 
     /// Number of documents of `split`, by task.
     fn docs(&self, split: Split) -> Vec<usize>;

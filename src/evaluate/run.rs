@@ -120,7 +120,7 @@ impl<'a> Course<'a> {
 
     fn score(&self, index: usize, prefix: Option<&Prefix>) {
         let resume = self.saved.resume.and_then(|states| states.get(index));
-        let pass = Pass { prefix, resume, keep: self.saved.keep };
+        let pass = Pass { prefix, resume, keep: self.saved.keep, stop: None };
         let pack = &self.packs.packs[index];
         let compute = |scratch: &mut Scratch| pack.run(self.network, &pass, scratch);
         let _set_once = self.runs[index].set(self.pool.with_scratch(compute));

@@ -1,6 +1,6 @@
 //! One evaluation of two that were made of the same model on different documents.
 
-use super::{DocSubset, Evaluation, ItemScore, MetricScore, TaskScore};
+use super::{Cost, DocSubset, Evaluation, ItemScore, MetricScore, TaskScore};
 use crate::units::Seconds;
 
 /// Why two evaluations cannot be joined.
@@ -47,6 +47,13 @@ impl Evaluation {
             seconds_per_item: Seconds(score_seconds.0 / (own + new).max(1.0)),
             relative_time: weighted((self.relative_time, own), (other.relative_time, new)),
             peak_bytes: self.peak_bytes.max(other.peak_bytes),
+            cost: Cost {
+                flops_per_item: weighted(
+                    (self.cost.flops_per_item, own),
+                    (other.cost.flops_per_item, new),
+                ),
+                weight_bytes: self.cost.weight_bytes.max(other.cost.weight_bytes),
+            },
         })
     }
 }
@@ -114,6 +121,7 @@ mod tests {
             seconds_per_item: Seconds(seconds / items as f64),
             relative_time,
             peak_bytes: Bytes(seconds as u64),
+            cost: Cost::default(),
         }
     }
 

@@ -9,8 +9,11 @@ mod method;
 mod model_ref;
 mod parameters;
 mod read;
+mod router;
 mod tokenizer;
 mod write;
+
+use std::collections::BTreeMap;
 
 pub use crate::units::Dtype;
 pub use chat_template::{ChatFormat, ChatTemplate, InvalidChatTemplate};
@@ -19,6 +22,10 @@ pub use lookup::{Levels, ParameterError};
 pub use method::{BaseUse, Kind, MergeMethod, ModelCount, ParameterSpec, RescaleRule, Scope};
 pub use model_ref::{InvalidModelRef, ModelRef};
 pub use parameters::{Condition, Parameters, Profile, Setting, Value};
+pub use router::{
+    AnswerStyle, Classes, DocumentRouter, Features, Gate, GateKind, GateMode, Pooling,
+    PromptChange, Prompts, TokenExpert, TokenRouter,
+};
 pub use tokenizer::{TokenEntry, TokenName, TokenSource, TokenizerChoice, VocabularySource};
 
 /// One merge: which models, by which method, with which parameters.
@@ -45,6 +52,12 @@ pub struct Recipe {
     pub tokenizer: Option<TokenizerChoice>,
     /// The output's chat template; `None` = that of the model the tokenizer comes from.
     pub chat_template: Option<ChatTemplate>,
+    /// At some layers, several feed-forward blocks of which each token goes through a few.
+    pub token_router: Option<TokenRouter>,
+    /// Other merges that some documents go to.
+    pub document_router: Option<DocumentRouter>,
+    /// By task, how it is asked.
+    pub prompts: BTreeMap<String, PromptChange>,
 }
 
 /// How the output's layers are made up; a file has exactly one of the three.
@@ -161,6 +174,9 @@ impl Recipe {
             out_dtype: None,
             tokenizer: None,
             chat_template: None,
+            token_router: None,
+            document_router: None,
+            prompts: BTreeMap::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The file as it is typed, and its way to a checked [`Recipe`].
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -108,6 +109,9 @@ impl RawRecipe {
             out_dtype: self.out_dtype,
             tokenizer: tokenizer::either(self.tokenizer_source, self.tokenizer)?,
             chat_template: self.chat_template,
+            token_router: None,
+            document_router: None,
+            prompts: BTreeMap::new(),
         })
     }
 }

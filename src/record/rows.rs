@@ -123,6 +123,7 @@ impl<'a> Row<'a> {
                 seconds_per_item: self.seconds("seconds_per_item")?,
                 relative_time: self.f64("relative_time")?,
                 peak_bytes: Bytes(self.u64("peak_bytes")?),
+                cost: crate::outcome::Cost::default(),
             })),
             _ => Err(self.invalid("outcome")),
         }

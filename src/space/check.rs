@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::Blame;
 use super::model_ref::model_ref;
 use super::raw::{RawMerge, RawSpace, RawTasks};
-use super::{Depth, DocLimits, Expert, SearchSpace, SpaceError};
+use super::{Depth, DocLimits, Expert, Routing, SearchSpace, SpaceError};
 use super::{genes, group, objective, optimizer, together};
 use crate::recipe::MergeMethod;
 
@@ -41,6 +41,7 @@ pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceErro
         objectives: objective::check_axes(&blame, raw.objectives.as_deref(), aggregate.kind)?,
         aggregate,
         tie_break: raw.objective.tie_break,
+        routing: Routing::default(),
         optimizer: optimizer::check(&blame, &raw.optimizer, folder)?,
         tokenizer: None,
         notes,

@@ -96,6 +96,7 @@ pub(super) fn check(raw: RawEvolve, file: &Path) -> Result<SearchSpace, SpaceErr
         objectives: vec![Objective::Aggregate],
         aggregate: evolve_tasks::aggregate(&raw.tasks),
         tie_break: None,
+        routing: super::Routing::default(),
         optimizer: OptimizerChoice::default(),
         tokenizer,
         notes,

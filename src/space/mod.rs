@@ -20,6 +20,7 @@ mod optimizer;
 mod parameter;
 mod raw;
 mod rivals;
+mod routing;
 mod together;
 mod tying;
 
@@ -36,6 +37,9 @@ pub use group::Group;
 pub use note::Note;
 pub use optimizer::{OptimizerChoice, WarmStart};
 pub use parameter::{Axis, Choice, ParameterName, ParameterSpec};
+pub use routing::{
+    DepthChoice, DocumentRouting, LayerRouting, PromptRouting, Routing, TokenRouting,
+};
 
 pub use crate::units::TensorGroup;
 
@@ -69,6 +73,8 @@ pub enum Objective {
     Aggregate,
     /// Scoring time relative to the base model, minimised.
     RelativeTime,
+    /// Weights in memory relative to the base model's, minimised.
+    RelativeMemory,
 }
 
 /// Documents per task and split; `None` = all there are.
@@ -112,6 +118,8 @@ pub struct SearchSpace {
     pub aggregate: AggregateChoice,
     /// Whether a smooth companion orders candidates of equal score for the optimizer; `None` = where it can.
     pub tie_break: Option<bool>,
+    /// What of routing is searched.
+    pub routing: Routing,
     /// How it is searched.
     pub optimizer: OptimizerChoice,
     /// Handed on to the recipes.

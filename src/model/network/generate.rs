@@ -222,7 +222,7 @@ impl<'a> Growing<'a> {
         let view = View::Runs { prefix, caches: &self.caches, counts: &reading.counts };
         let around = Surroundings { view, sources, tables: &self.tables };
         let x = self.stack.embedding.forward(&reading.tokens, &reading.positions)?;
-        let course = Course { first: 0, keep: None };
+        let course = Course { first: 0, keep: None, stop: None };
         let (hidden, _) = self.stack.forward(x, &course, &reading.rows(), &around, scratch)?;
         let next = match reading.ends.is_empty() {
             true => Vec::new(),

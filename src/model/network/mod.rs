@@ -123,6 +123,26 @@ impl Network {
         Ok(Scored { log_probabilities, kept })
     }
 
+    /// The input of `layer`, `[rows, hidden]`, for all of a batch's tokens; of a decoder, computing only the layers before.
+    /// The number of layers stands for what the last one gives, before the final norm.
+    ///
+    /// # Errors
+    /// As [`Self::score`]; a layer that there is not.
+    pub fn layer_input(
+        &self,
+        batch: &Batch,
+        layer: usize,
+        prefix: Option<&Prefix>,
+        scratch: &mut Scratch,
+    ) -> Result<Tensor> {
+        let layers = self.reader()?.layers.len();
+        if layer > layers {
+            candle_core::bail!("layer {layer} of a network with {layers} layers");
+        }
+        let pass = Pass { prefix, stop: Some(layer), ..Pass::default() };
+        Ok(self.hidden(batch, &pass, scratch)?.0)
+    }
+
     /// Log-probabilities of all labels for each text; of a network with a classifier.
     ///
     /// # Errors
@@ -208,7 +228,7 @@ impl Network {
             Some(states) => (states.x.copy()?, states.layer),
             None => (stack.embedding.forward(&batch.tokens, &batch.positions)?, 0),
         };
-        let course = Course { first, keep: pass.keep };
+        let course = Course { first, keep: pass.keep, stop: pass.stop };
         stack.forward(x, &course, rows, around, scratch)
     }
 
@@ -222,7 +242,7 @@ impl Network {
         let tables: Tables = encoder.tables(sources.longest())?;
         let around = Surroundings { view, sources: None, tables: &tables };
         let x = encoder.embedding.forward(&sources.tokens, &sources.positions())?;
-        let course = Course { first: 0, keep: None };
+        let course = Course { first: 0, keep: None, stop: None };
         let (states, _) = encoder.forward(x, &course, &rows, &around, scratch)?;
         Ok(Some(states))
     }

@@ -64,6 +64,8 @@ pub struct Pass<'a> {
     pub resume: Option<&'a States>,
     /// Keeps the input of this layer.
     pub keep: Option<usize>,
+    /// Ends before this layer, with what it reads in place of the network's output.
+    pub stop: Option<usize>,
 }
 
 /// Keys and values, per layer, of tokens that many sequences begin with.

@@ -31,6 +31,8 @@ struct Relative {
 pub(super) struct Course {
     pub first: usize,
     pub keep: Option<usize>,
+    /// The layer before which it ends; what it reads is then returned, all rows of it and not normalised.
+    pub stop: Option<usize>,
 }
 
 impl Stack {
@@ -104,12 +106,20 @@ impl Stack {
         let index = Tensor::from_iter(rows.iter().map(|&row| row as u32), &Device::Cpu)?;
         let mut kept = None;
         for (number, layer) in self.layers.iter().enumerate().skip(course.first) {
+            if course.stop == Some(number) {
+                return Ok((x, kept));
+            }
             if course.keep == Some(number) {
                 kept = Some(x.copy()?);
             }
-            let last = number + 1 == self.layers.len() && rows.len() < every.len();
+            let last = number + 1 == self.layers.len()
+                && rows.len() < every.len()
+                && course.stop.is_none();
             let rows = Rows { every: &every, only: last.then_some((rows, &index)) };
             x = layer.forward(number, &x, &rows, around, scratch)?;
+        }
+        if course.stop.is_some() {
+            return Ok((x, kept));
         }
         if let Some(norm) = &self.norm {
             norm.in_place(&x)?;

@@ -73,7 +73,17 @@ impl Evaluator for Thirds {
             seconds_per_item: Seconds(1.0),
             relative_time: 1.0,
             peak_bytes: Bytes(1),
+            cost: crate::outcome::Cost::default(),
         }))
+    }
+
+    fn times(
+        &self,
+        recipes: &[&Recipe],
+        _: Split,
+        _: usize,
+    ) -> Result<Vec<Option<crate::outcome::Timing>>, EvaluateError> {
+        Ok(vec![None; recipes.len()])
     }
 
     fn docs(&self, _: Split) -> Vec<usize> {

@@ -1,0 +1,135 @@
+//! Which inputs go through which weights, where not all go through the same: Whole documents can go to one of several
+//! merges, single tokens to a few of several feed-forward blocks.
+
+use super::{ModelRef, Recipe};
+
+/// Sends each document to one of several merges, by what it looks like before any of them has read it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DocumentRouter {
+    /// Tells the class of a document.
+    pub gate: Gate,
+    /// The merge of each class: 0 is the recipe itself, `i` entry `i - 1` of `merges`.
+    pub routes: Vec<usize>,
+    /// The other merges; none of them has a document router or prompts of its own.
+    pub merges: Vec<Recipe>,
+}
+
+/// A classifier of documents. Its parameters follow from the documents of the search split and the base model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gate {
+    /// What it sees of a document's prompt.
+    pub features: Features,
+    /// How it decides.
+    pub kind: GateKind,
+    /// What it tells apart.
+    pub classes: Classes,
+}
+
+/// What a gate sees of a document's prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Features {
+    /// Counts of hashed n-grams of its words, in so many buckets. Almost free.
+    Ngrams { buckets: usize },
+    /// The base model's hidden state at the input of a layer, which takes a prefill of that many layers.
+    Hidden { layer: usize, pool: Pooling },
+    /// Whether a choice or a text is asked for, and how long the prompt is.
+    Shape,
+}
+
+/// One vector of many tokens'.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// Their mean.
+    Mean,
+    /// The last one's.
+    Last,
+}
+
+/// How a gate decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateKind {
+    /// The class whose mean is nearest.
+    Centroid,
+    /// The greatest of one linear function per class.
+    Linear,
+}
+
+/// What a gate tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Classes {
+    /// The tasks, in their order.
+    Tasks(usize),
+    /// So many clusters of the search split's documents.
+    Clusters(usize),
+}
+
+/// A mixture of experts: at some layers, each token goes through a few of several feed-forward blocks (Mixtral's, Jiang et
+/// al. 2024). Everything else is the recipe's merge.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenRouter {
+    /// Layers of the output that are routed, ascending.
+    pub layers: Vec<usize>,
+    /// Where the feed-forward blocks come from.
+    pub experts: Vec<TokenExpert>,
+    /// What the gates are made of.
+    pub gate_mode: GateMode,
+    /// Blocks that a token goes through.
+    pub experts_per_token: usize,
+    /// Gates are divided by it: the greater, the more alike the shares of the blocks chosen.
+    pub temperature: f64,
+}
+
+/// One expert of a mixture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenExpert {
+    /// Whose feed-forward blocks.
+    pub source_model: ModelRef,
+    /// What it is for.
+    pub positive_prompts: Prompts,
+}
+
+/// Texts that stand for what an expert is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prompts {
+    /// As written.
+    Texts(Vec<String>),
+    /// The prompts of a task's search split.
+    Task(String),
+}
+
+/// What a mixture's gates are made of; mergekit-moe's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateMode {
+    /// The base model's hidden states at each layer, mean over the prompts' tokens.
+    HiddenAvg,
+    /// The same of the prompts' last tokens.
+    HiddenLast,
+    /// The embeddings of the prompts' tokens, the same at all layers.
+    CheapEmbed,
+}
+
+/// How a task is asked, where otherwise than its file says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PromptChange {
+    /// Solved examples in front of a question.
+    pub num_fewshot: Option<usize>,
+    /// What comes before everything else.
+    pub system_instruction: Option<String>,
+    /// A template over the document's fields that takes the place of the task's.
+    pub doc_to_text: Option<String>,
+    /// How choices are answered.
+    pub answer_style: Option<AnswerStyle>,
+    /// Tokens of a written answer at most.
+    pub max_gen_toks: Option<usize>,
+    /// Whether the model's chat template writes the prompt.
+    pub apply_chat_template: Option<bool>,
+}
+
+/// How a question with choices is put and answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerStyle {
+    /// Each choice is scored as a text behind the question.
+    Text,
+    /// The choices are listed with letters in the question, and the letters are scored.
+    Letter,
+}
