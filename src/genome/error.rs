@@ -23,6 +23,16 @@ pub enum DecoderError {
         /// The group's word.
         group: &'static str,
     },
+    /// An encoder and a decoder.
+    #[error(
+        "key `routing.layers` is set; valid: left out, since the models' layers are not one stack"
+    )]
+    SeveralStacks,
+    /// A norm would undo the factor, or the family is not known.
+    #[error(
+        "key `routing.layers.scale` is set; valid: left out, since no tensors of this family are known to be added to the residual stream as they are"
+    )]
+    NoOutputs,
 }
 
 /// Why no genotype of a space stands for a recipe, nor for one near it.

@@ -9,6 +9,8 @@ mod decode;
 mod encode;
 mod error;
 mod filters;
+mod layered;
+mod layers;
 mod parents;
 mod probe;
 mod structure;
@@ -18,7 +20,7 @@ pub use crate::space::{Dimension, Domain};
 pub use baselines::{passthrough_of, uniform_average};
 pub use decode::Decoder;
 pub use error::{DecoderError, Difference, EncodeError};
-pub use filters::GroupFilters;
+pub use filters::{GroupFilters, Landmarks};
 
 /// One gene's value.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -35,6 +35,13 @@ impl Reading<'_> {
         }
     }
 
+    pub(super) fn real(&self, key: GeneKey) -> Option<f64> {
+        match self.gene(key) {
+            Some(Gene::Real(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
     fn gene(&self, key: GeneKey) -> Option<&Gene> {
         self.decoder.index.get(&key).and_then(|&i| self.genes.get(i))
     }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::error::Blame;
 use super::model_ref::model_ref;
-use super::raw::{RawMerge, RawSpace, RawTasks};
+use super::raw::{RawMerge, RawRouting, RawSpace, RawTasks};
 use super::{Depth, DocLimits, Expert, Routing, SearchSpace, SpaceError};
-use super::{genes, group, objective, optimizer, together};
+use super::{genes, group, layer_routing, objective, optimizer, together};
 use crate::recipe::MergeMethod;
 
 /// Rows of a run that are no expert's.
@@ -29,6 +29,7 @@ pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceErro
     let aggregate = objective::check_aggregate(&blame, &raw, folder, &mut notes)?;
     let space = SearchSpace {
         name: raw.name,
+        routing: check_routing(&blame, &raw.routing, &methods)?,
         base: model_ref(&blame, "models.base", &raw.models.base, folder)?,
         experts,
         methods,
@@ -41,7 +42,6 @@ pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceErro
         objectives: objective::check_axes(&blame, raw.objectives.as_deref(), aggregate.kind)?,
         aggregate,
         tie_break: raw.objective.tie_break,
-        routing: Routing::default(),
         optimizer: optimizer::check(&blame, &raw.optimizer, folder)?,
         tokenizer: None,
         notes,
@@ -108,6 +108,15 @@ fn check_methods(blame: &Blame<'_>, words: &[String]) -> Result<Vec<MergeMethod>
         return Err(blame.value("merge.methods", "empty", valid()));
     }
     Ok(methods)
+}
+
+fn check_routing(
+    blame: &Blame<'_>,
+    raw: &RawRouting,
+    methods: &[MergeMethod],
+) -> Result<Routing, SpaceError> {
+    let layers = raw.layers.as_ref().map(|raw| layer_routing::check(blame, raw, methods));
+    Ok(Routing { layers: layers.transpose()?, ..Routing::default() })
 }
 
 fn check_depth(blame: &Blame<'_>, merge: &RawMerge) -> Result<Depth, SpaceError> {

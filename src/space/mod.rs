@@ -13,6 +13,7 @@ mod evolve;
 mod evolve_tasks;
 mod genes;
 mod group;
+mod layer_routing;
 mod model_ref;
 mod note;
 mod objective;

@@ -7,6 +7,8 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::layer_routing::RawLayerRouting;
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSpace {
@@ -22,6 +24,15 @@ pub(super) struct RawSpace {
     pub objective: RawObjective,
     #[serde(default)]
     pub optimizer: RawOptimizer,
+    #[serde(default)]
+    pub routing: RawRouting,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRouting {
+    #[serde(default)]
+    pub layers: Option<RawLayerRouting>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
