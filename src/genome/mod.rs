@@ -7,10 +7,12 @@ mod baselines;
 mod compare;
 mod decode;
 mod encode;
+mod encode_routing;
 mod error;
 mod filters;
 mod parents;
 mod probe;
+mod routing;
 mod structure;
 mod values;
 

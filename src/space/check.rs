@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::error::Blame;
 use super::model_ref::model_ref;
-use super::raw::{RawMerge, RawSpace, RawTasks};
+use super::raw::{RawMerge, RawRouting, RawSpace, RawTasks};
 use super::{Depth, DocLimits, Expert, Routing, SearchSpace, SpaceError};
-use super::{genes, group, objective, optimizer, together};
+use super::{document_routing, genes, group, objective, optimizer};
+use super::{prompt_routing, together, token_routing};
 use crate::recipe::MergeMethod;
 
 /// Rows of a run that are no expert's.
@@ -19,6 +20,7 @@ pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceErro
     let folder = file.parent().unwrap_or(Path::new("."));
     check_name(&blame, "name", &raw.name)?;
     let experts = check_experts(&blame, &raw.models.experts, folder)?;
+    let routing = check_routing(&blame, &raw, &experts)?;
     let methods = check_methods(&blame, &raw.merge.methods)?;
     let mut parameters = BTreeMap::new();
     for (key, value) in &raw.parameters {
@@ -41,7 +43,7 @@ pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceErro
         objectives: objective::check_axes(&blame, raw.objectives.as_deref(), aggregate.kind)?,
         aggregate,
         tie_break: raw.objective.tie_break,
-        routing: Routing::default(),
+        routing,
         optimizer: optimizer::check(&blame, &raw.optimizer, folder)?,
         tokenizer: None,
         notes,
@@ -57,6 +59,23 @@ fn check_name(blame: &Blame<'_>, key: &str, name: &str) -> Result<(), SpaceError
     }
     let valid = "1 to 60 letters, digits, `-` or `_` (it names columns and folders)";
     Err(blame.value(key, format!("{name:?}"), valid))
+}
+
+fn check_routing(
+    blame: &Blame<'_>,
+    raw: &RawSpace,
+    experts: &[Expert],
+) -> Result<Routing, SpaceError> {
+    let RawRouting { documents, tokens, prompts } = &raw.routing;
+    let tasks = raw.tasks.folders.len();
+    let documents = documents.as_ref().map(|raw| document_routing::check(blame, raw, tasks));
+    let tokens = tokens.as_ref().map(|raw| token_routing::check(blame, raw, experts));
+    Ok(Routing {
+        layers: None,
+        documents: documents.transpose()?,
+        tokens: tokens.transpose()?,
+        prompts: prompt_routing::check(blame, prompts)?,
+    })
 }
 
 fn check_experts(

@@ -7,21 +7,26 @@
 
 mod check;
 mod dimensions;
+mod document_routing;
 mod domain;
 mod error;
 mod evolve;
 mod evolve_tasks;
 mod genes;
 mod group;
+mod merges;
 mod model_ref;
 mod note;
 mod objective;
 mod optimizer;
 mod parameter;
+mod prompt_routing;
 mod raw;
 mod rivals;
 mod routing;
+mod task_names;
 mod together;
+mod token_routing;
 mod tying;
 
 use std::collections::BTreeMap;
@@ -30,16 +35,19 @@ use std::path::{Path, PathBuf};
 use crate::objective::AggregateChoice;
 use crate::recipe::{MergeMethod, ModelRef, TokenizerChoice};
 
-pub use dimensions::{GeneKey, Place, takes_pair};
+pub use dimensions::{GeneKey, Place, PromptPart, takes_pair};
 pub use domain::{Dimension, Domain};
 pub use error::SpaceError;
 pub use group::Group;
+pub use merges::GeneId;
 pub use note::Note;
 pub use optimizer::{OptimizerChoice, WarmStart};
 pub use parameter::{Axis, Choice, ParameterName, ParameterSpec};
 pub use routing::{
     DepthChoice, DocumentRouting, LayerRouting, PromptRouting, Routing, TokenRouting,
 };
+
+pub use task_names::TaskNameError;
 
 pub use crate::units::TensorGroup;
 

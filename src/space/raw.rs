@@ -7,6 +7,10 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::document_routing::RawDocuments;
+use super::prompt_routing::RawPrompts;
+use super::token_routing::RawTokens;
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSpace {
@@ -21,7 +25,18 @@ pub(super) struct RawSpace {
     #[serde(default)]
     pub objective: RawObjective,
     #[serde(default)]
+    pub routing: RawRouting,
+    #[serde(default)]
     pub optimizer: RawOptimizer,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRouting {
+    pub documents: Option<RawDocuments>,
+    pub tokens: Option<RawTokens>,
+    #[serde(default)]
+    pub prompts: BTreeMap<String, RawPrompts>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

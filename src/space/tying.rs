@@ -1,26 +1,32 @@
 //! Which genes are alike enough to share a value while little is known: by what they decide, then by tensor group, then
 //! by depth.
 
-use super::{GeneKey, Place, SearchSpace};
+use super::{GeneId, GeneKey, Place, SearchSpace};
 
 /// Genes of one class have equal keys.
-type Class = (GeneKey, Option<usize>);
+type Class = (GeneId, Option<usize>);
 
 impl SearchSpace {
     /// For each level, coarsest first, the class of each gene of [`SearchSpace::genes`]: one for each parameter and
     /// expert; the same for each tensor group; then for each half of the layers; at last every gene by itself. Owners of
-    /// blocks differ by depth only. Empty where all levels are the last.
+    /// blocks, and whether they are routed, differ by depth only. Merges have nothing in common. Empty where all levels are
+    /// the last.
     pub fn tying(&self, layers: usize) -> Vec<Vec<usize>> {
         let genes = self.genes(layers);
-        let depth = self.depth_count(layers);
-        let half = |at: usize| 2 * at / depth.max(1);
-        let coarser: [&dyn Fn(GeneKey) -> Class; 3] =
-            [&|key| class(key, false, &|_| 0), &|key| class(key, true, &|_| 0), &|key| {
-                class(key, true, &half)
+        let half = |key: GeneKey, at: usize| {
+            let depth = match key {
+                GeneKey::Routed { .. } => self.token_blocks(layers),
+                _ => self.depth_count(layers),
+            };
+            2 * at / depth.max(1)
+        };
+        let coarser: [&dyn Fn(GeneId) -> Class; 3] =
+            [&|id| class(id, false, &|_, _| 0), &|id| class(id, true, &|_, _| 0), &|id| {
+                class(id, true, &half)
             }];
         let mut levels: Vec<Vec<usize>> = Vec::new();
         for of in coarser {
-            let classes: Vec<Class> = genes.iter().map(|(key, _)| of(*key)).collect();
+            let classes: Vec<Class> = genes.iter().map(|(id, _)| of(*id)).collect();
             let first =
                 |class: &Class| classes.iter().position(|other| other == class).unwrap_or(0);
             levels.push(classes.iter().map(first).collect());
@@ -35,14 +41,17 @@ impl SearchSpace {
     }
 }
 
-fn class(key: GeneKey, by_group: bool, part: &dyn Fn(usize) -> usize) -> Class {
-    match key {
+fn class(id: GeneId, by_group: bool, part: &dyn Fn(GeneKey, usize) -> usize) -> Class {
+    let key = id.key;
+    let (shared, part) = match key {
         GeneKey::Parameter(name, place) => {
             let group = if by_group { place.group } else { None };
             let shared = Place { expert: place.expert, group, depth: None };
-            (GeneKey::Parameter(name, shared), place.depth.map(part))
+            (GeneKey::Parameter(name, shared), place.depth.map(|depth| part(key, depth)))
         }
-        GeneKey::Owner { block } => (GeneKey::Owner { block: 0 }, Some(part(block))),
+        GeneKey::Owner { block } => (GeneKey::Owner { block: 0 }, Some(part(key, block))),
+        GeneKey::Routed { block } => (GeneKey::Routed { block: 0 }, Some(part(key, block))),
         other => (other, None),
-    }
+    };
+    (GeneId { key: shared, ..id }, part)
 }
