@@ -69,10 +69,16 @@ impl Decoder {
 
 /// Where `merge` is among `merges`, the last if it was not.
 fn place(merges: &mut Vec<Recipe>, merge: &Recipe) -> usize {
-    merges.iter().position(|known| known == merge).unwrap_or_else(|| {
+    merges.iter().position(|known| is_same(known, merge)).unwrap_or_else(|| {
         merges.push(merge.clone());
         merges.len() - 1
     })
+}
+
+/// Equal, but for the seed of masks that are not drawn.
+fn is_same(a: &Recipe, b: &Recipe) -> bool {
+    let drawn = b.merge_method.is_random();
+    a == b || !drawn && *a == Recipe { mask_seed: a.mask_seed, ..b.clone() }
 }
 
 impl Reading<'_> {
