@@ -1,12 +1,14 @@
 //! A recipe is written as YAML that reads back as the same recipe, whatever is in it.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use merge_search::recipe::{
-    ChatFormat, ChatTemplate, Condition, Dtype, LayerRange, Layout, MergeMethod, ModelEntry,
-    ModelRef, ModuleBody, OutputModule, OutputSlice, Parameters, Profile, Recipe, RescaleRule,
-    Setting, SliceSource, TokenEntry, TokenName, TokenSource, TokenizerChoice, Value,
-    VocabularySource,
+    AnswerStyle, ChatFormat, ChatTemplate, Classes, Condition, DocumentRouter, Dtype, Features,
+    Gate, GateKind, GateMode, LayerRange, Layout, MergeMethod, ModelEntry, ModelRef, ModuleBody,
+    OutputModule, OutputSlice, Parameters, Pooling, Profile, PromptChange, Prompts, Recipe,
+    RescaleRule, Setting, SliceSource, TokenEntry, TokenExpert, TokenName, TokenRouter,
+    TokenSource, TokenizerChoice, Value, VocabularySource,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -161,15 +163,93 @@ fn dtype() -> impl Strategy<Value = Option<Dtype>> {
     option::of(proptest::sample::select(Dtype::ALL.to_vec()))
 }
 
+fn token_router() -> impl Strategy<Value = TokenRouter> {
+    let mode = proptest::sample::select(vec![
+        GateMode::HiddenAvg,
+        GateMode::HiddenLast,
+        GateMode::CheapEmbed,
+    ]);
+    let prompts =
+        prop_oneof![vec(text(), 1..3).prop_map(Prompts::Texts), text().prop_map(Prompts::Task),];
+    let expert = (model(), prompts).prop_map(|(source_model, positive_prompts)| TokenExpert {
+        source_model,
+        positive_prompts,
+    });
+    let layers = proptest::collection::btree_set(0..50_usize, 1..5);
+    let temperature = prop_oneof![Just(1.0), 1e-3..10.0_f64, Just(f64::MIN_POSITIVE)];
+    (layers, vec(expert, 2..4), mode, 1..3_usize, temperature).prop_map(
+        |(layers, experts, gate_mode, experts_per_token, temperature)| TokenRouter {
+            layers: layers.into_iter().collect(),
+            experts,
+            gate_mode,
+            experts_per_token,
+            temperature,
+        },
+    )
+}
+
+fn gate() -> impl Strategy<Value = Gate> {
+    let pool = proptest::sample::select(vec![Pooling::Mean, Pooling::Last]);
+    let features = prop_oneof![
+        (1..2000_usize).prop_map(|buckets| Features::Ngrams { buckets }),
+        (0..40_usize, pool).prop_map(|(layer, pool)| Features::Hidden { layer, pool }),
+        Just(Features::Shape),
+    ];
+    let kind = proptest::sample::select(vec![GateKind::Centroid, GateKind::Linear]);
+    let classes = prop_oneof![
+        (1..7_usize).prop_map(Classes::Tasks),
+        (2..7_usize).prop_map(Classes::Clusters),
+    ];
+    (features, kind, classes).prop_map(|(features, kind, classes)| Gate { features, kind, classes })
+}
+
+fn document_router() -> impl Strategy<Value = DocumentRouter> {
+    (gate(), vec(plain_recipe(), 1..4)).prop_flat_map(|(gate, merges)| {
+        let routes = vec(0..=merges.len(), gate.classes.count());
+        routes.prop_map(move |routes| DocumentRouter { gate, routes, merges: merges.clone() })
+    })
+}
+
+fn prompts() -> impl Strategy<Value = BTreeMap<String, PromptChange>> {
+    let style = proptest::sample::select(vec![AnswerStyle::Text, AnswerStyle::Letter]);
+    let change = (
+        (option::of(any::<usize>()), option::of(text()), option::of(text())),
+        (option::of(style), option::of(1..300_usize), option::of(any::<bool>())),
+    );
+    let change = change.prop_map(|(first, second)| PromptChange {
+        num_fewshot: first.0,
+        system_instruction: first.1,
+        doc_to_text: first.2,
+        answer_style: second.0,
+        max_gen_toks: second.1,
+        apply_chat_template: second.2,
+    });
+    proptest::collection::btree_map(text(), change, 0..3)
+}
+
 fn recipe() -> impl Strategy<Value = Recipe> {
+    let router = proptest::option::weighted(0.3, document_router());
+    (plain_recipe(), router, prompts()).prop_map(|(plain, document_router, prompts)| Recipe {
+        document_router,
+        prompts,
+        ..plain
+    })
+}
+
+fn plain_recipe() -> impl Strategy<Value = Recipe> {
     let method = proptest::sample::select(MergeMethod::ALL.to_vec());
     let rule = proptest::sample::select(vec![RescaleRule::L1, RescaleRule::Density]);
     (
         (method, option::of(model()), layout(), parameters(), any::<u64>(), rule),
         (dtype(), dtype(), option::of(tokenizer()), option::of(chat_template())),
+        option::of(token_router()),
     )
         .prop_map(
-            |((merge_method, base_model, layout, parameters, mask_seed, rescale_by), rest)| {
+            |(
+                (merge_method, base_model, layout, parameters, mask_seed, rescale_by),
+                rest,
+                token_router,
+            )| {
                 let (dtype, out_dtype, tokenizer, chat_template) = rest;
                 Recipe {
                     merge_method,
@@ -182,9 +262,9 @@ fn recipe() -> impl Strategy<Value = Recipe> {
                     out_dtype,
                     tokenizer,
                     chat_template,
-                    token_router: None,
+                    token_router,
                     document_router: None,
-                    prompts: Default::default(),
+                    prompts: BTreeMap::new(),
                 }
             },
         )

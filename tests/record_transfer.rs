@@ -94,3 +94,15 @@ fn warm_starts_in_the_manifest_come_back_bit_for_bit() {
     let back: Vec<Gene> = read.warm_start[0].iter().map(|gene| (*gene).into()).collect();
     assert_eq!(back, genes);
 }
+
+#[test]
+fn the_merges_of_a_space_start_from_the_one_of_a_run() {
+    let (_folder, run) = run([0.4, 0.6, 0.5], 0.3);
+    let of = |name: &str| Dimension { name: name.to_owned(), ..weight(5.0) };
+    let space = [weight(5.0), of("merge1.weight"), of("merges.weight"), of("merge1.density")];
+    let start = Genotype(vec![Gene::Real(0.25); 4]);
+    let found = run.transfer(&space, &start, 1).unwrap();
+    let genes = [3.1, 3.1, 0.25, 0.25].map(Gene::Real).to_vec();
+    assert_eq!(found.genotypes, [Genotype(genes)]);
+    assert_eq!(found.missing, ["merges.weight", "merge1.density"]);
+}

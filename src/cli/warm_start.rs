@@ -113,6 +113,12 @@ fn located(mut recipe: Recipe, folder: &Path) -> Recipe {
         // Refused when it is encoded.
         Layout::Modules(_) => {}
     }
+    for expert in recipe.token_router.iter_mut().flat_map(|router| &mut router.experts) {
+        locate(&mut expert.source_model, folder);
+    }
+    for merge in recipe.document_router.iter_mut().flat_map(|router| &mut router.merges) {
+        *merge = located(merge.clone(), folder);
+    }
     recipe
 }
 

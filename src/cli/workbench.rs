@@ -129,6 +129,10 @@ impl Workbench {
         let space = SearchSpace::parse(&source.text, &source.file)?;
         let tasks = tasks::load(&space.tasks)?;
         tasks::guard(&tasks, guard)?;
+        let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+        space
+            .check_tasks(&names)
+            .map_err(|error| Failure::input(format!("{}: {error}", source.path)))?;
         let aggregate = aggregate(source, &space, &tasks)?;
         let models: Vec<ModelRef> = std::iter::once(space.base.clone())
             .chain(space.experts.iter().map(|expert| expert.model.clone()))

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::values::{Level, Reading};
 use super::{DecoderError, Dimension, Genotype, GroupFilters, layers, passthrough_of};
 use crate::recipe::{
-    BaseUse, Dtype, LayerRange, Layout, MergeMethod, ModelEntry, ModelRef, OutputSlice, Parameters,
-    Recipe, Setting, SliceSource,
+    BaseUse, Dtype, Features, LayerRange, Layout, MergeMethod, ModelEntry, ModelRef, OutputSlice,
+    Parameters, Recipe, Setting, SliceSource,
 };
-use crate::space::{Depth, GeneKey, Group, SearchSpace, takes_pair};
+use crate::space::{Depth, GeneId, GeneKey, Group, SearchSpace, takes_pair};
 
 /// A search space bound to the depth and the tensors' names of its base model.
 #[derive(Debug, Clone)]
@@ -17,15 +17,15 @@ pub struct Decoder {
     pub(super) layers: usize,
     pub(super) filters: GroupFilters,
     pub(super) dimensions: Vec<Dimension>,
-    pub(super) index: BTreeMap<GeneKey, usize>,
+    pub(super) index: BTreeMap<GeneId, usize>,
 }
 
 impl Decoder {
     /// Lists the genes of `space` for models of `layers` layers, whose tensors are named as `filters` says.
     ///
     /// # Errors
-    /// Blocks that must divide the number of layers and do not; a named group that the models do not have; layers chosen,
-    /// where the models' are not one stack; layers scaled, where it is not known which tensors to scale.
+    /// Blocks that must divide the number of layers and do not; a named group or a layer that the models do not have; layers
+    /// chosen, where the models' are not one stack; layers scaled, where it is not known which tensors to scale.
     pub fn new(
         space: SearchSpace,
         layers: usize,
@@ -33,8 +33,9 @@ impl Decoder {
     ) -> Result<Self, DecoderError> {
         check_blocks(space.depth, layers)?;
         check_groups(&space.groups, &filters)?;
+        check_gates(&space, layers)?;
         let genes = space.genes(layers);
-        let index = genes.iter().enumerate().map(|(i, (key, _))| (*key, i)).collect();
+        let index = genes.iter().enumerate().map(|(i, (id, _))| (*id, i)).collect();
         let dimensions = genes.into_iter().map(|(_, dimension)| dimension).collect();
         let decoder = Self { space, layers, filters, dimensions, index };
         layers::check(&decoder)?;
@@ -54,15 +55,22 @@ impl Decoder {
     /// The recipe of `genotype`, which must have one gene per dimension (as any optimizer's has).
     ///
     /// Where fewer experts take part than the method needs (model_stock: two; any other: one), the base model comes back
-    /// unchanged.
+    /// unchanged. Candidates that score alike because they send no documents to what they differ in have one recipe.
     pub fn decode(&self, genotype: &Genotype) -> Recipe {
-        let reading = Reading { decoder: self, genes: &genotype.0 };
+        Recipe { prompts: self.prompts(genotype), ..self.routed(genotype) }
+    }
+
+    /// One merge, as if all documents went there.
+    pub(super) fn merge(&self, genotype: &Genotype, merge: usize) -> Recipe {
+        let reading = Reading { decoder: self, genes: &genotype.0, merge };
         let mut recipe = reading.recipe();
         if let Some(seed) = reading.whole("mask_seed") {
             recipe.mask_seed = seed as u64;
         }
         recipe.tokenizer.clone_from(&self.space.tokenizer);
-        reading.with_layers(recipe)
+        let mut recipe = reading.with_layers(recipe);
+        recipe.token_router = reading.token_router(&recipe);
+        recipe
     }
 
     pub(super) fn depth_count(&self) -> usize {
@@ -88,6 +96,16 @@ fn check_groups(groups: &[Group], filters: &GroupFilters) -> Result<(), DecoderE
         _ => None,
     });
     missing.map_or(Ok(()), |group| Err(DecoderError::NoSuchGroup { group }))
+}
+
+fn check_gates(space: &SearchSpace, layers: usize) -> Result<(), DecoderError> {
+    let features = space.routing.documents.iter().flat_map(|documents| &documents.features);
+    let mut seen = features.filter_map(|features| match features {
+        Features::Hidden { layer, .. } => Some(*layer),
+        Features::Ngrams { .. } | Features::Shape => None,
+    });
+    let missing = seen.find(|layer| *layer >= layers);
+    missing.map_or(Ok(()), |layer| Err(DecoderError::NoSuchLayer { layer, layers }))
 }
 
 /// What one slice merges, before its parameters: 0 is the base model, `i + 1` expert `i`.

@@ -6,14 +6,16 @@ use super::account::{Account, Position};
 use super::probe::Probe;
 use super::{Decoder, Difference, Dimension, Domain, EncodeError, Gene, Genotype};
 use crate::recipe::{MergeMethod, ModelRef, Recipe, RescaleRule, Scope};
-use crate::space::{Axis, Depth, GeneKey, ParameterName, ParameterSpec, Place};
+use crate::space::{Axis, Depth, GeneId, GeneKey, ParameterName, ParameterSpec, Place};
 
 /// Two values that differ less, relative to their size or to 1, are one value.
 pub(super) const SAME: f64 = 1e-9;
 
 impl Decoder {
     /// The genotype whose recipe is `recipe`, in this sense: the same models are merged by the same method, with the same
-    /// value of every parameter in every layer. Genes that the recipe says nothing of are at their start.
+    /// value of every parameter in every layer, and documents and tokens go the same ways. Genes that the recipe says
+    /// nothing of are at their start: so are, of a recipe without routers, the routes, and mixtures of experts that the
+    /// space always has. All merges of such a recipe are equal.
     ///
     /// # Errors
     /// No genotype of the space has that recipe.
@@ -28,31 +30,78 @@ impl Decoder {
     /// has their mean, and the largest difference is returned beside the genotype.
     ///
     /// # Errors
-    /// Another method, other models, a value outside its gene's range, a parameter that is not set and has no default.
+    /// Another method, other models, a value outside its gene's range, a parameter that is not set and has no default;
+    /// routers or prompts that the space does not have.
     pub fn nearest(&self, recipe: &Recipe) -> Result<(Genotype, Option<Difference>), EncodeError> {
-        if !self.space.methods.contains(&recipe.merge_method)
-            && let Some(genotype) = self.parent_of(recipe)
-        {
-            return Ok((genotype, None));
+        let (mut genotype, mut difference) = (self.start(), None);
+        for (number, merge) in self.merges_of(recipe)?.iter().enumerate() {
+            let found = self.set_merge(&mut genotype, number, merge)?;
+            let farther = |a: &Difference, b: &Difference| a.gap().total_cmp(&b.gap());
+            difference = difference.into_iter().chain(found).max_by(farther);
         }
-        self.check_constants(recipe)?;
-        let account = Account::new(recipe, self.layers)?;
+        let shared = self.document_genes(recipe)?.into_iter().chain(self.prompt_genes(recipe)?);
+        shared.for_each(|(key, gene)| self.set(&mut genotype, 0, key, gene));
+        Ok((genotype, difference))
+    }
+
+    /// Sets the genes of one merge, and returns in what its recipe differs most.
+    fn set_merge(
+        &self,
+        genotype: &mut Genotype,
+        number: usize,
+        merge: &Recipe,
+    ) -> Result<Option<Difference>, EncodeError> {
+        let mixtures = self.token_genes(merge)?;
+        let expressible = self.space.methods.contains(&merge.merge_method);
+        let parent = if expressible { None } else { self.parent_of(merge) };
+        let difference = match parent {
+            Some(parent) => {
+                for (_, &place) in self.genes_of(number) {
+                    parent.0.get(place).into_iter().for_each(|gene| put(genotype, place, *gene));
+                }
+                None
+            }
+            None => self.set_weights(genotype, number, merge)?,
+        };
+        mixtures.into_iter().for_each(|(key, gene)| self.set(genotype, number, key, gene));
+        Ok(difference)
+    }
+
+    /// Sets what a merge has without mixtures of experts.
+    fn set_weights(
+        &self,
+        genotype: &mut Genotype,
+        number: usize,
+        merge: &Recipe,
+    ) -> Result<Option<Difference>, EncodeError> {
+        self.check_constants(merge)?;
+        let account = Account::new(merge, self.layers)?;
         let structure = self.structure(&account)?;
         let probes = self.probes();
-        let mut genes = Vec::new();
-        for (key, dimension) in self.space.genes(self.layers) {
-            let gene = match (key, structure.get(&key)) {
+        for (id, &place) in self.genes_of(number) {
+            let name = self.dimensions.get(place).map_or("", |gene| &gene.name);
+            let gene = match (id.key, structure.get(&id.key)) {
                 (_, Some(choice)) => Some(Gene::Category(*choice)),
-                (GeneKey::Parameter(name, place), None) => {
-                    self.parameter_gene(&account, name, place, &probes, &dimension.name)?
+                (GeneKey::Parameter(parameter, at), None) => {
+                    self.parameter_gene(&account, parameter, at, &probes, name)?
                 }
                 _ => None,
             };
-            genes.push(gene.unwrap_or_else(|| start(&dimension)));
+            gene.into_iter().for_each(|gene| put(genotype, place, gene));
         }
-        let genotype = Genotype(genes);
-        let difference = self.farthest(&account, &self.decode(&genotype))?;
-        Ok((genotype, difference))
+        self.farthest(&account, &self.merge(genotype, number))
+    }
+
+    /// Ids and places.
+    fn genes_of(&self, merge: usize) -> impl Iterator<Item = (&GeneId, &usize)> {
+        self.index.iter().filter(move |(id, _)| id.merge == merge)
+    }
+
+    /// Sets a gene, where the space has it.
+    pub(super) fn set(&self, genotype: &mut Genotype, merge: usize, key: GeneKey, gene: Gene) {
+        if let Some(place) = self.index.get(&GeneId { merge, key }) {
+            put(genotype, *place, gene);
+        }
     }
 
     /// Every gene at its start: the dimension's, or else the middle; the first choice.
@@ -169,6 +218,12 @@ impl Decoder {
             Depth::ControlPoints(_) | Depth::PointPerBlock { .. } => layers.max(1),
         };
         (0..layers.div_ceil(size)).map(move |b| (b, b * size..((b + 1) * size).min(layers)))
+    }
+}
+
+fn put(genotype: &mut Genotype, place: usize, gene: Gene) {
+    if let Some(old) = genotype.0.get_mut(place) {
+        *old = gene;
     }
 }
 

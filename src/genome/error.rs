@@ -15,6 +15,14 @@ pub enum DecoderError {
         /// Layers of the model.
         layers: usize,
     },
+    /// A gate cannot see what comes behind the last layer's input.
+    #[error("key `routing.documents.layers` has {layer}; valid: 0 to {}", layers.saturating_sub(1))]
+    NoSuchLayer {
+        /// The layer.
+        layer: usize,
+        /// Layers of the model.
+        layers: usize,
+    },
     /// Its genes would change nothing.
     #[error(
         "key `merge.groups` has `{group}`, of which the models have no tensors; leave it out, or write a filter"
@@ -88,6 +96,9 @@ pub enum EncodeError {
     /// Something that no gene decides.
     #[error("key `{key}` is not the space's; every candidate has {valid}")]
     Constant { key: &'static str, valid: String },
+    /// A router or prompts that the space does not have.
+    #[error("key `{key}` is {found}; valid: {valid}")]
+    Routing { key: &'static str, found: String, valid: String },
     /// mergekit-evolve's slerp.
     #[error("a slerp between the experts of greatest `t` cannot be turned back into genes")]
     Ranked,

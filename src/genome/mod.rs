@@ -7,12 +7,14 @@ mod baselines;
 mod compare;
 mod decode;
 mod encode;
+mod encode_routing;
 mod error;
 mod filters;
 mod layered;
 mod layers;
 mod parents;
 mod probe;
+mod routing;
 mod structure;
 mod values;
 

@@ -51,11 +51,11 @@ impl Decoder {
     fn base(&self) -> Option<Genotype> {
         let mut genotype = self.start();
         for expert in 0..self.space.experts.len() {
-            if let Some(&gene) = self.index.get(&GeneKey::TakesPart { expert }) {
-                genotype.0[gene] = Gene::Category(1);
+            for merge in 0..self.space.merges() {
+                self.set(&mut genotype, merge, GeneKey::TakesPart { expert }, Gene::Category(1));
             }
         }
-        let nothing = same_merge(&self.decode(&genotype), &passthrough_of(&self.space.base));
+        let nothing = same_merge(&self.merge(&genotype, 0), &passthrough_of(&self.space.base));
         if nothing { Some(genotype) } else { self.taken_over(0) }
     }
 

@@ -3,13 +3,14 @@
 use super::{Decoder, Gene};
 use crate::recipe::{Condition, MergeMethod, Parameters, Profile, Scope, Setting, Value};
 use crate::space::{
-    Axis, Choice, Depth, GeneKey, Group, ParameterName, ParameterSpec, Place, SearchSpace,
+    Axis, Choice, Depth, GeneId, GeneKey, Group, ParameterName, ParameterSpec, Place, SearchSpace,
 };
 
-/// One genotype being read.
+/// One genotype being read, for one of its merges.
 pub(super) struct Reading<'a> {
     pub(super) decoder: &'a Decoder,
     pub(super) genes: &'a [Gene],
+    pub(super) merge: usize,
 }
 
 /// Which of a method's parameters are wanted, and for which part of the recipe.
@@ -42,8 +43,9 @@ impl Reading<'_> {
         }
     }
 
-    fn gene(&self, key: GeneKey) -> Option<&Gene> {
-        self.decoder.index.get(&key).and_then(|&i| self.genes.get(i))
+    pub(super) fn gene(&self, key: GeneKey) -> Option<&Gene> {
+        let id = GeneId { merge: self.merge, key };
+        self.decoder.index.get(&id).and_then(|&i| self.genes.get(i))
     }
 
     /// What the space says of the method's parameters at that level, in the order of the method's table.

@@ -59,6 +59,16 @@ pub enum RecipeError {
         /// One past the last layer.
         end: usize,
     },
+    /// A value of a router or of prompts that cannot be meant.
+    #[error("`{key}` is {found}; valid: {valid}")]
+    Routing {
+        /// The key, with those that it stands below.
+        key: &'static str,
+        /// What was found.
+        found: String,
+        /// What would be valid.
+        valid: String,
+    },
     /// A model's name.
     #[error(transparent)]
     Model(#[from] InvalidModelRef),

@@ -10,6 +10,8 @@ mod model_ref;
 mod parameters;
 mod read;
 mod router;
+mod router_read;
+mod router_write;
 mod tokenizer;
 mod write;
 
@@ -180,26 +182,30 @@ impl Recipe {
         }
     }
 
-    /// Reads a mergekit configuration.
+    /// Reads a mergekit configuration, and beside its keys our own: `token_router`, `document_router`, `prompts`.
     ///
     /// # Errors
     /// Malformed YAML; a key, method, dtype or model name that is not known (the message names it, its line and what
-    /// is valid); not exactly one of `models`, `slices` and `modules`; an empty layer range; a number that is not finite.
+    /// is valid); not exactly one of `models`, `slices` and `modules`; an empty layer range; a number that is not finite;
+    /// a router that routes to what there is not.
     pub fn from_yaml(text: &str) -> Result<Recipe, RecipeError> {
         read::from_yaml(text)
     }
 
-    /// The recipe as a file that mergekit accepts; reading it back gives an equal recipe.
+    /// The recipe as a file that mergekit accepts, routers and prompts apart; reading it back gives an equal recipe.
     pub fn to_yaml(&self) -> String {
         write::to_yaml(self)
     }
 
     /// Every model named, each once, in order of first mention; behind them the base model where only `base_model` names
-    /// it, and the model whose tokenizer is taken where it is none of them.
+    /// it, and the model whose tokenizer is taken where it is none of them. Then those that only routers name.
     pub fn models(&self) -> Vec<&ModelRef> {
         let mut seen = Vec::new();
         let of_tokenizer = self.tokenizer.iter().filter_map(TokenizerChoice::model);
-        for model in self.sources().chain(&self.base_model).chain(of_tokenizer) {
+        let of_tokens = self.token_experts().iter().map(|expert| &expert.source_model);
+        let of_merges = self.other_merges().iter().flat_map(Recipe::models);
+        let all = self.sources().chain(&self.base_model).chain(of_tokenizer);
+        for model in all.chain(of_tokens).chain(of_merges) {
             if !seen.contains(&model) {
                 seen.push(model);
             }
@@ -207,8 +213,13 @@ impl Recipe {
         seen
     }
 
-    /// The parameters of all levels.
+    /// The parameters of all levels, and of all merges.
     pub fn all_parameters(&self) -> impl Iterator<Item = &Parameters> {
+        let others = self.other_merges().iter().flat_map(Recipe::own_parameters);
+        self.own_parameters().chain(others)
+    }
+
+    fn own_parameters(&self) -> impl Iterator<Item = &Parameters> {
         let (entries, slices) = self.entries_and_slices();
         let of_entries = entries.into_iter().map(|entry| &entry.parameters);
         let of_slices = slices.into_iter().flat_map(|slice| {
@@ -259,5 +270,7 @@ impl ModelEntry {
     }
 }
 
+#[cfg(test)]
+mod router_tests;
 #[cfg(test)]
 mod tests;

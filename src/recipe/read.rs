@@ -7,16 +7,17 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
+use super::router_read::{self, RawDocumentRouter, RawTokenRouter};
 use super::tokenizer::{self, TokenizerChoice, VocabularySource};
 use super::{
     ChatTemplate, Condition, Dtype, LayerRange, Layout, MergeMethod, ModelEntry, ModelRef,
-    ModuleBody, OutputModule, OutputSlice, Parameters, Profile, Recipe, RecipeError, RescaleRule,
-    Setting, SliceSource, Value,
+    ModuleBody, OutputModule, OutputSlice, Parameters, Profile, PromptChange, Recipe, RecipeError,
+    RescaleRule, Setting, SliceSource, Value,
 };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawRecipe {
+pub(super) struct RawRecipe {
     merge_method: MergeMethod,
     base_model: Option<ModelRef>,
     models: Option<Vec<RawModel>>,
@@ -29,6 +30,10 @@ struct RawRecipe {
     tokenizer_source: Option<VocabularySource>,
     tokenizer: Option<TokenizerChoice>,
     chat_template: Option<ChatTemplate>,
+    token_router: Option<RawTokenRouter>,
+    document_router: Option<RawDocumentRouter>,
+    #[serde(default)]
+    prompts: BTreeMap<String, PromptChange>,
 }
 
 #[derive(Deserialize)]
@@ -97,7 +102,7 @@ impl Recipe {
 }
 
 impl RawRecipe {
-    fn check(self) -> Result<Recipe, RecipeError> {
+    pub(super) fn check(self) -> Result<Recipe, RecipeError> {
         Ok(Recipe {
             merge_method: self.merge_method,
             base_model: self.base_model,
@@ -109,9 +114,9 @@ impl RawRecipe {
             out_dtype: self.out_dtype,
             tokenizer: tokenizer::either(self.tokenizer_source, self.tokenizer)?,
             chat_template: self.chat_template,
-            token_router: None,
-            document_router: None,
-            prompts: BTreeMap::new(),
+            token_router: self.token_router.map(RawTokenRouter::check).transpose()?,
+            document_router: self.document_router.map(RawDocumentRouter::check).transpose()?,
+            prompts: router_read::check_prompts(self.prompts)?,
         })
     }
 }

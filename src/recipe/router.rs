@@ -1,6 +1,10 @@
 //! Which inputs go through which weights, where not all go through the same: Whole documents can go to one of several
 //! merges, single tokens to a few of several feed-forward blocks.
 
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
 use super::{ModelRef, Recipe};
 
 /// Sends each document to one of several merges, by what it looks like before any of them has read it.
@@ -15,7 +19,8 @@ pub struct DocumentRouter {
 }
 
 /// A classifier of documents. Its parameters follow from the documents of the search split and the base model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Gate {
     /// What it sees of a document's prompt.
     pub features: Features,
@@ -26,7 +31,8 @@ pub struct Gate {
 }
 
 /// What a gate sees of a document's prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Features {
     /// Counts of hashed n-grams of its words, in so many buckets. Almost free.
     Ngrams { buckets: usize },
@@ -37,7 +43,8 @@ pub enum Features {
 }
 
 /// One vector of many tokens'.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Pooling {
     /// Their mean.
     Mean,
@@ -46,7 +53,8 @@ pub enum Pooling {
 }
 
 /// How a gate decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum GateKind {
     /// The class whose mean is nearest.
     Centroid,
@@ -55,7 +63,8 @@ pub enum GateKind {
 }
 
 /// What a gate tells apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Classes {
     /// The tasks, in their order.
     Tasks(usize),
@@ -98,7 +107,8 @@ pub enum Prompts {
 }
 
 /// What a mixture's gates are made of; mergekit-moe's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum GateMode {
     /// The base model's hidden states at each layer, mean over the prompts' tokens.
     HiddenAvg,
@@ -109,7 +119,8 @@ pub enum GateMode {
 }
 
 /// How a task is asked, where otherwise than its file says.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PromptChange {
     /// Solved examples in front of a question.
     pub num_fewshot: Option<usize>,
@@ -126,10 +137,96 @@ pub struct PromptChange {
 }
 
 /// How a question with choices is put and answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AnswerStyle {
     /// Each choice is scored as a text behind the question.
     Text,
     /// The choices are listed with letters in the question, and the letters are scored.
     Letter,
+}
+
+impl Recipe {
+    /// The recipe without document router and prompts: merge 0 of those that documents are sent to.
+    pub fn plain(&self) -> Recipe {
+        Recipe { document_router: None, prompts: BTreeMap::new(), ..self.clone() }
+    }
+
+    /// The merge of that number, as [`DocumentRouter::routes`] counts them; `None` where there are not so many.
+    pub fn merge(&self, number: usize) -> Option<Recipe> {
+        match number.checked_sub(1) {
+            None => Some(self.plain()),
+            Some(other) => self.other_merges().get(other).cloned(),
+        }
+    }
+
+    /// Those of the document router.
+    pub(super) fn other_merges(&self) -> &[Recipe] {
+        self.document_router.as_ref().map_or(&[], |router| &router.merges)
+    }
+
+    pub(super) fn token_experts(&self) -> &[TokenExpert] {
+        self.token_router.as_ref().map_or(&[], |router| &router.experts)
+    }
+}
+
+impl Features {
+    /// The word in the names of genes: `ngrams`, `hidden.2`, `shape`.
+    pub fn label(self) -> String {
+        match self {
+            Features::Ngrams { .. } => "ngrams".to_owned(),
+            Features::Hidden { layer, .. } => format!("hidden.{layer}"),
+            Features::Shape => "shape".to_owned(),
+        }
+    }
+}
+
+impl Classes {
+    /// How many there are.
+    pub fn count(self) -> usize {
+        match self {
+            Classes::Tasks(count) | Classes::Clusters(count) => count,
+        }
+    }
+}
+
+impl Pooling {
+    /// As a recipe has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Pooling::Mean => "mean",
+            Pooling::Last => "last",
+        }
+    }
+}
+
+impl GateKind {
+    /// As a recipe has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            GateKind::Centroid => "centroid",
+            GateKind::Linear => "linear",
+        }
+    }
+}
+
+impl GateMode {
+    /// As a recipe has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            GateMode::HiddenAvg => "hidden_avg",
+            GateMode::HiddenLast => "hidden_last",
+            GateMode::CheapEmbed => "cheap_embed",
+        }
+    }
+}
+
+impl AnswerStyle {
+    /// As a recipe has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AnswerStyle::Text => "text",
+            AnswerStyle::Letter => "letter",
+        }
+    }
 }

@@ -4,10 +4,14 @@ use std::fmt::Write;
 
 use super::{
     ChatTemplate, Condition, Layout, ModelEntry, ModuleBody, OutputModule, OutputSlice, Parameters,
-    Profile, Recipe, RescaleRule, Setting, SliceSource, Value, tokenizer,
+    Profile, Recipe, RescaleRule, Setting, SliceSource, Value, router_write, tokenizer,
 };
 
 pub(super) fn to_yaml(recipe: &Recipe) -> String {
+    recipe_lines(recipe).iter().fold(String::new(), |all, line| all + line + "\n")
+}
+
+pub(super) fn recipe_lines(recipe: &Recipe) -> Vec<String> {
     let mut lines = vec![format!("merge_method: {}", recipe.merge_method)];
     if let Some(base) = &recipe.base_model {
         lines.push(format!("base_model: {}", text(base.as_str())));
@@ -32,7 +36,8 @@ pub(super) fn to_yaml(recipe: &Recipe) -> String {
     for (key, word) in words {
         lines.extend(word.map(|word| format!("{key}: {}", text(word))));
     }
-    lines.iter().fold(String::new(), |all, line| all + line + "\n")
+    lines.extend(router_write::lines(recipe));
+    lines
 }
 
 fn top_parameters(recipe: &Recipe, lines: &mut Vec<String>) {
@@ -58,7 +63,7 @@ fn module_lines(module: &OutputModule) -> Vec<String> {
 }
 
 /// `key:` and its items, each indented behind a dash.
-fn list(key: &str, items: impl Iterator<Item = Vec<String>>, lines: &mut Vec<String>) {
+pub(super) fn list(key: &str, items: impl Iterator<Item = Vec<String>>, lines: &mut Vec<String>) {
     lines.push(format!("{key}:"));
     for item in items {
         let dashed = item.iter().enumerate();
@@ -142,7 +147,7 @@ fn scalar(value: Value) -> String {
 }
 
 /// Shortest decimal that reads back as the same number. YAML 1.1 takes an exponent only behind a point and with a sign.
-fn float(number: f64) -> String {
+pub(super) fn float(number: f64) -> String {
     let digits = format!("{number:?}");
     let Some((mantissa, exponent)) = digits.split_once('e') else {
         return digits;

@@ -19,7 +19,8 @@ pub struct Transfer {
 
 impl RunFolder {
     /// The run's `most` best: its finalists by the selection split, then its candidates by the search split, those that
-    /// went farther in their race first. Genes that the run does not have are as in `start`.
+    /// went farther in their race first. Genes that the run does not have are as in `start`; a run with fewer merges than the
+    /// space has the genes of its first for the others too.
     ///
     /// # Errors
     /// As [`RunFolder::trials`].
@@ -75,10 +76,14 @@ struct Moves<'a> {
 
 impl<'a> Moves<'a> {
     fn new(genes: &'a [GeneColumn], dimensions: &'a [Dimension], start: &'a Genotype) -> Self {
-        let of = |to: &Dimension| {
+        let find = |name: &str, to: &Dimension| {
             let known =
-                |gene: &GeneColumn| gene.name == to.name && is_comparable(&gene.domain, &to.domain);
+                |gene: &GeneColumn| gene.name == name && is_comparable(&gene.domain, &to.domain);
             genes.iter().position(known)
+        };
+        let of = |to: &Dimension| {
+            let first = || of_first_merge(&to.name).and_then(|name| find(name, to));
+            find(&to.name, to).or_else(first)
         };
         Self { genes, dimensions, start, from: dimensions.iter().map(of).collect() }
     }
@@ -109,6 +114,13 @@ impl<'a> Moves<'a> {
         });
         genes.collect::<Result<_, _>>().map(Genotype)
     }
+}
+
+/// `weight` for `merge2.weight`.
+fn of_first_merge(name: &str) -> Option<&str> {
+    let (merge, gene) = name.split_once('.')?;
+    merge.strip_prefix("merge")?.parse::<usize>().ok()?;
+    Some(gene)
 }
 
 /// An integer gene counts steps, so that in another domain its value means something else.

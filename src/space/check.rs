@@ -7,7 +7,8 @@ use super::error::Blame;
 use super::model_ref::model_ref;
 use super::raw::{RawMerge, RawRouting, RawSpace, RawTasks};
 use super::{Depth, DocLimits, Expert, Routing, SearchSpace, SpaceError};
-use super::{genes, group, layer_routing, objective, optimizer, together};
+use super::{document_routing, genes, group, layer_routing, objective, optimizer};
+use super::{prompt_routing, together, token_routing};
 use crate::recipe::MergeMethod;
 
 /// Rows of a run that are no expert's.
@@ -20,6 +21,7 @@ pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceErro
     check_name(&blame, "name", &raw.name)?;
     let experts = check_experts(&blame, &raw.models.experts, folder)?;
     let methods = check_methods(&blame, &raw.merge.methods)?;
+    let routing = check_routing(&blame, &raw, &experts, &methods)?;
     let mut parameters = BTreeMap::new();
     for (key, value) in &raw.parameters {
         let (name, spec) = genes::check(&blame, key, value, &methods)?;
@@ -29,7 +31,6 @@ pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceErro
     let aggregate = objective::check_aggregate(&blame, &raw, folder, &mut notes)?;
     let space = SearchSpace {
         name: raw.name,
-        routing: check_routing(&blame, &raw.routing, &methods)?,
         base: model_ref(&blame, "models.base", &raw.models.base, folder)?,
         experts,
         methods,
@@ -42,6 +43,7 @@ pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceErro
         objectives: objective::check_axes(&blame, raw.objectives.as_deref(), aggregate.kind)?,
         aggregate,
         tie_break: raw.objective.tie_break,
+        routing,
         optimizer: optimizer::check(&blame, &raw.optimizer, folder)?,
         tokenizer: None,
         notes,
@@ -57,6 +59,25 @@ fn check_name(blame: &Blame<'_>, key: &str, name: &str) -> Result<(), SpaceError
     }
     let valid = "1 to 60 letters, digits, `-` or `_` (it names columns and folders)";
     Err(blame.value(key, format!("{name:?}"), valid))
+}
+
+fn check_routing(
+    blame: &Blame<'_>,
+    raw: &RawSpace,
+    experts: &[Expert],
+    methods: &[MergeMethod],
+) -> Result<Routing, SpaceError> {
+    let RawRouting { layers, documents, tokens, prompts } = &raw.routing;
+    let layers = layers.as_ref().map(|raw| layer_routing::check(blame, raw, methods));
+    let tasks = raw.tasks.folders.len();
+    let documents = documents.as_ref().map(|raw| document_routing::check(blame, raw, tasks));
+    let tokens = tokens.as_ref().map(|raw| token_routing::check(blame, raw, experts));
+    Ok(Routing {
+        layers: layers.transpose()?,
+        documents: documents.transpose()?,
+        tokens: tokens.transpose()?,
+        prompts: prompt_routing::check(blame, prompts)?,
+    })
 }
 
 fn check_experts(
@@ -108,15 +129,6 @@ fn check_methods(blame: &Blame<'_>, words: &[String]) -> Result<Vec<MergeMethod>
         return Err(blame.value("merge.methods", "empty", valid()));
     }
     Ok(methods)
-}
-
-fn check_routing(
-    blame: &Blame<'_>,
-    raw: &RawRouting,
-    methods: &[MergeMethod],
-) -> Result<Routing, SpaceError> {
-    let layers = raw.layers.as_ref().map(|raw| layer_routing::check(blame, raw, methods));
-    Ok(Routing { layers: layers.transpose()?, ..Routing::default() })
 }
 
 fn check_depth(blame: &Blame<'_>, merge: &RawMerge) -> Result<Depth, SpaceError> {

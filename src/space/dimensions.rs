@@ -36,11 +36,40 @@ pub enum GeneKey {
     BlockScale { block: usize },
     /// A merge parameter's value.
     Parameter(ParameterName, Place),
+    /// Whether a block of layers is a mixture of experts: dense, routed.
+    Routed { block: usize },
+    /// What the gates of a mixture are made of.
+    GateMode,
+    /// How many experts a token goes through.
+    ExpertsPerToken,
+    /// What the gates of a mixture are divided by.
+    Temperature,
+    /// Which task's prompts an expert of a mixture is for.
+    ExpertTask { expert: usize },
+    /// Which merge a class of documents is sent to.
+    Route { class: usize },
+    /// What the gate of the document router sees.
+    GateFeatures,
+    /// How the gate of the document router decides.
+    GateKind,
+    /// How a task is asked; an index into the space's prompts.
+    Prompt { task: usize, part: PromptPart },
+}
+
+/// A part of how a task is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PromptPart {
+    NumFewshot,
+    SystemInstruction,
+    DocToText,
+    AnswerStyle,
+    MaxGenToks,
+    ApplyChatTemplate,
 }
 
 impl SearchSpace {
-    /// Every gene, in the order of the genotype, for a base model of `layers` layers.
-    pub fn genes(&self, layers: usize) -> Vec<(GeneKey, Dimension)> {
+    /// The genes that decide what is merged, and how.
+    pub(super) fn merge_genes(&self, layers: usize) -> Vec<(GeneKey, Dimension)> {
         let mut genes = Vec::new();
         if self.methods.len() > 1 {
             let choices = self.methods.iter().map(|method| method.as_str().to_owned()).collect();
@@ -200,7 +229,7 @@ pub fn takes_pair(method: MergeMethod) -> bool {
     method.base() == BaseUse::Required && method.count().most == 1
 }
 
-fn categorical(name: String, choices: Vec<String>) -> Dimension {
+pub(super) fn categorical(name: String, choices: Vec<String>) -> Dimension {
     Dimension { name, domain: Domain::Categorical { choices }, initial: None }
 }
 

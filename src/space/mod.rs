@@ -7,6 +7,7 @@
 
 mod check;
 mod dimensions;
+mod document_routing;
 mod domain;
 mod error;
 mod evolve;
@@ -14,15 +15,19 @@ mod evolve_tasks;
 mod genes;
 mod group;
 mod layer_routing;
+mod merges;
 mod model_ref;
 mod note;
 mod objective;
 mod optimizer;
 mod parameter;
+mod prompt_routing;
 mod raw;
 mod rivals;
 mod routing;
+mod task_names;
 mod together;
+mod token_routing;
 mod tying;
 
 use std::collections::BTreeMap;
@@ -31,16 +36,19 @@ use std::path::{Path, PathBuf};
 use crate::objective::AggregateChoice;
 use crate::recipe::{MergeMethod, ModelRef, TokenizerChoice};
 
-pub use dimensions::{GeneKey, Place, takes_pair};
+pub use dimensions::{GeneKey, Place, PromptPart, takes_pair};
 pub use domain::{Dimension, Domain};
 pub use error::SpaceError;
 pub use group::Group;
+pub use merges::GeneId;
 pub use note::Note;
 pub use optimizer::{OptimizerChoice, WarmStart};
 pub use parameter::{Axis, Choice, ParameterName, ParameterSpec};
 pub use routing::{
     DepthChoice, DocumentRouting, LayerRouting, PromptRouting, Routing, TokenRouting,
 };
+
+pub use task_names::TaskNameError;
 
 pub use crate::units::TensorGroup;
 

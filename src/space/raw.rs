@@ -7,7 +7,10 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::document_routing::RawDocuments;
 use super::layer_routing::RawLayerRouting;
+use super::prompt_routing::RawPrompts;
+use super::token_routing::RawTokens;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,16 +26,19 @@ pub(super) struct RawSpace {
     #[serde(default)]
     pub objective: RawObjective,
     #[serde(default)]
-    pub optimizer: RawOptimizer,
-    #[serde(default)]
     pub routing: RawRouting,
+    #[serde(default)]
+    pub optimizer: RawOptimizer,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRouting {
-    #[serde(default)]
     pub layers: Option<RawLayerRouting>,
+    pub documents: Option<RawDocuments>,
+    pub tokens: Option<RawTokens>,
+    #[serde(default)]
+    pub prompts: BTreeMap<String, RawPrompts>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
