@@ -21,7 +21,7 @@ use merge_search::units::Split;
 use serde_json::{Value, json};
 
 use super::workbench::{NumberType, WorkerArgs, hub, with_remedy};
-use super::{Failure, print, tasks, tell};
+use super::{Failure, print, prompts, tasks, tell};
 
 /// Scores one model: a checkpoint, a checkpoint with an adapter, a recipe, or a GGUF file
 #[derive(Debug, ClapArgs)]
@@ -88,6 +88,7 @@ impl PromptArgs {
             apply_chat_template: self.apply_chat_template || own.apply_chat_template,
             fewshot_as_multiturn: self.fewshot_as_multiturn || own.fewshot_as_multiturn,
             max_gen_toks: self.max_gen_toks.map_or(own.max_gen_toks, |tokens| tokens as usize),
+            ..own
         }
     }
 }
@@ -117,7 +118,8 @@ impl SplitName {
 }
 
 impl Args {
-    fn read_tasks(&self) -> Result<Vec<Task>, Failure> {
+    /// As the recipe to be scored puts them, except for what the command line says.
+    fn read_tasks(&self, source: &Source) -> Result<Vec<Task>, Failure> {
         let asked = |task: Task| {
             let task = match &self.metric {
                 Some(metric) => task.judged_by(metric)?,
@@ -125,7 +127,11 @@ impl Args {
             };
             task.with_prompt(self.prompt.of(&task), None)
         };
-        let tasks = tasks::load(&self.tasks)?.into_iter().map(asked).collect::<Result<Vec<_>, _>>();
+        let tasks = match source {
+            Source::Recipe(recipe) => prompts::put(tasks::load(&self.tasks)?, recipe)?,
+            Source::Checkpoint(_) | Source::Gguf(_) => tasks::load(&self.tasks)?,
+        };
+        let tasks = tasks.into_iter().map(asked).collect::<Result<Vec<_>, _>>();
         tasks.map_err(|error| Failure::from_error(&error))
     }
 
@@ -141,9 +147,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if let Some(file) = &args.per_doc {
         require_writable(file)?;
     }
-    let tasks = args.read_tasks()?;
+    let source = source(&args.model)?;
+    let tasks = args.read_tasks(&source)?;
     check_names(&tasks)?;
-    let report = Report::measure(args, &tasks)?;
+    let report = Report::measure(args, &source, &tasks)?;
     print(&if args.json { report.json(args) } else { report.text(args) })
 }
 
@@ -253,9 +260,8 @@ impl TaskReport {
 }
 
 impl Report {
-    fn measure(args: &Args, tasks: &[Task]) -> Result<Self, Failure> {
+    fn measure(args: &Args, source: &Source, tasks: &[Task]) -> Result<Self, Failure> {
         let device = device::open(&args.device).map_err(|error| Failure::from_error(&error))?;
-        let source = source(&args.model)?;
         let machine = args.machine_of(device.is_cuda());
         let (threads, pool) = (machine.count(), machine.pool()?);
         let (resources, precision) = (machine.resources(), machine.precision());

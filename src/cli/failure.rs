@@ -29,6 +29,11 @@ impl Failure {
         Self { message: message.into(), remedy: None, code: 3 }
     }
 
+    /// Says before the message where it was met.
+    pub fn at(self, place: &str) -> Self {
+        Self { message: format!("{place}: {}", self.message), ..self }
+    }
+
     /// What to do about it.
     pub fn remedy(self, remedy: impl Into<String>) -> Self {
         Self { remedy: Some(remedy.into()), ..self }

@@ -8,6 +8,7 @@ mod merge;
 mod optimizer;
 mod plan;
 mod progress;
+mod prompts;
 mod quickstart;
 mod report;
 mod search;

@@ -16,7 +16,7 @@ use merge_search::task::Task;
 use merge_search::units::{Bytes, TensorGroup};
 
 use super::tasks::{self, GuardArgs};
-use super::{Failure, quickstart, tell};
+use super::{Failure, prompts, quickstart, tell};
 
 /// A search-space file and where it lies.
 pub struct SpaceSource {
@@ -144,6 +144,7 @@ impl Workbench {
         let evaluator =
             CandleEvaluator::open(&models, &hub(), &tasks, docs, methods, resources, pool)
                 .map_err(with_remedy)?;
+        prompts::check(&source.path, &space, &evaluator)?;
         for left_out in evaluator.infeasible_metrics() {
             tell(&tasks::left_out(left_out));
         }

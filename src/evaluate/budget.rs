@@ -1,6 +1,6 @@
 //! How the memory that may be allocated is shared out. Checkpoints are mapped and count as nothing.
 
-use super::document_sets::PartsShare;
+use super::document_sets::SetsShare;
 use super::pack::HEADER_SHARE;
 use super::{OpenError, Room, Scorer, ScoringSet, memory};
 use crate::checkpoint::Checkpoint;
@@ -13,6 +13,8 @@ use crate::units::Bytes;
 const STATES: u64 = 4_000_000_000;
 /// Parts of splits that are held take as much as so many of the largest split at most: a generation is raced on two or three.
 const PARTS: u64 = 3;
+/// Sets under other prompts never take more than this.
+const PROMPTS: u64 = 1_000_000_000;
 
 /// What a machine gives to a search.
 #[derive(Debug, Clone, Copy)]
@@ -96,10 +98,18 @@ impl Budget {
         let left = self.all.saturating_sub(taken);
         let each = (self.candidate + headers.max(thread / HEADER_SHARE as u64)).max(1);
         let candidates = (left / each).clamp(1, threads);
-        let states = (left.saturating_sub(candidates * each) / 2).min(STATES);
-        let room = Room { memory: Bytes(thread * threads), threads: self.threads };
-        let parts = PartsShare { held: held as usize, room };
-        Shares { candidates: candidates as usize, states: states as usize, parts }
+        let spare = left.saturating_sub(candidates * each);
+        let states = (spare / 2).min(STATES);
+        // Prompts may be longer than the tasks' own, by as much as nobody knows here: a part of what is left is for them.
+        let prompts = ((spare - states) / 4).min(PROMPTS);
+        let longer = (spare - states - prompts) / 2;
+        let room = |memory: u64| Room { memory: Bytes(memory), threads: self.threads };
+        let sets = SetsShare {
+            held: (held + prompts) as usize,
+            room: room(thread * threads),
+            room_of_prompts: room(thread * threads + longer),
+        };
+        Shares { candidates: candidates as usize, states: states as usize, sets }
     }
 }
 
@@ -109,5 +119,5 @@ pub(super) struct Shares {
     pub candidates: usize,
     /// Bytes for states of layers.
     pub states: usize,
-    pub parts: PartsShare,
+    pub sets: SetsShare,
 }

@@ -1,11 +1,12 @@
 //! The evaluator that does the work: merges in memory, runs the network, scores every document.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::budget::{Budget, Shares};
 use super::chat::{ready_tasks, require_answers};
-use super::document_sets::{Asked, DocsKey, DocumentSets};
+use super::document_sets::{Asked, DocsKey, DocumentSets, Preparing};
 use super::fault::Fault;
 use super::fingerprint::{Fingerprint, PlanFingerprints};
 use super::load::load_network;
@@ -25,7 +26,7 @@ use crate::merge::MergePlan;
 use crate::model::spec::{NetworkSpec, Reading};
 use crate::model::{Network, Scratch};
 use crate::outcome::{Cost, DocSubset, Evaluation, ItemScore, Outcome, Timing};
-use crate::recipe::{MergeMethod, ModelRef, Recipe};
+use crate::recipe::{MergeMethod, ModelRef, PromptChange, Recipe};
 use crate::task::Task;
 use crate::units::{Seconds, Split};
 
@@ -98,12 +99,14 @@ impl CandleEvaluator {
             ScoringSet::new(&documents, &tokenizer, &base, room)
         };
         let sets = [set(Split::Search)?, set(Split::Selection)?, set(Split::Holdout)?];
-        let Shares { candidates: candidates_at_once, states, parts } = budget.share_out(&sets);
+        let Shares { candidates: candidates_at_once, states, sets: share } =
+            budget.share_out(&sets);
+        let folder = checkpoint.dir().to_owned();
         Ok(Self {
             pool,
             models,
             tokenizer,
-            documents: DocumentSets::new(tasks, docs, sets, parts),
+            documents: DocumentSets::new(tasks, folder, docs, sets, share),
             base,
             base_prefixes: Default::default(),
             relative_times: RelativeTimes::default(),
@@ -163,6 +166,18 @@ impl CandleEvaluator {
         all
     }
 
+    /// Checks that the tasks can be put as `prompts` says, by their names.
+    ///
+    /// # Errors
+    /// There is no such task; the prompts cannot be made of its documents. Whether the model can read them is not checked.
+    pub fn check_prompts(&self, prompts: &BTreeMap<String, PromptChange>) -> Result<(), OpenError> {
+        self.documents.check(prompts)
+    }
+
+    fn preparing(&self) -> Preparing<'_> {
+        Preparing { tokenizer: &self.tokenizer, network: &self.base, pool: &self.pool }
+    }
+
     /// Work that was saved because candidates were equal, as a whole or in their first layers.
     pub fn reused(&self) -> Reuse {
         self.states.reused()
@@ -175,8 +190,7 @@ impl CandleEvaluator {
         split: Split,
         docs: Option<&DocSubset>,
     ) -> Result<Outcome, Fault> {
-        let asked = self.documents.ask(split, docs, &self.tokenizer, &self.base, &self.pool);
-        let asked = asked.map_err(Fault::Machine)?;
+        let asked = self.documents.ask(split, docs, &recipe.prompts, self.preparing())?;
         let models: Vec<(ModelRef, &Checkpoint)> =
             self.models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
         let plan = self.pool.install(|| MergePlan::new(recipe, &models))?;
@@ -256,7 +270,7 @@ impl CandleEvaluator {
             packs: std::mem::take(&mut run.prefixes),
             texts: std::mem::take(&mut run.text_prefixes),
         };
-        let prefixes = asked.docs.is_none().then_some(prefixes);
+        let prefixes = asked.key.is_whole_split().then_some(prefixes);
         Ok((run, self.relative_time(network, prefixes, asked.key.split)?))
     }
 

@@ -1,7 +1,7 @@
 //! Whose fault it is that a recipe has no score.
 
 use super::resident::ResidentError;
-use super::{EvaluateError, ScoreError};
+use super::{EvaluateError, OpenError, ScoreError};
 use crate::checkpoint::{ArchitectureError, CheckpointError};
 use crate::merge::MergeError;
 use crate::model::ConfigError;
@@ -11,6 +11,21 @@ pub(super) enum Fault {
     Candidate(String),
     /// Every later recipe would meet it too.
     Machine(EvaluateError),
+}
+
+/// Of a candidate's prompts: nothing else is opened when a search is under way.
+impl From<OpenError> for Fault {
+    fn from(error: OpenError) -> Self {
+        Fault::Candidate(told(&error))
+    }
+}
+
+/// With the errors behind it.
+fn told(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", told(source)),
+        None => error.to_string(),
+    }
 }
 
 impl From<MergeError> for Fault {

@@ -51,10 +51,10 @@ impl<K: Ord + Clone, V: Clone> Lru<K, V> {
 
     /// Not held if it is larger than the capacity.
     pub fn insert(&mut self, key: K, value: V, bytes: usize) {
+        self.forget(&key);
         if !self.takes(bytes) {
             return;
         }
-        self.forget(&key);
         self.make_room(bytes);
         self.clock += 1;
         self.held += bytes;
@@ -84,7 +84,9 @@ mod tests {
         assert_eq!((lru.get(&1), lru.get(&2), lru.get(&3)), (Some(10), None, Some(30)));
         lru.insert(4, 40, 101);
         assert!(!lru.contains(&4) && lru.held == 80);
+        lru.insert(1, 11, 101);
+        assert!(!lru.contains(&1) && lru.held == 40, "it grew");
         lru.insert(3, 31, 100);
-        assert_eq!((lru.get(&3), lru.get(&1), lru.held), (Some(31), None, 100));
+        assert_eq!((lru.get(&3), lru.held), (Some(31), 100));
     }
 }

@@ -53,6 +53,9 @@ pub enum OpenError {
     /// An expert's config.json says that its weights are to be used in another way than the base model's.
     #[error("{}: `{field}` is {found}, the base model's is {expected}; such weights cannot be merged", file.display())]
     ConfigDiffers { file: PathBuf, field: String, found: String, expected: String },
+    /// Prompts of a task that there is not.
+    #[error("prompts are given for a task `{name}`; the tasks are {}", tasks.join(", "))]
+    NoSuchTask { name: String, tasks: Vec<String> },
     /// A task's prompts are chats, and the model does not say how it writes one.
     #[error(
         "task {task}: `apply_chat_template` is true, but {} has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json)", folder.display()

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::units::Split;
 
-    const SEARCH: DocsKey = DocsKey { split: Split::Search, part: None };
+    const SEARCH: DocsKey = DocsKey { split: Split::Search, part: None, prompts: None };
 
     fn keep(memory: &StatesMemory, inputs: &[Fingerprint]) -> Option<usize> {
         memory.known(inputs, SEARCH, 8).keep
@@ -127,10 +127,12 @@ mod tests {
         assert_eq!(keep(&memory, &[1, 2, 3, 4]), None);
         assert_eq!(keep(&memory, &[1, 20, 30, 40]), None, "an equal embedding is not worth it");
         assert_eq!(keep(&memory, &[1, 2, 3, 5]), Some(2), "the deepest that came up");
-        let others = DocsKey { split: Split::Holdout, part: None };
+        let others = DocsKey { split: Split::Holdout, ..SEARCH };
         assert_eq!(memory.known(&[1, 2, 3, 6], others, 8).keep, None, "other documents");
         let part = DocsKey { part: Some(7), ..SEARCH };
         assert_eq!(memory.known(&[1, 2, 3, 6], part, 8).keep, None, "fewer documents");
+        let asked = DocsKey { prompts: Some(7), ..SEARCH };
+        assert_eq!(memory.known(&[1, 2, 3, 6], asked, 8).keep, None, "other prompts");
     }
 
     #[test]

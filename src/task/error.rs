@@ -202,6 +202,41 @@ pub enum TaskError {
         #[source]
         source: Box<ChatError>,
     },
+    /// A template in place of the task's that is no Jinja.
+    #[error("task {task}: `doc_to_text` cannot be read")]
+    Template {
+        /// Name of the task.
+        task: String,
+        /// What is wrong.
+        #[source]
+        source: Box<TemplateError>,
+    },
+    /// Other words for a conversation that the chat template writes.
+    #[error(
+        "task {task}: `doc_to_text` changes nothing where the chat template writes a conversation; set `apply_chat_template` to false, or leave it as it is"
+    )]
+    TextOfConversation {
+        /// Name of the task.
+        task: String,
+    },
+    /// A way of asking that the task's kind does not know.
+    #[error("task {task}: `{key}` cannot be changed so: the task's output_type is {output_type}")]
+    NoEffect {
+        /// Name of the task.
+        task: String,
+        /// What was to be changed.
+        key: &'static str,
+        /// Of the task.
+        output_type: &'static str,
+    },
+    /// More choices than letters.
+    #[error("{place}: {found} choices; letters as answers take 26 at most")]
+    ManyChoices {
+        /// The question.
+        place: Place,
+        /// How many choices there are.
+        found: usize,
+    },
     /// A metric that the task does not have.
     #[error("task {task}: no metric `{metric}`; it has {}", metrics.join(", "))]
     NoMetric {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::definition::{self, Dataset, DatasetPath, Definition, Splits};
 use super::digest::FilesDigest;
-use super::question::{Example, Question, Rendering, written_out};
+use super::question::{Question, Rendering, written_out};
 use super::source::{Format, Row, duplicate_ids, keep, read_kit, read_rows};
 use super::split::{Content, benchmark_test, deal};
 use super::{Material, Origin, Prompt, Task, TaskError, TaskWarning, kit};
@@ -33,7 +33,7 @@ struct Files {
 /// Questions by split, and the examples that may stand before them.
 struct Questions {
     by_split: [Vec<Question>; 3],
-    examples: Vec<Example>,
+    examples: Vec<Question>,
     origin: Origin,
 }
 
@@ -162,7 +162,7 @@ impl Reader<'_> {
         let elsewhere = self.examples_elsewhere(dataset, files, from)?;
         let splits = self.deal(&questions, &elsewhere, *shares)?;
         let examples = match self.definition.examples_split().is_some_and(|split| split != from) {
-            true => solved(&elsewhere),
+            true => solved(elsewhere),
             false => {
                 let of_search =
                     rows.iter().zip(&splits).filter(|(_, split)| **split == Split::Search);
@@ -293,7 +293,7 @@ impl Reader<'_> {
     fn own_examples<'r>(
         &self,
         search: impl Iterator<Item = &'r Row>,
-    ) -> Result<Vec<Example>, TaskError> {
+    ) -> Result<Vec<Question>, TaskError> {
         let rendering = Rendering::of_examples(self.definition);
         let samples = self.definition.fewshot.samples.iter();
         let samples: Vec<Row> =
@@ -303,12 +303,13 @@ impl Reader<'_> {
             true => search.take(EXAMPLES).map(question).collect(),
             false => samples.iter().map(question).collect(),
         };
-        Ok(solved(&questions?))
+        Ok(solved(questions?))
     }
 }
 
-fn solved(questions: &[Question]) -> Vec<Example> {
-    questions.iter().filter_map(Question::solved).collect()
+fn solved(mut questions: Vec<Question>) -> Vec<Question> {
+    questions.retain(Question::is_solved);
+    questions
 }
 
 fn origin(dataset: &Dataset, files: &Files, from: &str, examples: Option<&str>) -> Origin {
@@ -342,6 +343,8 @@ fn assembled(
         apply_chat_template: definition.apply_chat_template,
         fewshot_as_multiturn: definition.fewshot_as_multiturn,
         max_gen_toks: definition.generation.max_gen_toks,
+        doc_to_text: None,
+        letters: false,
     };
     let task = Task {
         name: definition.task.clone(),
@@ -361,6 +364,7 @@ fn assembled(
         material: Arc::new(Material {
             questions: by_split,
             examples,
+            examples_have_own_text: definition.fewshot.doc_to_text.is_some(),
             target_delimiter: definition.target_delimiter.clone(),
             fewshot_delimiter: definition.fewshot.delimiter.clone(),
         }),

@@ -23,12 +23,14 @@ pub mod source;
 pub mod split;
 mod template;
 mod warning;
+mod wording;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use prompt::Delimiters;
 use question::{Example, Question};
+use wording::Wording;
 
 pub use chat::{ChatError, ChatTemplate, Date, Message};
 pub use definition::{Choices, Definition, DefinitionError, DefinitionNote, OutputType, Target};
@@ -101,7 +103,9 @@ pub struct Origin {
 struct Material {
     questions: [Vec<Question>; 3],
     /// In the order of their source; from the search split or from a dataset split of their own.
-    examples: Vec<Example>,
+    examples: Vec<Question>,
+    /// They are rendered by a `doc_to_text` of their own.
+    examples_have_own_text: bool,
     target_delimiter: String,
     fewshot_delimiter: String,
 }
@@ -161,7 +165,8 @@ impl Task {
     /// The same task put in another way.
     ///
     /// # Errors
-    /// More examples than there are; a chat template that cannot be used for these messages.
+    /// More examples than there are; a chat template that cannot be used for these messages; a template that is no Jinja or does
+    /// not fit a document; letters where nothing is to choose from, or more than 26 choices.
     pub fn with_prompt(
         &self,
         prompt: Prompt,
@@ -181,12 +186,15 @@ impl Task {
             return Err(TaskError::FewExamples { task: self.name, asked, examples });
         }
         let chat = template.filter(|_| prompt.apply_chat_template);
-        let is_conversation = |question: &Question| question.messages.is_some();
-        if asked > 0 && material.questions.iter().flatten().any(is_conversation) {
+        if asked > 0 && material.is_conversation() {
             return Err(TaskError::ExamplesInConversation { task: self.name, asked });
         }
+        let wording =
+            Wording::new(&self.name, self.output_type, &material, &prompt, chat.is_some())?;
+        let asking =
+            Asking { prompt: &prompt, examples: material.shown(&wording, asked)?, wording, chat };
         for (split, questions) in material.questions.iter().enumerate() {
-            let docs = questions.iter().map(|question| material.doc(question, &prompt, chat));
+            let docs = questions.iter().map(|question| material.doc(question, &asking));
             self.documents[split] = docs.collect::<Result<_, TaskError>>()?;
         }
         // lm-eval leaves it away after a chat template, which ends where the answer begins.
@@ -211,30 +219,52 @@ impl Task {
     }
 }
 
+/// What makes prompts of questions.
+struct Asking<'a> {
+    prompt: &'a Prompt,
+    wording: Wording,
+    /// All that may be shown, and the questions that they are.
+    examples: Vec<(&'a Question, Example)>,
+    chat: Option<&'a ChatTemplate>,
+}
+
 impl Material {
-    fn doc(
+    fn is_conversation(&self) -> bool {
+        self.questions.iter().flatten().any(|question| question.messages.is_some())
+    }
+
+    /// The examples as they are put, if any are asked for.
+    fn shown(
         &self,
-        question: &Question,
-        prompt: &Prompt,
-        chat: Option<&ChatTemplate>,
-    ) -> Result<Doc, TaskError> {
+        wording: &Wording,
+        asked: usize,
+    ) -> Result<Vec<(&Question, Example)>, TaskError> {
+        let mut shown = Vec::new();
+        for question in self.examples.iter().filter(|_| asked > 0) {
+            shown.extend(wording.example(question)?.map(|example| (question, example)));
+        }
+        Ok(shown)
+    }
+
+    fn doc(&self, question: &Question, asking: &Asking) -> Result<Doc, TaskError> {
         let delimiters =
             Delimiters { target: &self.target_delimiter, fewshot: &self.fewshot_delimiter };
         // A question is not its own example, however the example is written.
-        let own =
-            |example: &Example| example.place == question.place || example.query == question.query;
-        let others = self.examples.iter().filter(|example| !own(example));
-        let examples: Vec<&Example> = others.take(prompt.num_fewshot).collect();
-        if examples.len() < prompt.num_fewshot {
-            let (place, asked) = (question.place.clone(), prompt.num_fewshot);
-            return Err(TaskError::FewOthers { place, asked, examples: examples.len() });
+        let own = |other: &Question| other.place == question.place || other.query == question.query;
+        let others = asking.examples.iter().filter(|(example, _)| !own(example));
+        let asked = asking.prompt.num_fewshot;
+        let examples: Vec<&Example> = others.map(|(_, example)| example).take(asked).collect();
+        if examples.len() < asked {
+            let (place, examples) = (question.place.clone(), examples.len());
+            return Err(TaskError::FewOthers { place, asked, examples });
         }
-        let text = prompt.text(question, &examples, &delimiters, chat);
+        let put = asking.wording.question(question)?;
+        let text = asking.prompt.text(question, &put, &examples, &delimiters, asking.chat);
         let unusable =
             |source| TaskError::Chat { place: question.place.clone(), source: Box::new(source) };
         Ok(Doc {
             text: text.map_err(unusable)?,
-            answer: question.answer.clone(),
+            answer: put.answer.into_owned(),
             place: question.place.clone(),
             id: question.id.clone(),
         })

@@ -3,6 +3,7 @@
 
 use super::chat::{ChatError, ChatTemplate, Message};
 use super::question::{Example, Question};
+use super::wording::Put;
 
 /// What about a task's prompts is a matter of choice: it costs tokens and can gain accuracy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,12 @@ pub struct Prompt {
     pub fewshot_as_multiturn: bool,
     /// Tokens of a written answer at most.
     pub max_gen_toks: usize,
+    /// A template over the document's fields in place of the task file's `doc_to_text`, for the examples too unless the file
+    /// has another one for these.
+    pub doc_to_text: Option<String>,
+    /// Choices are listed with letters in the question, and the letters are scored: `\nA. first choice\nB. second
+    /// choice\nAnswer:` behind the question, ` A` and ` B` behind that.
+    pub letters: bool,
 }
 
 /// Delimiters around answers.
@@ -39,17 +46,18 @@ struct Turn<'a> {
 }
 
 impl Prompt {
-    /// All that the model reads before its answer. `examples` are those that may be shown before this question; `chat` is
+    /// All that the model reads before its answer to `question`, which is put as `put`. `examples` are those that may be shown before this question; `chat` is
     /// used if the prompt asks for it.
     pub(super) fn text(
         &self,
         question: &Question,
+        put: &Put,
         examples: &[&Example],
         delimiters: &Delimiters,
         chat: Option<&ChatTemplate>,
     ) -> Result<String, ChatError> {
         let system = self.system(question, delimiters);
-        let turns = self.turns(&system, question, examples, delimiters);
+        let turns = self.turns(&system, &put.query, examples, delimiters);
         match chat.filter(|_| self.apply_chat_template) {
             None => Ok(plain(&turns)),
             Some(template) => template.render(&self.messages(&turns, question), true),
@@ -64,7 +72,7 @@ impl Prompt {
     fn turns<'a>(
         &self,
         system: &'a str,
-        question: &'a Question,
+        question: &'a str,
         examples: &[&'a Example],
         delimiters: &Delimiters<'a>,
     ) -> Vec<Turn<'a>> {
@@ -78,7 +86,7 @@ impl Prompt {
             let (answer, fewshot) = (example.answer.as_str(), delimiters.fewshot);
             turns.push(Turn { role: ASSISTANT, content: answer, delimiter: fewshot });
         }
-        turns.push(Turn { role: USER, content: &question.query, delimiter: "" });
+        turns.push(Turn { role: USER, content: question, delimiter: "" });
         turns
     }
 

@@ -21,12 +21,13 @@ pub(super) struct Question {
     pub id: Option<String>,
     /// What dealing keeps even.
     pub stratum: String,
+    /// The row's fields as JSON: smaller than a map, and hardly ever asked for.
+    fields: Box<str>,
 }
 
-/// A solved question.
+/// A solved question, as it is put.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Example {
-    pub place: Place,
     pub query: String,
     pub answer: String,
 }
@@ -46,11 +47,15 @@ impl Question {
         content_hash(&self.content())
     }
 
-    /// The question with its right answer; `None` if that is not known or empty.
-    pub fn solved(&self) -> Option<Example> {
-        let answer = (*self.answer.references().first()?).to_owned();
-        let (place, query) = (self.place.clone(), self.query.clone());
-        (!answer.is_empty()).then_some(Example { place, query, answer })
+    /// Whether it can be shown with its right answer.
+    pub fn is_solved(&self) -> bool {
+        self.answer.references().first().is_some_and(|answer| !answer.is_empty())
+    }
+
+    /// What a template sees.
+    pub fn fields(&self) -> Map<String, Value> {
+        // Written by `Rendering::question`.
+        serde_json::from_str(&self.fields).unwrap_or_default()
     }
 }
 
@@ -95,6 +100,7 @@ impl<'a> Rendering<'a> {
             place: row.place.clone(),
             id: self.id(&at)?,
             stratum: String::new(),
+            fields: Value::Object(fields.clone()).to_string().into(),
         }
         .with_stratum(self.stratum(&at)?))
     }
