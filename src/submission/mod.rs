@@ -1,8 +1,9 @@
 //! From a recipe to something that can be handed in: a merged checkpoint with its recipe and model card.
 
 mod card;
+mod routed;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::checkpoint::{Beside, OutputConfig, OutputTensor, WriteError, write_checkpoint};
 use crate::merge::{
@@ -12,6 +13,7 @@ use crate::recipe::Recipe;
 use crate::units::{Bytes, Dtype};
 
 pub use card::{CardScore, model_card};
+pub use routed::{PlannedMerge, RoutedFolder, write_routed};
 
 /// Name of the recipe beside the weights, as mergekit names it.
 pub const RECIPE_FILE: &str = "mergekit_config.yml";
@@ -28,9 +30,24 @@ pub enum SubmissionError {
     /// The checkpoint folder could not be written.
     #[error(transparent)]
     Write(#[from] WriteError<MergeError>),
+    /// The folder has something in it.
+    #[error("{} exists and is not empty", dir.display())]
+    NotEmpty {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// A file or folder beside the checkpoints could not be written.
+    #[error("cannot write {}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
 /// How the output is laid out on disk, and who is told of the progress.
+#[derive(Clone, Copy)]
 pub struct Output<'a> {
     /// Folder; must not exist or be empty.
     pub dir: &'a Path,
