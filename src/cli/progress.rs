@@ -52,6 +52,9 @@ impl Watcher {
                 self.say(&format!("scoring {finalists} finalists on documents the search never saw"));
             }
             SearchEvent::HoldingOut => self.say("scoring the winner on the holdout split, once"),
+            SearchEvent::Measuring { models } => {
+                self.say(&format!("timing {models} models in turns with the base model, one at a time"));
+            }
             SearchEvent::Warning(text) => {
                 self.bar.suspend(|| tell(&format!("warning: {text}")));
             }

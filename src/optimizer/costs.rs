@@ -1,5 +1,13 @@
 //! What was measured of one candidate.
 
+/// Above every cost but the first of a candidate that keeps all limits.
+const VIOLATION: f64 = 1e6;
+
+/// Whether these are costs of [`Costs::violating`].
+pub(super) fn violates(values: &[f64]) -> bool {
+    values.iter().skip(1).any(|cost| *cost > VIOLATION)
+}
+
 /// What an optimizer minimises, and how sure that is.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Costs {
@@ -19,6 +27,15 @@ impl Costs {
     pub fn first(&self) -> f64 {
         let first = self.values.first().copied().unwrap_or(f64::INFINITY);
         if first.is_nan() { f64::INFINITY } else { first }
+    }
+
+    /// Of a candidate that passes a limit by `excess` (above 0), where those that keep all limits have a first cost of 0 or
+    /// less: worse in all `objectives` costs than each of them, and of two the one with more excess. So whatever compares by
+    /// dominance does what Deb, Pratap, Agarwal & Meyarivan, IEEE Trans. Evol. Comput. 6, 2002, 182, call constraint domination
+    /// (section VI).
+    pub fn violating(excess: f64, objectives: usize) -> Self {
+        let others = std::iter::repeat_n(VIOLATION + excess, objectives.saturating_sub(1));
+        Self { values: std::iter::once(excess).chain(others).collect(), ..Self::default() }
     }
 
     /// The first cost as measured, whatever its rank.

@@ -7,6 +7,7 @@
 //! same, as in dichotomic search (Aneja & Nair, Management Science 25, 1979, 73).
 
 use super::additive::Additive;
+use super::costs::violates;
 use super::told::values_of;
 use super::{CatCma, Costs, Optimizer, OptimizerError, Settings};
 use crate::genome::{Dimension, Genotype};
@@ -174,8 +175,10 @@ impl Optimizer for ScalarisedCma {
         let asked = self.ask();
         let values = values_of(&asked, told, self.objectives);
         let measured: Vec<(Genotype, Vec<f64>)> = asked.into_iter().zip(values).collect();
-        let feasible =
-            measured.iter().filter(|(_, costs)| costs.iter().all(|cost| cost.is_finite()));
+        // What passes a limit would spread the scales and is no part of the front.
+        let kept =
+            |costs: &[f64]| costs.iter().all(|cost| cost.is_finite()) && !violates(costs);
+        let feasible = measured.iter().filter(|(_, costs)| kept(costs));
         self.archive.extend(feasible.cloned());
         if self.scale.is_empty() && !self.archive.is_empty() {
             self.scale = spreads(&self.archive, self.objectives);

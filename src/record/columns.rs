@@ -113,6 +113,8 @@ fn costs(trials: &[&Trial]) -> Vec<Column> {
         measured("merge_seconds", trials, |e| e.merge_seconds.0),
         measured("score_seconds", trials, |e| e.score_seconds.0),
         measured("peak_bytes", trials, |e| e.peak_bytes.0),
+        measured("flops_per_item", trials, |e| e.cost.flops_per_item),
+        measured("weight_bytes", trials, |e| e.cost.weight_bytes.0),
     ]
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::atomic::{entries, io_error, is_temporary};
+use super::front::{FrontRow, TrialTiming, read_front, read_timings};
 use super::part::{Part, TRIALS};
 use super::rows::{RecordedRow, read_part, read_rows};
 use super::table::Table;
@@ -15,16 +16,8 @@ pub struct RunFolder {
     pub(super) manifest: RunManifest,
 }
 
-/// A row of `front.parquet`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FrontEntry {
-    /// Number of the trial; its row on the search split is in `trials/`.
-    pub trial: u64,
-    /// [`relative_time`](crate::outcome::Evaluation::relative_time) pooled over all trials that do the same work.
-    pub pooled_time: f64,
-}
-
 pub(super) const FRONT: &str = "front.parquet";
+pub(super) const TIMINGS: &str = "timings.parquet";
 
 impl RunFolder {
     /// Reads the manifest of the run in `path`.
@@ -91,26 +84,22 @@ impl RunFolder {
         }
     }
 
-    /// The Pareto front as last written, by ascending time; empty before the first.
+    /// The Pareto front and the baselines as last written, by ascending time; empty before the first.
     ///
     /// # Errors
     /// As [`RunFolder::trials`].
-    pub fn front(&self) -> Result<Vec<FrontEntry>, RecordError> {
+    pub fn front(&self) -> Result<Vec<FrontRow>, RecordError> {
         let path = self.path.join(FRONT);
-        if !path.exists() {
-            return Ok(Vec::new());
-        }
-        let table = Table::read(&path)?;
-        let (trials, times) = (table.u64("trial")?, table.f64("pooled_time")?);
-        (0..table.height())
-            .map(|row| {
-                Ok(FrontEntry {
-                    trial: (trials.get(row)).ok_or_else(|| table.invalid(row, "trial"))?,
-                    pooled_time: (times.get(row))
-                        .ok_or_else(|| table.invalid(row, "pooled_time"))?,
-                })
-            })
-            .collect()
+        if path.exists() { read_front(&Table::read(&path)?) } else { Ok(Vec::new()) }
+    }
+
+    /// What was measured of the front's candidates and the baselines, once it has been.
+    ///
+    /// # Errors
+    /// As [`RunFolder::trials`].
+    pub fn timings(&self) -> Result<Option<Vec<TrialTiming>>, RecordError> {
+        let path = self.path.join(TIMINGS);
+        if path.exists() { read_timings(&Table::read(&path)?).map(Some) } else { Ok(None) }
     }
 
     fn parts(&self) -> Result<Vec<Part>, RecordError> {

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::atomic::{io_error, replace};
 use super::{RecordError, SCHEMA_VERSION};
 use crate::genome::{Dimension, Domain, Gene};
-use crate::objective::Aggregate;
+use crate::objective::{Aggregate, Constraints};
 use crate::race::Racing;
 use crate::units::{Seed, Split};
 
@@ -39,6 +39,10 @@ pub struct RunManifest {
     pub tasks: Vec<TaskEntry>,
     /// What the tasks' scores are made into; the column `objective`.
     pub objective: Aggregate,
+    /// The axes of the front: `accuracy`, then `time` and `memory` where they count.
+    pub objectives: Vec<String>,
+    /// What a candidate may cost.
+    pub constraints: Constraints,
     /// Whether the optimizer saw candidates of equal `objective` in the order of `companion`, where it could.
     pub tie_break: bool,
     /// Base model first, then the experts.

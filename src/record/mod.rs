@@ -5,6 +5,7 @@
 //! trials/generation-00000.parquet  one row per trial and rung on the search split; generation 0 = baselines
 //! trials/final-selection.parquet   … on the selection and holdout splits, and finalists scored again
 //! items/<part>-<row>.parquet       the documents of that row of that part
+//! timings.parquet                  what was measured of the front's candidates; written once, after the search
 //! front.parquet, best.yaml, …      written over whenever they change
 //! run.lock                         held by the process that writes the run
 //! ```
@@ -24,11 +25,14 @@
 //!   mean, `objective` and `geometric_mean` are the same.
 //! - 3: a raced trial has one row per rung: `trials` and `items` have `rung`, `trials` have `docs` (which documents of the
 //!   split, by position; null: all, see `doc_ranges.rs`), and `doc` of `items` may leave documents out.
+//! - 4: `trials` have `flops_per_item` and `weight_bytes`, and the kind `front`; `front.parquet` has columns of its own (see
+//!   `front.rs`) and a row for each baseline, on the front or not; the manifest has `objectives` and `constraints`.
 mod atomic;
 mod columns;
 mod doc_ranges;
 mod error;
 mod folder;
+mod front;
 mod items;
 mod manifest;
 mod part;
@@ -42,7 +46,8 @@ mod writer;
 
 pub use crate::outcome::Estimate;
 pub use error::RecordError;
-pub use folder::{FrontEntry, RunFolder};
+pub use folder::RunFolder;
+pub use front::{FrontRow, TrialTiming};
 pub use manifest::{
     CheckpointEntry, DataSource, DocCounts, GeneColumn, OptimizerSettings, RecordedGene, RunBudget,
     RunManifest, SpaceFile, TaskEntry,
@@ -52,7 +57,7 @@ pub use per_doc::{AnswerRow, write_answers};
 pub use rows::RecordedRow;
 pub use transfer::Transfer;
 pub use trial::{Trial, TrialKind};
-pub use writer::{FrontRow, RunWriter};
+pub use writer::RunWriter;
 
 /// Version of everything in a run folder. See the module's reader policy.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;

@@ -18,7 +18,8 @@ pub enum Part {
 impl Part {
     /// Where the row of `trial` belongs.
     pub(super) fn of(trial: &Trial) -> Part {
-        if trial.kind == TrialKind::Final || trial.split != Split::Search {
+        let last = matches!(trial.kind, TrialKind::Final | TrialKind::Front);
+        if last || trial.split != Split::Search {
             Part::Final(trial.split)
         } else {
             Part::Generation(trial.generation)

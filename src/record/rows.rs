@@ -9,7 +9,7 @@ use super::part::Part;
 use super::table::Table;
 use super::{GeneColumn, RecordError, RunManifest, TaskEntry, Trial, TrialKind};
 use crate::genome::{Domain, Gene, Genotype};
-use crate::outcome::{DocSubset, Estimate, Evaluation, MetricScore, Outcome, TaskScore};
+use crate::outcome::{Cost, DocSubset, Estimate, Evaluation, MetricScore, Outcome, TaskScore};
 use crate::units::{Bytes, Seconds, Seed, Split};
 
 /// All rows of one part, each with its items.
@@ -123,7 +123,10 @@ impl<'a> Row<'a> {
                 seconds_per_item: self.seconds("seconds_per_item")?,
                 relative_time: self.f64("relative_time")?,
                 peak_bytes: Bytes(self.u64("peak_bytes")?),
-                cost: crate::outcome::Cost::default(),
+                cost: Cost {
+                    flops_per_item: self.f64("flops_per_item")?,
+                    weight_bytes: Bytes(self.u64("weight_bytes")?),
+                },
             })),
             _ => Err(self.invalid("outcome")),
         }

@@ -86,6 +86,10 @@ impl Table {
         self.typed(name, Column::str)
     }
 
+    pub(super) fn bool(&self, name: &str) -> Result<&BooleanChunked, RecordError> {
+        self.typed(name, Column::bool)
+    }
+
     fn typed<'a, T>(
         &'a self,
         name: &str,

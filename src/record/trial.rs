@@ -5,7 +5,7 @@ use crate::outcome::{DocSubset, Estimate, Outcome};
 use crate::units::{Seconds, Seed, Split};
 
 /// Why a trial was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TrialKind {
     /// The base model, an expert, or the uniform average.
     Baseline,
@@ -13,10 +13,13 @@ pub enum TrialKind {
     Candidate,
     /// Scored again (on selection or holdout) to choose or to report the winner.
     Final,
+    /// Scored again (on selection or holdout) for the front.
+    Front,
 }
 
 impl TrialKind {
-    const ALL: [TrialKind; 3] = [TrialKind::Baseline, TrialKind::Candidate, TrialKind::Final];
+    const ALL: [TrialKind; 4] =
+        [TrialKind::Baseline, TrialKind::Candidate, TrialKind::Final, TrialKind::Front];
 
     /// The word in the column `kind`.
     pub fn as_str(self) -> &'static str {
@@ -24,6 +27,7 @@ impl TrialKind {
             TrialKind::Baseline => "baseline",
             TrialKind::Candidate => "candidate",
             TrialKind::Final => "final",
+            TrialKind::Front => "front",
         }
     }
 

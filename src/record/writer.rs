@@ -7,7 +7,8 @@ use polars::prelude::*;
 
 use super::atomic::{entries, io_error, is_temporary, remove_temporaries, replace};
 use super::columns::trial_columns;
-use super::folder::{FRONT, RunFolder};
+use super::folder::{FRONT, RunFolder, TIMINGS};
+use super::front::{FrontRow, TrialTiming, front_columns, timing_columns};
 use super::items::item_columns;
 use super::part::{ITEMS, Part, TRIALS};
 use super::table::write_table;
@@ -21,15 +22,6 @@ pub struct RunWriter {
     folder: RunFolder,
     open: Option<(Part, Vec<Trial>)>,
     _lock: File,
-}
-
-/// A trial on the Pareto front.
-#[derive(Debug, Clone, Copy)]
-pub struct FrontRow<'a> {
-    /// On the search split.
-    pub trial: &'a Trial,
-    /// See [`FrontEntry`](super::FrontEntry).
-    pub pooled_time: f64,
 }
 
 impl RunWriter {
@@ -103,16 +95,20 @@ impl RunWriter {
         write_table(&part.trials(&self.folder.path), columns)
     }
 
-    /// Writes `front.parquet`: the columns of `trials/` and `pooled_time`.
+    /// Writes `front.parquet`.
     ///
     /// # Errors
-    /// As [`RunWriter::append`].
+    /// When the file system refuses.
     pub fn write_front(&self, front: &[FrontRow]) -> Result<(), RecordError> {
-        let trials: Vec<&Trial> = front.iter().map(|row| row.trial).collect();
-        let times: Vec<f64> = front.iter().map(|row| row.pooled_time).collect();
-        let mut columns = trial_columns(&trials, &self.folder.manifest)?;
-        columns.push(Column::new("pooled_time".into(), times));
-        write_table(&self.folder.path.join(FRONT), columns)
+        write_table(&self.folder.path.join(FRONT), front_columns(front))
+    }
+
+    /// Writes `timings.parquet`, once: a measurement comes out otherwise each time, and the run is decided by it.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn write_timings(&self, timings: &[TrialTiming]) -> Result<(), RecordError> {
+        write_table(&self.folder.path.join(TIMINGS), timing_columns(timings))
     }
 
     /// Writes a text file of the run, such as `best.yaml`.

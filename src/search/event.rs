@@ -3,7 +3,7 @@
 use super::finals::Origin;
 use crate::objective::{Aggregate, McNemar, MetricComparison};
 use crate::outcome::Estimate;
-use crate::record::Trial;
+use crate::record::{FrontRow, Trial};
 use crate::units::{Seconds, Split};
 
 /// Something happened.
@@ -19,6 +19,8 @@ pub enum SearchEvent<'a> {
     Selecting { finalists: usize },
     /// The winner is scored on the holdout split.
     HoldingOut,
+    /// So many models are timed in turns with the base model, for the front.
+    Measuring { models: usize },
     /// Something the user should know.
     Warning(String),
 }
@@ -68,6 +70,10 @@ pub struct Report {
     /// The winner by other metrics than the judged ones on holdout: against the best single parent, the uniform average
     /// and the base model.
     pub other_metrics: Vec<OtherMetrics>,
+    /// Front and baselines, by ascending time.
+    pub front: Vec<FrontRow>,
+    /// Candidates that were scored and pass a limit on time or memory.
+    pub beyond_limits: u64,
     /// Time used by the run.
     pub elapsed: Seconds,
 }

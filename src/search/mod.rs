@@ -1,4 +1,4 @@
-//! The loop: baselines, generations until the budget ends, finalists, one look at the holdout split.
+//! The loop: baselines, generations until the budget ends, finalists, one look at the holdout split, and the front.
 //!
 //! A run is a sequence of trials whose numbers, recipes and splits follow from the seed and the recorded outcomes alone.
 //! So **resume is replay**: [`run`] asks for the same trials again, finds the recorded ones in the run folder, and goes on
@@ -10,6 +10,7 @@ mod budget;
 mod event;
 mod finals;
 mod past;
+mod pool;
 mod problem;
 mod session;
 
@@ -29,6 +30,7 @@ use archive::Archive;
 use baselines::Baseline;
 use budget::{Clock, Deadline};
 use finals::Recommended;
+use pool::Axes;
 use problem::MergeProblem;
 use session::{Parts, Session};
 
@@ -38,7 +40,6 @@ use crate::objective::TieBreak;
 use crate::optimizer::{ArgminSolver, Optimizer};
 use crate::outcome::JoinError;
 use crate::record::{RecordError, RunWriter};
-use crate::space::Objective;
 use crate::units::{Seed, Split};
 
 /// How many of the best observed candidates are scored again on the selection split, where the budget has time for all.
@@ -118,7 +119,7 @@ pub enum SearchError {
 /// # Errors
 /// See [`SearchError`]. A candidate that cannot be merged or scored is a row of the record, not an error.
 pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
-    let with_time = setup.decoder.space().objectives.contains(&Objective::RelativeTime);
+    let axes = Axes::of(setup.decoder.space());
     let parts = Parts {
         decoder: setup.decoder,
         layers: setup.layers,
@@ -129,13 +130,12 @@ pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
         writer: setup.writer,
         started: setup.started,
     };
-    let session =
-        Session::begin(parts, Archive::new(FINALISTS, with_time, setup.racing.is_some()))?;
+    let session = Session::begin(parts, Archive::new(FINALISTS, axes, setup.racing.is_some()))?;
     let Some(baselines) = baselines::score(&session, setup.budget)? else {
         return Ok(Ending::Interrupted);
     };
-    let observed = finals::observed_that_fit(&session, &baselines, setup.budget);
-    let reserve = finals::reserve(&session, &baselines, observed);
+    let places = finals::places_that_fit(&session, &baselines, setup.budget);
+    let reserve = finals::reserve(&session, &baselines, places);
     session.emit(SearchEvent::Searching {
         genes: setup.decoder.dimensions().len(),
         population: setup.optimizer.population_size(),
@@ -154,6 +154,10 @@ pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
         let warning = "the budget left no time for a single candidate after the baselines";
         session.emit(SearchEvent::Warning(warning.to_owned()));
     }
+    if session.archive().candidates() > 0 && session.archive().contenders().is_empty() {
+        let warning = "no candidate could be scored within the limits on time and memory";
+        session.emit(SearchEvent::Warning(warning.to_owned()));
+    }
     if optimizer.generation() == 0 && session.archive().candidates() > 0 {
         session.emit(SearchEvent::Warning(format!(
             "the budget ended within the first generation of {} candidates, so nothing was learnt; use a smaller population",
@@ -162,7 +166,7 @@ pub fn run(setup: Setup<'_>) -> Result<Ending, SearchError> {
     }
     let recommended =
         Recommended { genotypes: optimizer.recommend(), learnt: optimizer.recommends_learnt() };
-    match finals::decide(&session, &baselines, observed, recommended, setup.seed)? {
+    match finals::decide(&session, &baselines, places, recommended, setup.seed)? {
         Some(report) => Ok(Ending::Finished(Box::new(report))),
         None => Ok(Ending::Interrupted),
     }

@@ -14,8 +14,7 @@ use crate::units::{Seconds, Split};
 pub(super) struct Key {
     pub trial: u64,
     pub split: Split,
-    /// Scored again to choose or to report the winner.
-    pub last: bool,
+    pub kind: TrialKind,
     pub rung: u32,
 }
 
@@ -42,7 +41,7 @@ impl Past {
         let key = |row: &RecordedRow| Key {
             trial: row.trial,
             split: row.split,
-            last: row.kind == TrialKind::Final,
+            kind: row.kind,
             rung: row.rung,
         };
         let rows = rows.iter().map(|row| (key(row), row.part)).collect();
@@ -55,7 +54,7 @@ impl Past {
 
     /// Whether the winner was being chosen already.
     pub fn has_finals(&self) -> bool {
-        self.rows.keys().any(|key| key.last)
+        self.rows.keys().any(|key| key.kind == TrialKind::Final)
     }
 
     /// The recorded trial, if there is one.
@@ -84,7 +83,7 @@ impl Key {
         Key {
             trial: trial.trial,
             split: trial.split,
-            last: trial.kind == TrialKind::Final,
+            kind: trial.kind,
             rung: trial.rung,
         }
     }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use argmin::core::{CostFunction, Error, SyncAlias};
 
 use super::budget::Deadline;
+use super::pool::Pool;
 use super::session::{Job, Session};
 use super::{EXPECTED_FLOOR, SearchError};
 use crate::genome::Genotype;
@@ -17,13 +18,11 @@ use crate::record::{Trial, TrialKind};
 use crate::units::{Seconds, Split};
 
 /// Cost of a genotype = minus the objective of its recipe on the search split, and between equals minus the companion; in a
-/// race, on the documents that it came to. `None` = the budget ended before it.
+/// race, on the documents that it came to. Then time and memory, where they are objectives. `None` = the budget ended before it.
 pub(super) struct MergeProblem<'a> {
     session: &'a Session<'a>,
     deadline: Deadline,
     tie_break: TieBreak,
-    /// Whether time is a second cost.
-    with_time: bool,
     /// Trials before the first candidate.
     baselines: u64,
     asked: Mutex<Asked>,
@@ -37,6 +36,9 @@ struct Asked {
     generations: u64,
     candidates: u64,
 }
+
+/// Above the cost of every raced candidate that keeps the limits.
+const BELOW_ALL: f64 = 10.0;
 
 /// What is scored of a candidate, and what is known of it.
 type Rung = (Job, Option<Trial>);
@@ -53,7 +55,6 @@ impl<'a> MergeProblem<'a> {
             session,
             deadline,
             tie_break,
-            with_time: session.searches_time(),
             baselines: baselines as u64,
             asked: Mutex::default(),
             race: race.map(Mutex::new),
@@ -110,17 +111,32 @@ impl<'a> MergeProblem<'a> {
         &self,
         genotypes: &[P],
     ) -> Result<Vec<Option<Costs>>, SearchError> {
-        let trials = self.score(&self.jobs(genotypes, None))?;
-        Ok(trials.iter().map(|trial| trial.as_ref().map(|trial| self.costs(trial))).collect())
+        let jobs = self.jobs(genotypes, None);
+        let trials = self.score(&jobs)?;
+        // With the generation's own times in it, whichever of its candidates was scored first.
+        let archive = self.session.archive();
+        let costs = |((job, _), trial): (&Rung, &Option<Trial>)| {
+            let trial = trial.as_ref()?;
+            Some(self.costs(archive.pool(), trial, self.session.layers_of(&job.recipe)))
+        };
+        Ok(jobs.iter().zip(&trials).map(costs).collect())
     }
 
-    fn costs(&self, trial: &Trial) -> Costs {
+    fn costs(&self, pool: &Pool, trial: &Trial, layers: usize) -> Costs {
+        let objectives = pool.axes().objectives.len();
+        let Some(evaluation) = trial.outcome.evaluation() else {
+            let values = vec![f64::INFINITY; objectives.max(1)];
+            return Costs { values, ..Costs::default() };
+        };
+        let graph = pool.graph(evaluation.cost, layers);
+        let excess = pool.excess(graph, evaluation.cost);
+        if excess > 0.0 {
+            return Costs::violating(excess, objectives);
+        }
         let score = trial.objective.map(|objective| objective.value);
         let mut costs = Costs::from(self.tie_break.cost(score, trial.companion));
-        if self.with_time {
-            let time = trial.outcome.evaluation().map(|evaluation| evaluation.relative_time);
-            costs.values.push(time.unwrap_or(f64::INFINITY));
-        }
+        let others = pool.axes().others().map(|axis| pool.value(axis, graph, evaluation.cost));
+        costs.values.extend(others);
         costs
     }
 
@@ -144,9 +160,33 @@ impl<'a> MergeProblem<'a> {
             }
         }
         Ok(match all_scored(&trials) {
-            Some(scored) => race.finish(&scored).into_iter().map(Some).collect(),
+            Some(scored) => {
+                let mut costs = race.finish(&scored);
+                self.rank_violators_last(&jobs, &trials, &mut costs);
+                costs.into_iter().map(Some).collect()
+            }
             None => vec![None; trials.len()],
         })
+    }
+
+    /// Who passes a limit is worse than who was stopped.
+    fn rank_violators_last(&self, jobs: &[Rung], trials: &[Option<Trial>], costs: &mut [Costs]) {
+        let mut archive = self.session.archive();
+        archive.rank_raced();
+        let pool = archive.pool();
+        for (((job, _), trial), costs) in jobs.iter().zip(trials).zip(costs) {
+            let known = trial.as_ref().and_then(|trial| trial.outcome.evaluation());
+            let excess = known.map_or(0.0, |known| {
+                let graph = pool.graph(known.cost, self.session.layers_of(&job.recipe));
+                pool.excess(graph, known.cost)
+            });
+            if excess > 0.0 {
+                let cost = BELOW_ALL + excess;
+                costs.values = vec![cost];
+                costs.resamples.fill(cost);
+                costs.estimate = Some(excess);
+            }
+        }
     }
 
     fn generation<P: Borrow<Genotype>>(

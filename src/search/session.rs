@@ -13,8 +13,7 @@ use crate::genome::{Decoder, Genotype};
 use crate::objective::{Aggregate, estimate, interval};
 use crate::outcome::{DocSubset, Evaluation, Outcome, TaskScore};
 use crate::recipe::{Layout, ModuleBody, OutputModule, OutputSlice, Recipe};
-use crate::record::{FrontRow, RunWriter, Trial, TrialKind};
-use crate::space::Objective;
+use crate::record::{RunWriter, Trial, TrialKind, TrialTiming};
 use crate::units::{Seconds, Seed, Split};
 
 /// What every trial of a run needs.
@@ -69,7 +68,7 @@ impl Job {
         Key {
             trial: self.trial,
             split: self.split,
-            last: self.kind == TrialKind::Final,
+            kind: self.kind,
             rung: self.rung,
         }
     }
@@ -149,9 +148,9 @@ impl<'a> Session<'a> {
         self.scored.load(Ordering::Relaxed)
     }
 
-    /// Whether the space names time as an objective.
-    pub fn searches_time(&self) -> bool {
-        self.decoder.space().objectives.contains(&Objective::RelativeTime)
+    /// Number of layers of a recipe's model.
+    pub fn layers_of(&self, recipe: &Recipe) -> usize {
+        output_layers(recipe, self.layers)
     }
 
     pub fn is_recorded(&self, job: &Job) -> bool {
@@ -216,7 +215,7 @@ impl<'a> Session<'a> {
         };
         let progress = {
             let mut archive = self.archive();
-            archive.add(&trial, output_layers(&job.recipe, self.layers));
+            archive.add(&trial, self.layers_of(&job.recipe));
             self.progress(&archive)
         };
         self.emit(SearchEvent::Trial { trial: &trial, replayed, progress });
@@ -308,14 +307,40 @@ impl<'a> Session<'a> {
         self.aggregate.companion(&margins)
     }
 
-    /// Writes `front.parquet`.
+    /// Writes `front.parquet` as it stands on the search split.
     pub fn write_front(&self) -> Result<(), SearchError> {
-        let front = self.archive().front();
-        let rows: Vec<FrontRow<'_>> = front
-            .iter()
-            .map(|member| FrontRow { trial: &member.trial, pooled_time: member.pooled_time })
-            .collect();
+        let rows = self.archive().front_rows();
         Ok(self.writer().write_front(&rows)?)
+    }
+
+    /// What the recorded measurement of these trials' models says, or a new one, which is recorded. `None` = interrupted.
+    ///
+    /// # Errors
+    /// Also where the record has a measurement of others.
+    pub fn timings(
+        &self,
+        models: &[(u64, &Recipe)],
+        rounds: usize,
+    ) -> Result<Option<Vec<TrialTiming>>, SearchError> {
+        let recorded = self.writer().folder().timings()?;
+        if let Some(timings) = recorded {
+            let mut pairs = models.iter().zip(&timings);
+            let differs = pairs.find(|((trial, _), (recorded, _))| trial != recorded);
+            return match differs {
+                None if models.len() == timings.len() => Ok(Some(timings)),
+                None => Err(SearchError::ReplayDiffers { trial: timings.len() as u64 }),
+                Some(((trial, _), _)) => Err(SearchError::ReplayDiffers { trial: *trial }),
+            };
+        }
+        if self.interrupted() {
+            return Ok(None);
+        }
+        let recipes: Vec<&Recipe> = models.iter().map(|(_, recipe)| *recipe).collect();
+        let measured = self.evaluator.times(&recipes, Split::Selection, rounds)?;
+        let timings: Vec<TrialTiming> =
+            models.iter().map(|(trial, _)| *trial).zip(measured).collect();
+        self.writer().write_timings(&timings)?;
+        Ok(Some(timings))
     }
 }
 

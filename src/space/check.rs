@@ -41,6 +41,7 @@ pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceErro
         tasks: check_tasks(&blame, &raw.tasks, folder)?,
         docs: check_docs(&blame, &raw.tasks)?,
         objectives: objective::check_axes(&blame, raw.objectives.as_deref(), aggregate.kind)?,
+        constraints: objective::check_constraints(&blame, &raw.objective)?,
         aggregate,
         tie_break: raw.objective.tie_break,
         routing,

@@ -12,6 +12,7 @@ use super::error::{Blame, SpaceError};
 use super::evolve_tasks::{self, RawTask};
 use super::group::{self, Group};
 use super::model_ref::model_ref;
+use crate::objective::Constraints;
 use super::{
     Axis, Choice, Depth, DocLimits, Expert, Note, Objective, OptimizerChoice, ParameterName,
     ParameterSpec, SearchSpace,
@@ -94,6 +95,7 @@ pub(super) fn check(raw: RawEvolve, file: &Path) -> Result<SearchSpace, SpaceErr
         tasks,
         docs: DocLimits { search: evolve_tasks::limit(&blame, &raw)?, ..DocLimits::default() },
         objectives: vec![Objective::Aggregate],
+        constraints: Constraints::default(),
         aggregate: evolve_tasks::aggregate(&raw.tasks),
         tie_break: None,
         routing: super::Routing::default(),

@@ -33,7 +33,7 @@ mod tying;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::objective::AggregateChoice;
+use crate::objective::{AggregateChoice, Constraints};
 use crate::recipe::{MergeMethod, ModelRef, TokenizerChoice};
 
 pub use dimensions::{GeneKey, Place, PromptPart, takes_pair};
@@ -123,6 +123,8 @@ pub struct SearchSpace {
     pub docs: DocLimits,
     /// The axes of the front.
     pub objectives: Vec<Objective>,
+    /// What a candidate may cost.
+    pub constraints: Constraints,
     /// What the tasks' scores are made into, and the search maximises.
     pub aggregate: AggregateChoice,
     /// Whether a smooth companion orders candidates of equal score for the optimizer; `None` = where it can.

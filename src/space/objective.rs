@@ -6,7 +6,7 @@ use super::error::Blame;
 use super::raw::{RawObjective, RawSpace};
 use super::{Note, Objective, SpaceError, rivals};
 use crate::objective::{
-    AggregateChoice, AggregateKind, HIDDEN_WEIGHT, ObjectiveKey, RivalTable, TaskWeights,
+    AggregateChoice, AggregateKind, Constraints, HIDDEN_WEIGHT, ObjectiveKey, RivalTable, TaskWeights,
 };
 
 /// The aggregate over tasks; the rivals' file is taken from `folder`.
@@ -139,17 +139,63 @@ pub(super) fn check_axes(
     words: Option<&[String]>,
     kind: AggregateKind,
 ) -> Result<Vec<Objective>, SpaceError> {
-    let both = [Objective::Aggregate, Objective::RelativeTime];
     let Some(words) = words else {
-        return Ok(both.to_vec());
+        return Ok(vec![Objective::Aggregate, Objective::RelativeTime]);
     };
-    let (words, name): (Vec<_>, _) = (words.iter().map(String::as_str).collect(), kind.as_str());
-    match words[..] {
-        [first] if first == name => Ok(both[..1].to_vec()),
-        [first, "relative_time"] if first == name => Ok(both.to_vec()),
-        _ => {
-            let valid = format!("[\"{name}\"] or [\"{name}\", \"relative_time\"]");
-            Err(blame.value("objectives", format!("{words:?}"), valid))
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let key = |objective: Objective| match objective {
+        Objective::Aggregate => kind.as_str(),
+        Objective::RelativeTime => "relative_time",
+        Objective::RelativeMemory => "relative_memory",
+    };
+    Objective::axes(&words, key).ok_or_else(|| {
+        let name = kind.as_str();
+        let valid = format!(
+            "[\"{name}\"], to which \"relative_time\" and \"relative_memory\" may be added, each once"
+        );
+        blame.value("objectives", format!("{words:?}"), valid)
+    })
+}
+
+/// What a candidate may cost.
+pub(super) fn check_constraints(
+    blame: &Blame<'_>,
+    raw: &RawObjective,
+) -> Result<Constraints, SpaceError> {
+    let limit = |key: &str, limit: Option<f64>| match limit {
+        Some(limit) if !(limit.is_finite() && limit > 0.0) => {
+            Err(blame.value(key, limit, "a number above 0 (the base model's is 1)"))
         }
+        limit => Ok(limit),
+    };
+    Ok(Constraints {
+        max_relative_time: limit("objective.max_relative_time", raw.max_relative_time)?,
+        max_relative_memory: limit("objective.max_relative_memory", raw.max_relative_memory)?,
+    })
+}
+
+impl Objective {
+    /// All of them.
+    pub const ALL: [Objective; 3] =
+        [Objective::Aggregate, Objective::RelativeTime, Objective::RelativeMemory];
+
+    /// The word on the command line and in the manifest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Objective::Aggregate => "accuracy",
+            Objective::RelativeTime => "time",
+            Objective::RelativeMemory => "memory",
+        }
+    }
+
+    /// The objectives that `words` name by `word`; `None` unless the first is the aggregate and each stands there once.
+    pub fn axes<'a>(
+        words: &[&str],
+        word: impl Fn(Objective) -> &'a str,
+    ) -> Option<Vec<Objective>> {
+        let named = |text: &&str| Self::ALL.into_iter().find(|objective| word(*objective) == *text);
+        let axes: Vec<Objective> = words.iter().map(named).collect::<Option<_>>()?;
+        let once = (1..axes.len()).all(|index| !axes[..index].contains(&axes[index]));
+        (once && axes.first() == Some(&Objective::Aggregate)).then_some(axes)
     }
 }

@@ -92,6 +92,10 @@ pub(super) struct RawObjective {
     pub hidden_weight: Option<f64>,
     #[serde(default)]
     pub tie_break: Option<bool>,
+    #[serde(default)]
+    pub max_relative_time: Option<f64>,
+    #[serde(default)]
+    pub max_relative_memory: Option<f64>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

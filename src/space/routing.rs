@@ -15,6 +15,14 @@ pub struct Routing {
     pub prompts: Vec<PromptRouting>,
 }
 
+impl Routing {
+    /// Whether candidates can differ in time: by their layers, by what inputs go through, or by how tasks are asked.
+    pub fn varies_time(&self) -> bool {
+        let depth = self.layers.as_ref().is_some_and(|layers| layers.depth.len() > 1);
+        depth || self.documents.is_some() || self.tokens.is_some() || !self.prompts.is_empty()
+    }
+}
+
 /// Genes of blocks of layers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerRouting {

@@ -11,12 +11,13 @@ use crate::search::session::{Job, Session};
 use crate::units::Split;
 
 /// A baseline, whose scores are known, or a finalist, whose scores come block by block.
+#[derive(Debug, Clone)]
 pub(super) struct Entrant {
     pub origin: Origin,
     pub trial: u64,
     generation: u64,
     /// `None`: a baseline.
-    genotype: Option<Genotype>,
+    pub genotype: Option<Genotype>,
     /// Its last row.
     pub on_selection: Option<Trial>,
 }
@@ -59,34 +60,65 @@ impl Entrant {
         Some((job, self.on_selection.clone()))
     }
 
-    /// Its scores on `documents`, if it gives any.
-    pub fn scores(&self, documents: Option<&DocSubset>) -> Option<Vec<TaskScore>> {
-        let tasks = &self.on_selection.as_ref()?.outcome.evaluation()?.tasks;
-        match self.origin {
-            Origin::Baseline => Some(scores_on(tasks, documents)),
-            Origin::Recommended | Origin::Observed => Some(tasks.clone()),
+    /// Its scores on `documents`, if it gives any and keeps the limits.
+    pub fn scores(
+        &self,
+        session: &Session<'_>,
+        documents: Option<&DocSubset>,
+    ) -> Option<Vec<TaskScore>> {
+        let trial = self.on_selection.as_ref()?;
+        let evaluation = trial.outcome.evaluation()?;
+        match &self.genotype {
+            None => Some(scores_on(&evaluation.tasks, documents)),
+            Some(genotype) => {
+                let layers = session.layers_of(&session.decoder.decode(genotype));
+                let archive = session.archive();
+                // That of an observed one is known better from the search split, and was looked at when it was taken.
+                let excess = match archive.known(genotype) {
+                    Some(_) => 0.0,
+                    None => archive.pool().excess_on(trial.split, evaluation, layers),
+                };
+                (excess == 0.0).then(|| evaluation.tasks.clone())
+            }
         }
     }
 }
 
 /// The baselines, the best observed candidates, and the optimizer's recommendations with the numbers after the last
 /// candidate's. Only what was learnt counts as recommended; an optimizer that hands over its best observed is no less lucky
-/// than the archive. A recommendation that is one of the candidates keeps that one's number.
+/// than the archive. A recommendation that is one of the candidates keeps that one's number. Who is known to pass a limit does
+/// not take part; baselines that do, only where there is nobody else.
 pub(super) fn entrants(
     session: &Session<'_>,
     baselines: &[Baseline],
     observed: usize,
-    recommended: Recommended,
+    recommended: &Recommended,
+) -> Vec<Entrant> {
+    let finalists = finalists(session, baselines, observed, recommended);
+    let archive = session.archive();
+    let keeps = |baseline: &&Baseline| {
+        finalists.is_empty() || archive.baseline_keeps_limits(baseline.on(Split::Search).trial)
+    };
+    let baselines = baselines.iter().filter(keeps).map(Entrant::baseline);
+    baselines.chain(finalists.iter().cloned()).collect()
+}
+
+fn finalists(
+    session: &Session<'_>,
+    baselines: &[Baseline],
+    observed: usize,
+    recommended: &Recommended,
 ) -> Vec<Entrant> {
     let archive = session.archive();
-    let mut entrants: Vec<Entrant> = baselines.iter().map(Entrant::baseline).collect();
+    let mut entrants = Vec::new();
     if archive.candidates() == 0 {
         return entrants;
     }
     let origin = if recommended.learnt { Origin::Recommended } else { Origin::Observed };
-    let recommended = distinct(recommended.genotypes);
+    let recommended = distinct(&recommended.genotypes);
+    let contenders = archive.contenders();
     let is_recommended = |contender: &Contender| recommended.contains(&contender.genotype);
-    for (rank, contender) in archive.contenders().iter().enumerate() {
+    for (rank, contender) in contenders.iter().enumerate() {
         let origin = match is_recommended(contender) {
             true => origin,
             false if rank < observed => Origin::Observed,
@@ -97,7 +129,11 @@ pub(super) fn entrants(
     }
     // Past every candidate, also those that a partly scored last generation left out.
     let (last, generation) = archive.last_candidate().unwrap_or((baselines.len() as u64, 0));
-    let new = |genotype: &Genotype| archive.contenders().iter().all(|c| c.genotype != *genotype);
+    let beyond = |known: &Contender| archive.is_beyond_limits(known.trial);
+    let new = |genotype: &Genotype| {
+        let known = archive.known(genotype).is_some_and(beyond);
+        !known && contenders.iter().all(|c| c.genotype != *genotype)
+    };
     for (number, genotype) in recommended.iter().filter(|genotype| new(genotype)).enumerate() {
         let trial = last + 1 + number as u64;
         let genotype = genotype.clone();
@@ -106,11 +142,11 @@ pub(super) fn entrants(
     entrants
 }
 
-fn distinct(genotypes: Vec<Genotype>) -> Vec<Genotype> {
+fn distinct(genotypes: &[Genotype]) -> Vec<Genotype> {
     let mut distinct: Vec<Genotype> = Vec::new();
-    for genotype in genotypes.into_iter().take(RECOMMENDED) {
-        if !distinct.contains(&genotype) {
-            distinct.push(genotype);
+    for genotype in genotypes.iter().take(RECOMMENDED) {
+        if !distinct.contains(genotype) {
+            distinct.push(genotype.clone());
         }
     }
     distinct

@@ -2,13 +2,14 @@
 
 mod blocks;
 mod entrants;
+mod front;
 mod race;
 mod readme;
 mod report;
 mod reserve;
 
 pub use race::Origin;
-pub(super) use reserve::{observed_that_fit, reserve};
+pub(super) use reserve::{Places, places_that_fit, reserve};
 
 use super::SearchError;
 use super::baselines::Baseline;
@@ -27,28 +28,37 @@ use race::{Racer, Rules, choose, race, running};
 /// At most so many of the optimizer's recommendations are finalists.
 pub(super) const RECOMMENDED: usize = 3;
 
-/// Races the finalists on selection and scores the winner on holdout; `None` = interrupted. `observed` of the best
-/// observed candidates take part.
+/// Races the finalists on selection, scores the winner on holdout, and measures the front; `None` = interrupted. `places`:
+/// how many take part.
 pub(super) fn decide(
     session: &Session<'_>,
     baselines: &[Baseline],
-    observed: usize,
+    places: Places,
     recommended: Recommended,
     seed: Seed,
 ) -> Result<Option<Report>, SearchError> {
     session.end_search()?;
-    let entrants = entrants(session, baselines, observed, recommended);
-    session.emit(SearchEvent::Selecting { finalists: entrants.len() - baselines.len() });
-    let Some(selected) = select(session, entrants, seed)? else {
+    let entrants = entrants(session, baselines, places.observed, &recommended);
+    let finalists = entrants.iter().filter(|e| e.origin != Origin::Baseline).count();
+    session.emit(SearchEvent::Selecting { finalists });
+    let Some(selected) = select(session, entrants, baselines, seed)? else {
         return Ok(None);
     };
     session.emit(SearchEvent::HoldingOut);
     let Some(holdout) = hold_out(session, &selected.winner)? else {
         return Ok(None);
     };
-    session.write_front()?;
+    // Before anything is measured: a run that is stopped then is of use as it stands.
     session.writer().write_text("best.yaml", &selected.winner.recipe)?;
-    let report = report::report(session, baselines, &selected, &holdout, seed);
+    let front = if front::is_wanted(session) {
+        let most = places.members;
+        front::measured(session, baselines, &selected, &holdout, &recommended, most)?
+    } else {
+        Some(front::pooled(session, baselines, &selected, &holdout))
+    };
+    let Some(front) = front else { return Ok(None) };
+    session.writer().write_front(&front)?;
+    let report = report::report(session, baselines, &selected, &holdout, front, seed);
     session.writer().write_text("README.md", &readme::readme(&report))?;
     Ok(Some(report))
 }
@@ -67,6 +77,7 @@ struct Selected {
     winner: Trial,
     origin: Origin,
     racers: Vec<Racer>,
+    entrants: Vec<Entrant>,
     /// Finalists but the winner that nothing tells from it; `None` where that cannot be tested.
     indistinguishable: Option<usize>,
 }
@@ -74,6 +85,7 @@ struct Selected {
 fn select(
     session: &Session<'_>,
     mut entrants: Vec<Entrant>,
+    baselines: &[Baseline],
     seed: Seed,
 ) -> Result<Option<Selected>, SearchError> {
     let rules = Rules { aggregate: &session.aggregate, seed };
@@ -92,15 +104,16 @@ fn select(
                 entrant.on_selection = Some(trial);
             }
         }
-        Ok::<_, SearchError>(Some(running.iter().map(|i| entrants[*i].scores(documents)).collect()))
+        let scores = |index: &usize| entrants[*index].scores(session, documents);
+        Ok::<_, SearchError>(Some(running.iter().map(scores).collect()))
     };
     let Some(racers) = race(rules, &origins, seen.len(), scored)? else {
         return Ok(None);
     };
-    let Some((index, winner)) = choose(&racers, rules)
-        .and_then(|winner| Some((winner, entrants.get(winner)?.on_selection.clone()?)))
-    else {
-        return Err(SearchError::Executor("there is no baseline to fall back on".to_owned()));
+    let chosen = choose(&racers, rules)
+        .and_then(|winner| Some((winner, entrants.get(winner)?.on_selection.clone()?)));
+    let Some((index, winner)) = chosen else {
+        return fall_back(entrants, racers, baselines);
     };
     // Whoever was scored on the whole split, baselines only where one wins.
     let models: Vec<(u64, &[TaskScore])> = (running(&racers).into_iter())
@@ -113,6 +126,27 @@ fn select(
         indistinguishable: indistinguishable.ok(),
         winner,
         racers,
+        entrants,
+    }))
+}
+
+/// Where no finalist can be scored on selection or keeps the limits there, and the baselines do not keep them: the first
+/// baseline that can be scored.
+fn fall_back(
+    entrants: Vec<Entrant>,
+    racers: Vec<Racer>,
+    baselines: &[Baseline],
+) -> Result<Option<Selected>, SearchError> {
+    let scored = |baseline: &&Baseline| baseline.on(Split::Selection).objective.is_some();
+    let Some(baseline) = baselines.iter().find(scored) else {
+        return Err(SearchError::Executor("there is no baseline to fall back on".to_owned()));
+    };
+    Ok(Some(Selected {
+        winner: baseline.on(Split::Selection).clone(),
+        origin: Origin::Baseline,
+        racers,
+        entrants,
+        indistinguishable: None,
     }))
 }
 

@@ -3,7 +3,7 @@
 use super::Selected;
 use super::race::{Fate, Origin, cost};
 use crate::objective::{Contest, against_each, compare_metrics};
-use crate::record::Trial;
+use crate::record::{FrontRow, Trial};
 use crate::search::baselines::Baseline;
 use crate::search::event::{BestObserved, Comparison, Finals, OtherMetrics, Report, Standing};
 use crate::search::session::Session;
@@ -14,6 +14,7 @@ pub(super) fn report(
     baselines: &[Baseline],
     selected: &Selected,
     holdout: &Trial,
+    front: Vec<FrontRow>,
     seed: Seed,
 ) -> Report {
     let winner = &selected.winner;
@@ -51,6 +52,8 @@ pub(super) fn report(
             [best_parent, uniform, baselines.first()].into_iter().flatten(),
             holdout,
         ),
+        front,
+        beyond_limits: archive.beyond_limits(),
         elapsed: session.clock.elapsed(),
         baselines: baselines.iter().map(standing).collect(),
     }

@@ -118,6 +118,8 @@ fn manifest(decoder: &Decoder) -> RunManifest {
         budget: RunBudget { seconds: None, trials: None },
         tasks: vec![task("t1", 30), task("t2", 20)],
         objective: Aggregate::new(&decoder.space().aggregate, &["t1", "t2"]).unwrap(),
+        objectives: vec!["accuracy".to_owned()],
+        constraints: Default::default(),
         tie_break: false,
         checkpoints: Vec::new(),
         device: "cpu".to_owned(),
@@ -142,7 +144,7 @@ fn with_session<R>(folder: &Path, evaluator: &Thirds, race: impl FnOnce(&Session
         writer,
         started: Instant::now(),
     };
-    race(&Session::begin(parts, Archive::new(4, false, true)).unwrap())
+    race(&Session::begin(parts, Archive::new(4, Default::default(), true)).unwrap())
 }
 
 fn job(session: &Session<'_>, trial: u64, rung: u32, docs: Option<DocSubset>) -> Job {
