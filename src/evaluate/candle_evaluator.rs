@@ -13,6 +13,7 @@ use super::lru::Lru;
 use super::open::{OpenError, check_names, open_checkpoints, require_same_config};
 use super::relative_time::{Prefixes, RelativeTimes, Timed, graph_of, in_turns};
 use super::resident::{Resident, Residents};
+use super::routing::Gates;
 use super::run::{Run, Saved};
 use super::states::{Reuse, StatesMemory};
 use super::{
@@ -23,7 +24,7 @@ use crate::checkpoint::{Architecture, Checkpoint};
 use crate::hub::Hub;
 use crate::merge::MergePlan;
 use crate::model::spec::{NetworkSpec, Reading};
-use crate::model::{Network, Scratch};
+use crate::model::{Network, Precision, Scratch};
 use crate::outcome::{Cost, DocSubset, Evaluation, ItemScore, Outcome, Timing};
 use crate::recipe::{MergeMethod, ModelRef, Recipe};
 use crate::task::Task;
@@ -37,11 +38,13 @@ type Place = Arc<Mutex<Option<Outcome>>>;
 
 /// Holds the checkpoints of one search, its documents as tokens, and the base model as the clock's reference.
 pub struct CandleEvaluator {
-    pool: Arc<Pool>,
+    pub(super) pool: Arc<Pool>,
     models: Vec<(ModelRef, Checkpoint)>,
-    tokenizer: TaskTokenizer,
-    documents: DocumentSets,
-    base: Network,
+    pub(super) tokenizer: TaskTokenizer,
+    pub(super) documents: DocumentSets,
+    pub(super) gates: Gates,
+    pub(super) base: Network,
+    pub(super) precision: Precision,
     /// The base model's states of what documents begin with, by split.
     base_prefixes: [OnceLock<Prefixes>; 3],
     relative_times: RelativeTimes,
@@ -104,7 +107,9 @@ impl CandleEvaluator {
             models,
             tokenizer,
             documents: DocumentSets::new(tasks, docs, sets, parts),
+            gates: Gates::default(),
             base,
+            precision,
             base_prefixes: Default::default(),
             relative_times: RelativeTimes::default(),
             residents: Residents::new(precision),
@@ -168,21 +173,35 @@ impl CandleEvaluator {
         self.states.reused()
     }
 
-    /// Scores a recipe, or gives what an equal one gave; one that is being scored right now is waited for.
-    fn outcome(
+    /// The documents asked for as a recipe without a document router reads them.
+    pub(super) fn ask<'a>(
+        &self,
+        split: Split,
+        docs: Option<&'a DocSubset>,
+    ) -> Result<Asked<'a>, Fault> {
+        let asked = self.documents.ask(split, docs, &self.tokenizer, &self.base, &self.pool);
+        asked.map_err(Fault::Machine)
+    }
+
+    /// What a recipe without a document router merges, and of what.
+    pub(super) fn plan(&self, recipe: &Recipe) -> Result<MergePlan<'_>, Fault> {
+        let models: Vec<(ModelRef, &Checkpoint)> =
+            self.models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
+        Ok(self.pool.install(|| MergePlan::new(recipe, &models))?)
+    }
+
+    /// Scores a recipe without a document router, or gives what an equal one gave; one that is being scored right now is
+    /// waited for.
+    pub(super) fn outcome(
         &self,
         recipe: &Recipe,
         split: Split,
         docs: Option<&DocSubset>,
     ) -> Result<Outcome, Fault> {
-        let asked = self.documents.ask(split, docs, &self.tokenizer, &self.base, &self.pool);
-        let asked = asked.map_err(Fault::Machine)?;
-        let models: Vec<(ModelRef, &Checkpoint)> =
-            self.models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
-        let plan = self.pool.install(|| MergePlan::new(recipe, &models))?;
+        let asked = self.ask(split, docs)?;
+        let plan = self.plan(recipe)?;
         let config = plan.config()?;
-        let has = |name: &str| plan.tensors().iter().any(|tensor| tensor.name == name);
-        let spec = NetworkSpec::from_json(&config, &has)?;
+        let spec = spec_of(&plan, &config)?;
         let fingerprints = PlanFingerprints::new(&plan, &config);
         let place = self.place(fingerprints.whole(), &asked);
         let mut remembered = place.lock().unwrap_or_else(PoisonError::into_inner);
@@ -302,6 +321,12 @@ impl CandleEvaluator {
     }
 }
 
+/// The network of a merge with this config.
+pub(super) fn spec_of(plan: &MergePlan, config: &serde_json::Value) -> Result<NetworkSpec, Fault> {
+    let has = |name: &str| plan.tensors().iter().any(|tensor| tensor.name == name);
+    Ok(NetworkSpec::from_json(config, &has)?)
+}
+
 impl Evaluator for CandleEvaluator {
     fn evaluate(
         &self,
@@ -309,7 +334,7 @@ impl Evaluator for CandleEvaluator {
         split: Split,
         docs: Option<&DocSubset>,
     ) -> Result<Outcome, EvaluateError> {
-        match self.outcome(recipe, split, docs) {
+        match self.outcome_of_parts(recipe, split, docs) {
             Ok(outcome) => Ok(outcome),
             Err(Fault::Candidate(reason)) => Ok(Outcome::Infeasible { reason }),
             Err(Fault::Machine(error)) => Err(error),

@@ -83,6 +83,12 @@ impl DocumentSets {
         &self.whole[split as usize]
     }
 
+    /// All documents of a split that are scored, as the tasks' files ask for them.
+    pub fn documents(&self, split: Split) -> Documents<'_> {
+        let limit = self.limits[split as usize];
+        Documents { tasks: &self.tasks, split: Some(split), limit, docs: None }
+    }
+
     /// The tokens of the documents asked for; those of a part are made once, whoever else asks meanwhile waits.
     pub fn ask<'a>(
         &self,

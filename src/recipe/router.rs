@@ -1,6 +1,8 @@
 //! Which inputs go through which weights, where not all go through the same: Whole documents can go to one of several
 //! merges, single tokens to a few of several feed-forward blocks.
 
+use serde::Serialize;
+
 use super::{ModelRef, Recipe};
 
 /// Sends each document to one of several merges, by what it looks like before any of them has read it.
@@ -26,7 +28,8 @@ pub struct Gate {
 }
 
 /// What a gate sees of a document's prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Features {
     /// Counts of hashed n-grams of its words, in so many buckets. Almost free.
     Ngrams { buckets: usize },
@@ -37,7 +40,8 @@ pub enum Features {
 }
 
 /// One vector of many tokens'.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Pooling {
     /// Their mean.
     Mean,
@@ -46,7 +50,8 @@ pub enum Pooling {
 }
 
 /// How a gate decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum GateKind {
     /// The class whose mean is nearest.
     Centroid,
