@@ -14,6 +14,7 @@ use super::lru::Lru;
 use super::open::{OpenError, check_names, open_checkpoints, require_same_config};
 use super::relative_time::{Prefixes, RelativeTimes, Timed, graph_of, in_turns};
 use super::resident::{Resident, Residents};
+use super::routing::Gates;
 use super::run::{Run, Saved};
 use super::states::{Reuse, StatesMemory};
 use super::{
@@ -24,7 +25,7 @@ use crate::checkpoint::{Architecture, Checkpoint};
 use crate::hub::Hub;
 use crate::merge::MergePlan;
 use crate::model::spec::{NetworkSpec, Reading};
-use crate::model::{Network, Scratch};
+use crate::model::{Network, Precision, Scratch};
 use crate::outcome::{Cost, DocSubset, Evaluation, ItemScore, Outcome, Timing};
 use crate::recipe::{MergeMethod, ModelRef, PromptChange, Recipe};
 use crate::task::Task;
@@ -38,11 +39,13 @@ type Place = Arc<Mutex<Option<Outcome>>>;
 
 /// Holds the checkpoints of one search, its documents as tokens, and the base model as the clock's reference.
 pub struct CandleEvaluator {
-    pool: Arc<Pool>,
+    pub(super) pool: Arc<Pool>,
     models: Vec<(ModelRef, Checkpoint)>,
-    tokenizer: TaskTokenizer,
-    documents: DocumentSets,
-    base: Network,
+    pub(super) tokenizer: TaskTokenizer,
+    pub(super) documents: DocumentSets,
+    pub(super) gates: Gates,
+    pub(super) base: Network,
+    pub(super) precision: Precision,
     /// The base model's states of what documents begin with, by split.
     base_prefixes: [OnceLock<Prefixes>; 3],
     relative_times: RelativeTimes,
@@ -107,7 +110,9 @@ impl CandleEvaluator {
             models,
             tokenizer,
             documents: DocumentSets::new(tasks, folder, docs, sets, share),
+            gates: Gates::default(),
             base,
+            precision,
             base_prefixes: Default::default(),
             relative_times: RelativeTimes::default(),
             residents: Residents::new(precision),
@@ -174,7 +179,7 @@ impl CandleEvaluator {
         self.documents.check(prompts)
     }
 
-    fn preparing(&self) -> Preparing<'_> {
+    pub(super) fn preparing(&self) -> Preparing<'_> {
         Preparing { tokenizer: &self.tokenizer, network: &self.base, pool: &self.pool }
     }
 
@@ -183,20 +188,25 @@ impl CandleEvaluator {
         self.states.reused()
     }
 
-    /// Scores a recipe, or gives what an equal one gave; one that is being scored right now is waited for.
-    fn outcome(
+    /// What a recipe without a document router merges, and of what.
+    pub(super) fn plan(&self, recipe: &Recipe) -> Result<MergePlan<'_>, Fault> {
+        let models: Vec<(ModelRef, &Checkpoint)> =
+            self.models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
+        Ok(self.pool.install(|| MergePlan::new(recipe, &models))?)
+    }
+
+    /// Scores a recipe without a document router, or gives what an equal one gave; one that is being scored right now is
+    /// waited for.
+    pub(super) fn outcome(
         &self,
         recipe: &Recipe,
         split: Split,
         docs: Option<&DocSubset>,
     ) -> Result<Outcome, Fault> {
         let asked = self.documents.ask(split, docs, &recipe.prompts, self.preparing())?;
-        let models: Vec<(ModelRef, &Checkpoint)> =
-            self.models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
-        let plan = self.pool.install(|| MergePlan::new(recipe, &models))?;
+        let plan = self.plan(recipe)?;
         let config = plan.config()?;
-        let has = |name: &str| plan.tensors().iter().any(|tensor| tensor.name == name);
-        let spec = NetworkSpec::from_json(&config, &has)?;
+        let spec = spec_of(&plan, &config)?;
         let fingerprints = PlanFingerprints::new(&plan, &config);
         let place = self.place(fingerprints.whole(), &asked);
         let mut remembered = place.lock().unwrap_or_else(PoisonError::into_inner);
@@ -316,6 +326,12 @@ impl CandleEvaluator {
     }
 }
 
+/// The network of a merge with this config.
+pub(super) fn spec_of(plan: &MergePlan, config: &serde_json::Value) -> Result<NetworkSpec, Fault> {
+    let has = |name: &str| plan.tensors().iter().any(|tensor| tensor.name == name);
+    Ok(NetworkSpec::from_json(config, &has)?)
+}
+
 impl Evaluator for CandleEvaluator {
     fn evaluate(
         &self,
@@ -323,7 +339,7 @@ impl Evaluator for CandleEvaluator {
         split: Split,
         docs: Option<&DocSubset>,
     ) -> Result<Outcome, EvaluateError> {
-        match self.outcome(recipe, split, docs) {
+        match self.outcome_of_parts(recipe, split, docs) {
             Ok(outcome) => Ok(outcome),
             Err(Fault::Candidate(reason)) => Ok(Outcome::Infeasible { reason }),
             Err(Fault::Machine(error)) => Err(error),

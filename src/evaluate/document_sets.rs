@@ -115,6 +115,12 @@ impl DocumentSets {
         &self.whole[split as usize]
     }
 
+    /// All documents of a split that are scored, as the tasks' files ask for them.
+    pub fn documents(&self, split: Split) -> Documents<'_> {
+        let limit = self.limits[split as usize];
+        Documents { tasks: &self.tasks, split: Some(split), limit, docs: None }
+    }
+
     /// Checks that the tasks can be put so, whatever the model.
     pub fn check(&self, prompts: &BTreeMap<String, PromptChange>) -> Result<(), OpenError> {
         self.changed.tasks(&self.tasks, &PromptChanges::new(&self.tasks, prompts)?)?;

@@ -1,7 +1,7 @@
 //! Whose fault it is that a recipe has no score.
 
 use super::resident::ResidentError;
-use super::{EvaluateError, OpenError, ScoreError};
+use super::{EvaluateError, OpenError, RoutingError, ScoreError};
 use crate::checkpoint::{ArchitectureError, CheckpointError};
 use crate::merge::MergeError;
 use crate::model::ConfigError;
@@ -51,6 +51,12 @@ impl From<ResidentError> for Fault {
 
 impl From<ScoreError> for Fault {
     fn from(error: ScoreError) -> Self {
+        Fault::Candidate(error.to_string())
+    }
+}
+
+impl From<RoutingError> for Fault {
+    fn from(error: RoutingError) -> Self {
         Fault::Candidate(error.to_string())
     }
 }

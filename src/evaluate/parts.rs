@@ -1,28 +1,200 @@
 //! The plain merges that a recipe is made of, and the documents that each of them reads.
 
-use super::CandleEvaluator;
+use super::candle_evaluator::spec_of;
 use super::fault::Fault;
-use crate::outcome::DocSubset;
-use crate::recipe::Recipe;
+use super::routing::{Judgement, PromptReader, Routed, Scored, Weights, begins_as_base, join};
+use super::{CandleEvaluator, EvaluateError, FittedGate, RoutingError, SetError};
+use crate::model::spec::NetworkSpec;
+use crate::outcome::{DocSubset, Evaluation, Outcome};
+use crate::recipe::{Features, Gate, Recipe};
 use crate::units::Split;
 
 /// A merge without a document router, and what it reads.
-#[allow(dead_code)]
 pub(super) struct Part {
+    /// Which of the recipe's different merges.
+    pub merge: usize,
     pub recipe: Recipe,
     pub docs: DocSubset,
 }
 
 impl CandleEvaluator {
     /// Splits `docs` by where the recipe's document router sends them; every document is in exactly one part. Without a router
-    /// there is one part.
-    #[allow(dead_code)]
+    /// there is one part, and also where all classes go to equal merges. Otherwise there is one for each class, so that all
+    /// candidates read the same sets of documents wherever they send them; those of one merge follow each other, so that it is
+    /// merged once.
     pub(super) fn parts(
         &self,
         recipe: &Recipe,
-        _split: Split,
+        split: Split,
         docs: &DocSubset,
     ) -> Result<Vec<Part>, Fault> {
-        Ok(vec![Part { recipe: recipe.clone(), docs: docs.clone() }])
+        let one =
+            |recipe: &Recipe| vec![Part { merge: 0, recipe: recipe.clone(), docs: docs.clone() }];
+        let Some(router) = &recipe.document_router else { return Ok(one(recipe)) };
+        let routed = Routed::new(recipe, router)?;
+        if let [only] = routed.merges.as_slice() {
+            return Ok(one(only));
+        }
+        let judgement = self.judgement(&router.gate, split, docs)?;
+        let mut parts = Vec::new();
+        for (merge, recipe) in routed.merges.iter().enumerate() {
+            let classes = (0..routed.routes.len()).filter(|class| routed.routes[*class] == merge);
+            let sets = classes.map(|class| of_class(docs, &judgement, class));
+            let sets = sets.filter(|docs| docs.docs() > 0);
+            parts.extend(sets.map(|docs| Part { merge, recipe: recipe.clone(), docs }));
+        }
+        Ok(parts)
     }
+
+    /// Scores a recipe, part by part where it has a document router.
+    pub(super) fn outcome_of_parts(
+        &self,
+        recipe: &Recipe,
+        split: Split,
+        docs: Option<&DocSubset>,
+    ) -> Result<Outcome, Fault> {
+        let Some(router) = &recipe.document_router else {
+            return self.outcome(recipe, split, docs);
+        };
+        let all = self.whole_or(docs, split);
+        let parts = self.parts(recipe, split, &all)?;
+        if let [Part { recipe, .. }] = parts.as_slice() {
+            return self.outcome(recipe, split, docs);
+        }
+        let mut scored = Vec::new();
+        for part in &parts {
+            match self.outcome(&part.recipe, split, Some(&part.docs))? {
+                Outcome::Feasible(evaluation) => scored.push(self.scored(part, split, evaluation)?),
+                infeasible => return Ok(infeasible),
+            }
+        }
+        match join(&scored).map_err(|error| Fault::Candidate(error.to_string()))? {
+            Some(joined) => {
+                let whole = self.with_gate(&router.gate, split, &parts, &scored, joined)?;
+                Ok(Outcome::Feasible(whole))
+            }
+            // No documents: the recipe itself says what that gives.
+            None => self.outcome(&Recipe { document_router: None, ..recipe.clone() }, split, docs),
+        }
+    }
+
+    /// A document router's gate, fitted to the search split's prompts as the tasks' files have them, whatever a recipe says of
+    /// prompts.
+    ///
+    /// # Errors
+    /// See [`RoutingError`].
+    pub fn gate(&self, gate: &Gate) -> Result<FittedGate, RoutingError> {
+        let documents = self.documents.documents(Split::Search);
+        self.gates.fitted(gate, &documents, &self.prompt_reader()).map(|gate| (*gate).clone())
+    }
+
+    /// The class of each document of `split` that is scored, task by task.
+    ///
+    /// # Errors
+    /// See [`RoutingError`].
+    pub fn classes(&self, gate: &Gate, split: Split) -> Result<Vec<Vec<usize>>, RoutingError> {
+        let documents = self.documents.documents(split);
+        let judgement = self.gates.judged(gate, split, &documents, &self.prompt_reader())?;
+        let classes = judgement.iter().map(|task| task.iter().map(|judged| judged.class).collect());
+        Ok(classes.collect())
+    }
+
+    fn prompt_reader(&self) -> PromptReader<'_> {
+        PromptReader { tokenizer: &self.tokenizer, base: Some(&self.base), pool: &self.pool }
+    }
+
+    fn whole_or(&self, docs: Option<&DocSubset>, split: Split) -> DocSubset {
+        let whole = || DocSubset::whole(&self.documents.whole(split).docs_by_task());
+        docs.cloned().unwrap_or_else(whole)
+    }
+
+    /// What the gate says of all documents of `split`, among which `docs` are.
+    fn judgement(&self, gate: &Gate, split: Split, docs: &DocSubset) -> Result<Judgement, Fault> {
+        if !docs.fits(&self.documents.whole(split).docs_by_task()) {
+            let source = Box::new(SetError::NoSuchDocuments);
+            return Err(Fault::Machine(EvaluateError::Set { split, source }));
+        }
+        let documents = self.documents.documents(split);
+        Ok(self.gates.judged(gate, split, &documents, &self.prompt_reader())?)
+    }
+}
+
+impl CandleEvaluator {
+    fn scored(&self, part: &Part, split: Split, evaluation: Evaluation) -> Result<Scored, Fault> {
+        let prompts = &part.recipe.prompts;
+        let asked = self.documents.ask(split, Some(&part.docs), prompts, self.preparing())?;
+        let work = asked.set.work();
+        Ok(Scored { merge: part.merge, docs: part.docs.clone(), evaluation, work })
+    }
+
+    /// `joined` with what the gate adds to its cost: hidden states take a prefill of the base model's first layers over the
+    /// prompts, but for documents that go to merges which begin with the same layers and go on from there. Other gates are as
+    /// good as free.
+    fn with_gate(
+        &self,
+        gate: &Gate,
+        split: Split,
+        parts: &[Part],
+        scored: &[Scored],
+        mut joined: Evaluation,
+    ) -> Result<Evaluation, Fault> {
+        let layers = match gate.features {
+            Features::Hidden { layer, .. } => Some(layer),
+            Features::Ngrams { .. } | Features::Shape => None,
+        };
+        let mut weights = Weights::default();
+        layers.iter().for_each(|layers| weights.add_first_layers(&self.base, *layers));
+        let mut prefilled = 0.0;
+        for merged in parts.chunk_by(|a, b| a.merge == b.merge) {
+            let Some(first) = merged.first() else { continue };
+            let plan = self.plan(&first.recipe)?;
+            weights.add(&plan, &spec_of(&plan, &plan.config()?)?);
+            let Some(layers) = layers.filter(|layers| !begins_as_base(&plan, &self.base, *layers))
+            else {
+                continue;
+            };
+            let tokens = self.prompt_tokens(gate, split, merged)?;
+            prefilled += prefill_work(self.base.spec(), layers, &tokens);
+        }
+        let work: f64 = scored.iter().map(|part| part.work).sum();
+        joined.relative_time += if work > 0.0 { prefilled / work } else { 0.0 };
+        joined.cost.weight_bytes = weights.bytes(self.precision);
+        Ok(joined)
+    }
+
+    /// Of each document of the parts.
+    fn prompt_tokens(
+        &self,
+        gate: &Gate,
+        split: Split,
+        parts: &[Part],
+    ) -> Result<Vec<usize>, Fault> {
+        let mut tokens = Vec::new();
+        for part in parts {
+            let judgement = self.judgement(gate, split, &part.docs)?;
+            for (docs, judged) in part.docs.0.iter().zip(judgement.iter()) {
+                let of_doc = |doc: &u32| judged.get(*doc as usize).map(|judged| judged.tokens);
+                tokens.extend(docs.iter().filter_map(of_doc));
+            }
+        }
+        Ok(tokens)
+    }
+}
+
+/// What the first layers of the base model do for prompts of so many tokens, in the unit of [`ScoringSet::work`].
+fn prefill_work(spec: &NetworkSpec, layers: usize, tokens: &[usize]) -> f64 {
+    let all = spec.decoder.as_ref().or(spec.encoder.as_ref()).map_or(0, |stack| stack.layers.len());
+    layers as f64 / all.max(1) as f64 * tokens.iter().sum::<usize>() as f64
+}
+
+/// The documents of `docs` that are of `class`.
+fn of_class(docs: &DocSubset, judgement: &Judgement, class: usize) -> DocSubset {
+    let of_task = |(task, docs): (usize, &Vec<u32>)| {
+        let is_of_class = |doc: &&u32| {
+            let judged = judgement.get(task).and_then(|task| task.get(**doc as usize));
+            judged.is_some_and(|judged| judged.class == class)
+        };
+        docs.iter().filter(is_of_class).copied().collect()
+    };
+    DocSubset(docs.0.iter().enumerate().map(of_task).collect())
 }

@@ -40,6 +40,19 @@ impl DocSubset {
         DocSubset(self.0.iter().enumerate().map(rest).collect())
     }
 
+    /// Those of either.
+    pub fn with(&self, other: &DocSubset) -> DocSubset {
+        let tasks = self.0.len().max(other.0.len());
+        let of_task = |docs: &DocSubset, task: usize| docs.0.get(task).cloned().unwrap_or_default();
+        let both = |task: usize| {
+            let mut docs = [of_task(self, task), of_task(other, task)].concat();
+            docs.sort_unstable();
+            docs.dedup();
+            docs
+        };
+        DocSubset((0..tasks).map(both).collect())
+    }
+
     /// Whether `self` has all of `other`.
     pub fn contains(&self, other: &DocSubset) -> bool {
         other.without(self).docs() == 0
@@ -68,6 +81,7 @@ mod tests {
         let (all, some) =
             (DocSubset(vec![vec![0, 1, 4], vec![2]]), DocSubset(vec![vec![1], vec![]]));
         assert_eq!(all.without(&some), DocSubset(vec![vec![0, 4], vec![2]]));
+        assert_eq!(all.without(&some).with(&some), all);
         assert!(all.contains(&some) && !some.contains(&all) && all.contains(&all));
         assert_eq!((all.docs(), some.without(&all).docs()), (4, 0));
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ModelRef, Recipe};
 
@@ -31,7 +31,7 @@ pub struct Gate {
 }
 
 /// What a gate sees of a document's prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Features {
     /// Counts of hashed n-grams of its words, in so many buckets. Almost free.
@@ -43,7 +43,7 @@ pub enum Features {
 }
 
 /// One vector of many tokens'.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
     /// Their mean.
@@ -53,7 +53,7 @@ pub enum Pooling {
 }
 
 /// How a gate decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GateKind {
     /// The class whose mean is nearest.

@@ -51,7 +51,8 @@ pub fn write_routed(folder: &RoutedFolder, output: &Output) -> Result<(), Submis
     fs::create_dir_all(parent).map_err(failed(parent))?;
     let partial = tempfile::Builder::new().prefix(".export-").tempdir_in(parent);
     let partial = partial.map_err(failed(parent))?;
-    let names: Vec<String> = (0..folder.merges.len()).map(|merge| format!("merge-{merge}")).collect();
+    let names: Vec<String> =
+        (0..folder.merges.len()).map(|merge| format!("merge-{merge}")).collect();
     let gate_model = folder.gate_model.iter().map(|own| (GATE_MODEL, own));
     for (name, own) in names.iter().map(String::as_str).zip(&folder.merges).chain(gate_model) {
         let dir = partial.path().join(name);

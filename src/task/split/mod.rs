@@ -13,7 +13,7 @@ mod shared;
 
 pub use benchmarks::benchmark_test;
 pub use deal::{Content, DealError, Dealt, deal};
-pub use ngrams::{NEAR_DUPLICATE, NGRAM_WORDS, content_hash};
+pub use ngrams::{NEAR_DUPLICATE, NGRAM_WORDS, content_hash, fnv1a};
 pub use overlap::{Overlap, overlaps};
 
 #[cfg(test)]
