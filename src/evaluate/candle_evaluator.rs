@@ -11,10 +11,12 @@ use super::fingerprint::{Fingerprint, PlanFingerprints};
 use super::load::load_network;
 use super::lru::Lru;
 use super::open::{OpenError, check_names, open_checkpoints, require_same_config};
+use super::planned::TokenGates;
 use super::relative_time::{Prefixes, RelativeTimes, Timed, graph_of, in_turns};
 use super::resident::{Resident, Residents};
 use super::run::{Run, Saved};
 use super::states::{Reuse, StatesMemory};
+use super::token_gates::Reader;
 use super::{
     Documents, EvaluateError, Evaluator, InfeasibleMetric, Pool, Resources, ScoreError, ScoringSet,
     TaskTokenizer, memory,
@@ -23,7 +25,7 @@ use crate::checkpoint::{Architecture, Checkpoint};
 use crate::hub::Hub;
 use crate::merge::MergePlan;
 use crate::model::spec::{NetworkSpec, Reading};
-use crate::model::{Network, Scratch};
+use crate::model::{Network, Precision, Scratch};
 use crate::outcome::{Cost, DocSubset, Evaluation, ItemScore, Outcome, Timing};
 use crate::recipe::{MergeMethod, ModelRef, Recipe};
 use crate::task::Task;
@@ -45,6 +47,7 @@ pub struct CandleEvaluator {
     /// The base model's states of what documents begin with, by split.
     base_prefixes: [OnceLock<Prefixes>; 3],
     relative_times: RelativeTimes,
+    gates: TokenGates,
     residents: Residents,
     remembered: Mutex<Lru<(Fingerprint, DocsKey), Place>>,
     states: StatesMemory,
@@ -107,6 +110,7 @@ impl CandleEvaluator {
             base,
             base_prefixes: Default::default(),
             relative_times: RelativeTimes::default(),
+            gates: TokenGates::default(),
             residents: Residents::new(precision),
             remembered: Mutex::new(Lru::new(REMEMBERED)),
             states: StatesMemory::new(states),
@@ -179,7 +183,9 @@ impl CandleEvaluator {
         let asked = asked.map_err(Fault::Machine)?;
         let models: Vec<(ModelRef, &Checkpoint)> =
             self.models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
-        let plan = self.pool.install(|| MergePlan::new(recipe, &models))?;
+        let tasks = self.documents.tasks();
+        let base = |model: &ModelRef| self.base_reader(model);
+        let plan = self.gates.plan(recipe, &models, tasks, &self.pool, base)?;
         let config = plan.config()?;
         let has = |name: &str| plan.tensors().iter().any(|tensor| tensor.name == name);
         let spec = NetworkSpec::from_json(&config, &has)?;
@@ -198,6 +204,14 @@ impl CandleEvaluator {
         };
         *remembered = Some(outcome.clone());
         Ok(outcome)
+    }
+
+    /// The base model, if that is `model` and its weights are exact.
+    fn base_reader(&self, model: &ModelRef) -> Option<Reader<'_>> {
+        let is_base = self.models.first().is_some_and(|(base, _)| base == model);
+        let (network, tokenizer, tasks) = (&self.base, &self.tokenizer, self.documents.tasks());
+        let reader = Reader { network, tokenizer, tasks, pool: &self.pool };
+        (is_base && self.residents.precision() == Precision::F32).then_some(reader)
     }
 
     /// Where the outcome of a candidate is, or will be.

@@ -36,6 +36,8 @@ struct Shape {
     epsilon: f32,
     attention_bias: bool,
     windows: Vec<Option<usize>>,
+    /// Layers of a Mixtral that have one feed-forward block, as a Llama.
+    dense_layers: Vec<usize>,
     rotary: RotarySpec,
 }
 
@@ -193,6 +195,7 @@ impl Shape {
                 _ => fields.flag("attention_bias", false)?,
             },
             windows: windows(fields, member, layers, longest)?,
+            dense_layers: dense_layers(fields, member, layers)?,
             rotary: rotary(fields, &RopeDefaults { head_dim, theta, longest })?,
         })
     }
@@ -232,7 +235,7 @@ impl Shape {
             attention,
             attention_norm,
             cross: None,
-            mlp: self.mlp(fields, &at)?,
+            mlp: self.mlp(fields, &at, layer)?,
             mlp_norm,
         })
     }
@@ -275,7 +278,12 @@ impl Shape {
         })
     }
 
-    fn mlp(&self, fields: &Fields, at: &impl Fn(&str) -> String) -> Result<MlpSpec, ConfigError> {
+    fn mlp(
+        &self,
+        fields: &Fields,
+        at: &impl Fn(&str) -> String,
+        layer: usize,
+    ) -> Result<MlpSpec, ConfigError> {
         let inner = fields.count("intermediate_size")?;
         let activation = match self.member {
             // `hidden_act` is what old Gemma files have; transformers goes by it in Gemma and by the other in Gemma 2.
@@ -287,7 +295,7 @@ impl Shape {
             },
             _ => fields.activation("hidden_act", "silu")?,
         };
-        if self.member == Member::Mixtral {
+        if self.member == Member::Mixtral && !self.dense_layers.contains(&layer) {
             return self.experts(fields, at, inner, activation);
         }
         let bias = self.member == Member::Llama && fields.flag("mlp_bias", false)?;
@@ -339,6 +347,24 @@ fn kv_heads(fields: &Fields, member: Member, heads: usize) -> Result<usize, Conf
     }
     let expected = format!("a divisor of num_attention_heads = {heads}");
     Err(invalid("num_key_value_heads", &kv_heads.into(), &expected))
+}
+
+/// Of a merge in which some layers are routed, as this program writes it; other families have no such field.
+fn dense_layers(
+    fields: &Fields,
+    member: Member,
+    layers: usize,
+) -> Result<Vec<usize>, ConfigError> {
+    const FIELD: &str = "merge_search_dense_layers";
+    if member != Member::Mixtral {
+        return Ok(Vec::new());
+    }
+    let listed = fields.list(FIELD)?.map_or(&[][..], Vec::as_slice);
+    let number = |value: &Value| value.as_u64().and_then(|it| usize::try_from(it).ok());
+    let known = |value: &Value| number(value).filter(|layer| *layer < layers);
+    let expected = format!("numbers of layers below num_hidden_layers = {layers}");
+    let wrong = || invalid(FIELD, &Value::from(listed.to_vec()), &expected);
+    listed.iter().map(known).collect::<Option<_>>().ok_or_else(wrong)
 }
 
 /// Window of each layer. One that no sequence fills is none.
