@@ -128,7 +128,9 @@ fn plan<'a>(
     plan_merge(recipe, models, tasks, &pool).map_err(|error| {
         let failure = Failure::from_error(&error);
         match error {
-            PlanError::Gate(GateError::NoTask { .. }) => failure.remedy("name the task's file with --task"),
+            PlanError::Gate(GateError::NoTask { .. }) => {
+                failure.remedy("name the task's file with --task")
+            }
             _ => failure,
         }
     })

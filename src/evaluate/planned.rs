@@ -136,7 +136,8 @@ impl Loaded {
             );
         };
         let named = |task: &&Task| {
-            let names = |prompts: &Prompts| matches!(prompts, Prompts::Task(name) if *name == task.name);
+            let names =
+                |prompts: &Prompts| matches!(prompts, Prompts::Task(name) if *name == task.name);
             router.experts.iter().any(|expert| names(&expert.positive_prompts))
         };
         let tasks: Vec<Task> = tasks.iter().filter(named).cloned().collect();

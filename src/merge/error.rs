@@ -132,7 +132,9 @@ pub enum MergeError {
     #[error("a recipe with a document router is several merges; each of them is merged by itself")]
     DocumentRouter,
     /// A recipe with routed layers, and nothing to route by.
-    #[error("the recipe has a token router, whose gates take the base model's reading of its prompts")]
+    #[error(
+        "the recipe has a token router, whose gates take the base model's reading of its prompts"
+    )]
     NoGates,
     /// Gates cannot be made of the experts' prototypes.
     #[error("prototypes of the token router's experts: {found}")]

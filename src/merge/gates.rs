@@ -142,10 +142,7 @@ mod tests {
     #[test]
     fn what_differs_in_shape_is_refused() {
         let (short, long) = (vec![vec![1.0]], vec![vec![1.0, 2.0]]);
-        assert!(matches!(
-            LayerGates::new(&[&short, &long]),
-            Err(MergeError::Prototypes { .. })
-        ));
+        assert!(matches!(LayerGates::new(&[&short, &long]), Err(MergeError::Prototypes { .. })));
         assert!(matches!(LayerGates::new(&[]), Err(MergeError::Prototypes { .. })));
     }
 

@@ -94,14 +94,19 @@ mod tests {
         assert_eq!(Value::Object(all), expected);
         let mistral = json!({"model_type": "mistral", "num_attention_heads": 32});
         let all = settings(&mistral, 1, &routed(&[0]));
-        assert_eq!((&all["num_key_value_heads"], &all["sliding_window"]), (&json!(8), &json!(4096)));
+        assert_eq!(
+            (&all["num_key_value_heads"], &all["sliding_window"]),
+            (&json!(8), &json!(4096))
+        );
     }
 
     #[test]
     fn rotary_settings_are_kept() {
-        let four = json!({"rope_theta": 5e5, "rope_scaling": {"rope_type": "linear", "factor": 2.0}});
+        let four =
+            json!({"rope_theta": 5e5, "rope_scaling": {"rope_type": "linear", "factor": 2.0}});
         assert_eq!(Value::Object(rotary(&four)), json!({"rope_theta": 5e5}));
-        let five = json!({"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 5e5}});
+        let five =
+            json!({"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 5e5}});
         let expected = json!({"rope_theta": 5e5, "rope_parameters": five["rope_parameters"]});
         assert_eq!(Value::Object(rotary(&five)), expected);
     }

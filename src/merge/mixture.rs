@@ -59,7 +59,11 @@ impl<'r> Mixture<'r> {
         let expert = |source: &ModelRef| {
             found(source).ok_or_else(|| MergeError::UnknownModel {
                 model: source.clone(),
-                known: models.iter().map(|(known, _)| known.as_str()).collect::<Vec<_>>().join(", "),
+                known: models
+                    .iter()
+                    .map(|(known, _)| known.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
             })
         };
         let experts = router.experts.iter().map(|one| expert(&one.source_model));

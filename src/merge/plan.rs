@@ -11,8 +11,8 @@ use super::apply::ready;
 use super::mixture::Routed;
 use super::ready::Ready;
 use super::{
-    Alignment, LayerGates, MergeError, Operation, Prepared, TokenAxis, Vocabulary, planner, resolve,
-    token_router,
+    Alignment, LayerGates, MergeError, Operation, Prepared, TokenAxis, Vocabulary, planner,
+    resolve, token_router,
 };
 
 /// A recipe worked out against open checkpoints: every output tensor with its inputs and parameters.
@@ -144,7 +144,16 @@ impl<'a> MergePlan<'a> {
         }
         let folders = folders(recipe, models);
         let models = models.to_vec();
-        Ok(MergePlan { models, reference, tensors, source_layers, unused, vocabulary, folders, routed })
+        Ok(MergePlan {
+            models,
+            reference,
+            tensors,
+            source_layers,
+            unused,
+            vocabulary,
+            folders,
+            routed,
+        })
     }
 
     /// The output's tensors: stack by stack those before the layers, the layers, those after.

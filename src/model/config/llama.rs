@@ -350,11 +350,7 @@ fn kv_heads(fields: &Fields, member: Member, heads: usize) -> Result<usize, Conf
 }
 
 /// Of a merge in which some layers are routed, as this program writes it; other families have no such field.
-fn dense_layers(
-    fields: &Fields,
-    member: Member,
-    layers: usize,
-) -> Result<Vec<usize>, ConfigError> {
+fn dense_layers(fields: &Fields, member: Member, layers: usize) -> Result<Vec<usize>, ConfigError> {
     const FIELD: &str = "merge_search_dense_layers";
     if member != Member::Mixtral {
         return Ok(Vec::new());
