@@ -18,7 +18,10 @@ const DOCS: usize = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
     /// A task whose documents are not there.
-    #[error("the token router asks for the prompts of task `{task}`; the tasks at hand are: {}", known.join(", "))]
+    #[error(
+        "the token router asks for the prompts of task `{task}`; tasks at hand: {}",
+        if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+    )]
     NoTask {
         /// Its name.
         task: String,

@@ -2,10 +2,11 @@
 //!
 //! Tensors are called as Mixtral's (Jiang et al. 2024, arXiv:2401.04088), whether all layers are routed or some.
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::recipe::{ModelRef, Recipe, TokenRouter};
 
-use super::{Given, LayerGates, MergeError, Operation};
+use super::planner::Planner;
+use super::{Given, Input, LayerGates, MergeError, Operation, PlannedTensor};
 
 /// Families whose layers are a Mixtral's but for the feed-forward block.
 const FAMILIES: [&str; 2] = ["llama", "mistral"];
@@ -122,6 +123,63 @@ impl DensePart<'_> {
     /// The gate's name, from one of the block's tensors.
     pub(super) fn gate(&self) -> Option<String> {
         (self.part == GATE).then(|| format!("{}block_sparse_moe.gate.weight", self.prefix))
+    }
+}
+
+impl Planner<'_, '_> {
+    /// What stands in a routed layer in place of what the merge would have: the experts' own tensors, taken from layer
+    /// `layer` of their models, for those of the feed-forward block.
+    pub(super) fn routed(
+        &self,
+        mixture: &Mixture,
+        planned: Option<PlannedTensor>,
+        layer: usize,
+    ) -> Result<Vec<PlannedTensor>, MergeError> {
+        let Some(dense) = planned else { return Ok(Vec::new()) };
+        let Some(part) = dense_part(&dense.name).transpose()? else { return Ok(vec![dense]) };
+        let scale = match dense.operation {
+            Operation::Passthrough { scale } => scale,
+            _ => 1.0,
+        };
+        let mut tensors = Vec::new();
+        if let Some(name) = part.gate() {
+            let (shape, operation) = mixture.gate(layer)?;
+            let (base, inputs, tokens) = (None, Vec::new(), None);
+            tensors.push(PlannedTensor { name, shape, base, inputs, operation, tokens });
+        }
+        let source = self.models[self.reference].1.architecture().in_layer(&dense.name, layer);
+        for (expert, &model) in mixture.experts.iter().enumerate() {
+            let input = self.expert_input(&dense, model, &source)?;
+            tensors.push(PlannedTensor {
+                name: part.of_expert(expert),
+                shape: dense.shape.clone(),
+                base: None,
+                inputs: vec![input],
+                operation: Operation::Passthrough { scale },
+                tokens: None,
+            });
+        }
+        Ok(tensors)
+    }
+
+    /// An expert's own tensor, of the dense one's shape.
+    fn expert_input(
+        &self,
+        dense: &PlannedTensor,
+        model: usize,
+        source: &str,
+    ) -> Result<Input, MergeError> {
+        let missing = || CheckpointError::NoTensor {
+            dir: self.models[model].1.dir().to_owned(),
+            tensor: source.to_owned(),
+        };
+        let input = self.input(model, source)?.ok_or_else(missing)?;
+        match dense.base.iter().chain(&dense.inputs).next() {
+            Some(other) if self.shape_of(&input)? != dense.shape => {
+                Err(self.shapes_differ(&dense.name, other, &input))
+            }
+            _ => Ok(input),
+        }
     }
 }
 

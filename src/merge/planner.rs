@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::checkpoint::{Checkpoint, CheckpointError, Place, Position};
 use crate::recipe::{BaseUse, Levels, MergeMethod, ModelRef, Parameters, Recipe, TokenRouter};
 
-use super::mixture::{Mixture, Routed, dense_part};
+use super::mixture::{Mixture, Routed};
 use super::plan::{Tokens, vocabulary_models};
 use super::resolve::{Scope, Scopes, operation};
 use super::slices::{Slice, Source, StackLayout, require_count, stack_layouts};
@@ -17,7 +17,7 @@ use super::{
 /// What has been worked out so far, in the output's order.
 pub(super) struct Planner<'r, 'a> {
     recipe: &'r Recipe,
-    models: &'r [(ModelRef, &'a Checkpoint)],
+    pub(super) models: &'r [(ModelRef, &'a Checkpoint)],
     vocabulary: Option<&'r Vocabulary>,
     /// For each of `models`.
     names: Vec<BTreeMap<Place, Vec<String>>>,
@@ -158,61 +158,6 @@ impl Planner<'_, '_> {
         Ok(())
     }
 
-    /// What stands in a routed layer in place of what the merge would have: the experts' own tensors, taken from layer
-    /// `layer` of their models, for those of the feed-forward block.
-    fn routed(
-        &self,
-        mixture: &Mixture,
-        planned: Option<PlannedTensor>,
-        layer: usize,
-    ) -> Result<Vec<PlannedTensor>, MergeError> {
-        let Some(dense) = planned else { return Ok(Vec::new()) };
-        let Some(part) = dense_part(&dense.name).transpose()? else { return Ok(vec![dense]) };
-        let scale = match dense.operation {
-            Operation::Passthrough { scale } => scale,
-            _ => 1.0,
-        };
-        let mut tensors = Vec::new();
-        if let Some(name) = part.gate() {
-            let (shape, operation) = mixture.gate(layer)?;
-            let (base, inputs, tokens) = (None, Vec::new(), None);
-            tensors.push(PlannedTensor { name, shape, base, inputs, operation, tokens });
-        }
-        let source = self.models[self.reference].1.architecture().in_layer(&dense.name, layer);
-        for (expert, &model) in mixture.experts.iter().enumerate() {
-            let input = self.expert_input(&dense, model, &source)?;
-            tensors.push(PlannedTensor {
-                name: part.of_expert(expert),
-                shape: dense.shape.clone(),
-                base: None,
-                inputs: vec![input],
-                operation: Operation::Passthrough { scale },
-                tokens: None,
-            });
-        }
-        Ok(tensors)
-    }
-
-    /// An expert's own tensor, of the dense one's shape.
-    fn expert_input(
-        &self,
-        dense: &PlannedTensor,
-        model: usize,
-        source: &str,
-    ) -> Result<Input, MergeError> {
-        let missing = || CheckpointError::NoTensor {
-            dir: self.models[model].1.dir().to_owned(),
-            tensor: source.to_owned(),
-        };
-        let input = self.input(model, source)?.ok_or_else(missing)?;
-        match dense.base.iter().chain(&dense.inputs).next() {
-            Some(other) if self.shape_of(&input)? != dense.shape => {
-                Err(self.shapes_differ(&dense.name, other, &input))
-            }
-            _ => Ok(input),
-        }
-    }
-
     /// Under their names in the output, where the layer has the number `number`.
     fn layer_names(
         &self,
@@ -342,7 +287,7 @@ impl Planner<'_, '_> {
     }
 
     /// `None` where the model lacks a tensor that it may lack.
-    fn input(&self, model: usize, tensor: &str) -> Result<Option<Input>, MergeError> {
+    pub(super) fn input(&self, model: usize, tensor: &str) -> Result<Option<Input>, MergeError> {
         let checkpoint = self.models[model].1;
         let input = |tensor: &str| Input { model, tensor: tensor.to_owned() };
         let architecture = checkpoint.architecture();
@@ -401,7 +346,7 @@ impl Planner<'_, '_> {
         Ok(shape.to_vec())
     }
 
-    fn shapes_differ(&self, name: &str, first: &Input, other: &Input) -> MergeError {
+    pub(super) fn shapes_differ(&self, name: &str, first: &Input, other: &Input) -> MergeError {
         let found = |input: &Input| self.models[input.model].1.found(&input.tensor);
         let (first, other) = (Box::new(found(first)), Box::new(found(other)));
         let error = CheckpointError::ShapesDiffer { tensor: name.to_owned(), first, other };
@@ -412,7 +357,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    fn shape_of(&self, input: &Input) -> Result<&[usize], CheckpointError> {
+    pub(super) fn shape_of(&self, input: &Input) -> Result<&[usize], CheckpointError> {
         let checkpoint = self.models[input.model].1;
         let missing = || CheckpointError::NoTensor {
             dir: checkpoint.dir().to_owned(),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::fields::{Fields, invalid, unsupported};
 use super::rope::{RopeDefaults, require_even, rotary};
 use super::tensors::linear;
-use super::{ConfigError, Has, Names};
+use super::{ConfigError, Has, Names, mixture};
 use crate::model::spec::{
     Activation, AttentionSpec, EmbeddingSpec, GatedSpec, HeadSpec, LayerSpec, LinearSpec, MlpSpec,
     NetworkSpec, NormKind, NormSpec, PositionsSpec, Reading, RotarySpec, SpecialTokens, StackSpec,
@@ -195,7 +195,11 @@ impl Shape {
                 _ => fields.flag("attention_bias", false)?,
             },
             windows: windows(fields, member, layers, longest)?,
-            dense_layers: dense_layers(fields, member, layers)?,
+            dense_layers: match member {
+                Member::Mixtral => mixture::dense_layers(fields, layers)?,
+                // The others have no such field.
+                _ => Vec::new(),
+            },
             rotary: rotary(fields, &RopeDefaults { head_dim, theta, longest })?,
         })
     }
@@ -296,7 +300,7 @@ impl Shape {
             _ => fields.activation("hidden_act", "silu")?,
         };
         if self.member == Member::Mixtral && !self.dense_layers.contains(&layer) {
-            return self.experts(fields, at, inner, activation);
+            return mixture::experts(fields, at, [inner, self.hidden], activation);
         }
         let bias = self.member == Member::Llama && fields.flag("mlp_bias", false)?;
         Ok(MlpSpec::Gated(GatedSpec {
@@ -305,36 +309,6 @@ impl Shape {
             down: linear(&at("mlp.down_proj"), self.hidden, inner, bias),
             activation,
         }))
-    }
-
-    fn experts(
-        &self,
-        fields: &Fields,
-        at: &impl Fn(&str) -> String,
-        inner: usize,
-        activation: Activation,
-    ) -> Result<MlpSpec, ConfigError> {
-        fields.only("router_jitter_noise", &[json!(0.0)])?;
-        let count = fields.part_count_of(&["num_local_experts", "num_experts"], 8)?;
-        let top = fields.count_or("num_experts_per_tok", 2)?;
-        if top > count {
-            let expected = format!("at most num_local_experts = {count}");
-            return Err(invalid("num_experts_per_tok", &top.into(), &expected));
-        }
-        let expert = |expert: usize| {
-            let part = |part: &str| at(&format!("block_sparse_moe.experts.{expert}.{part}"));
-            GatedSpec {
-                gate: linear(&part("w1"), inner, self.hidden, false),
-                up: linear(&part("w3"), inner, self.hidden, false),
-                down: linear(&part("w2"), self.hidden, inner, false),
-                activation,
-            }
-        };
-        Ok(MlpSpec::Experts {
-            router: linear(&at("block_sparse_moe.gate"), count, self.hidden, false),
-            experts: (0..count).map(expert).collect(),
-            top,
-        })
     }
 }
 
@@ -347,20 +321,6 @@ fn kv_heads(fields: &Fields, member: Member, heads: usize) -> Result<usize, Conf
     }
     let expected = format!("a divisor of num_attention_heads = {heads}");
     Err(invalid("num_key_value_heads", &kv_heads.into(), &expected))
-}
-
-/// Of a merge in which some layers are routed, as this program writes it; other families have no such field.
-fn dense_layers(fields: &Fields, member: Member, layers: usize) -> Result<Vec<usize>, ConfigError> {
-    const FIELD: &str = "merge_search_dense_layers";
-    if member != Member::Mixtral {
-        return Ok(Vec::new());
-    }
-    let listed = fields.list(FIELD)?.map_or(&[][..], Vec::as_slice);
-    let number = |value: &Value| value.as_u64().and_then(|it| usize::try_from(it).ok());
-    let known = |value: &Value| number(value).filter(|layer| *layer < layers);
-    let expected = format!("numbers of layers below num_hidden_layers = {layers}");
-    let wrong = || invalid(FIELD, &Value::from(listed.to_vec()), &expected);
-    listed.iter().map(known).collect::<Option<_>>().ok_or_else(wrong)
 }
 
 /// Window of each layer. One that no sequence fills is none.

@@ -12,6 +12,7 @@ mod error;
 mod fields;
 mod gpt2;
 mod llama;
+mod mixture;
 mod rope;
 mod t5;
 mod tensors;
