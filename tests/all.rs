@@ -49,4 +49,5 @@ mod space;
 mod space_evolve;
 mod space_objective;
 mod tiny;
+mod token_router;
 mod vocabulary;

@@ -190,7 +190,7 @@ fn a_network_on_a_device_gives_the_log_likelihoods_and_accuracies_of_the_network
             progress: false,
         };
         let resources = Resources { memory: None, precision: Precision::F32 };
-        let model = source.load(&hub, &resources, device, &pool).unwrap();
+        let model = source.load(&hub, &resources, device, &pool, &[]).unwrap();
         let Room { threads, .. } = resources.room_beside(&*model.network, 2);
         assert_eq!(threads, if device.is_some() { 1 } else { 2 });
         let room = Room { memory, threads };

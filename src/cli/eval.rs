@@ -267,7 +267,7 @@ impl Report {
         let (resources, precision) = (machine.resources(), machine.precision());
         let start = Instant::now();
         let device = (!device.is_cpu()).then_some(&device);
-        let model = source.load(&hub(), &resources, device, &pool).map_err(unusable)?;
+        let model = source.load(&hub(), &resources, device, &pool, tasks).map_err(unusable)?;
         let load_seconds = start.elapsed().as_secs_f64();
         let room = resources.room_beside(&*model.network, threads);
         let start = Instant::now();

@@ -4,12 +4,16 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use merge_search::evaluate::{SecondOpinion, Verification, verify_export};
-use merge_search::recipe::Recipe;
+use merge_search::merge::token_router;
+use merge_search::recipe::{Prompts, Recipe};
 use merge_search::record::{RunFolder, Trial, TrialKind};
+use merge_search::space::SearchSpace;
 use merge_search::submission::{CardScore, model_card};
+use merge_search::task::Task;
 use merge_search::units::{Bytes, Split};
 
-use super::{Failure, merge, print, quickstart};
+use super::workbench::SpaceSource;
+use super::{Failure, merge, print, quickstart, tasks};
 
 /// As `merge --shard-size` has it without being told.
 const SHARD_SIZE: Bytes = Bytes(5_000_000_000);
@@ -41,7 +45,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let recipe = Recipe::from_yaml(&text).map_err(|error| Failure::from_error(&error))?;
     let tasks: Vec<String> = folder.manifest().task_names().map(str::to_owned).collect();
     let card = model_card(&recipe, &tasks, &scores(&trials, number));
-    merge::write(&recipe, &args.output, &card, SHARD_SIZE, false)?;
+    let prompts = router_tasks(&recipe, &folder)?;
+    merge::write(&recipe, &prompts, &args.output, &card, SHARD_SIZE, false)?;
     let Verification { difference, by } =
         verify_export(&args.output).map_err(|error| Failure::from_error(&error))?;
     let second = match by {
@@ -52,6 +57,17 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         "checked: {second} gives the same log-probabilities (largest difference {difference:.1e})"
     );
     print(&format!("wrote trial {number} to {}\n{checked}\n", args.output.display()))
+}
+
+/// The run's tasks, where the recipe's token router names some of them.
+fn router_tasks(recipe: &Recipe, folder: &RunFolder) -> Result<Vec<Task>, Failure> {
+    let experts = token_router(recipe).map_or(&[][..], |router| &router.experts);
+    if !experts.iter().any(|expert| matches!(expert.positive_prompts, Prompts::Task(_))) {
+        return Ok(Vec::new());
+    }
+    let space = &folder.manifest().space;
+    let source = SpaceSource::recorded(&space.path, &space.text)?;
+    tasks::load(&SearchSpace::parse(&source.text, &source.file)?.tasks)
 }
 
 fn winner(trials: &[Trial], args: &Args) -> Result<(u64, String), Failure> {

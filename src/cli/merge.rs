@@ -6,15 +6,16 @@ use std::time::Instant;
 use clap::Args as ClapArgs;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use merge_search::checkpoint::Checkpoint;
-use merge_search::evaluate::open_checkpoint;
+use merge_search::evaluate::{GateError, PlanError, Pool, open_checkpoint, plan_merge};
 use merge_search::merge::MergePlan;
 use merge_search::recipe::{ModelRef, Recipe};
 use merge_search::submission::{Output, model_card, output_tensors, write_merged};
+use merge_search::task::Task;
 use merge_search::units::Bytes;
 use serde_json::json;
 
 use super::workbench::hub;
-use super::{Failure, print, tell};
+use super::{Failure, print, tasks, tell};
 
 /// Builds a checkpoint from a mergekit recipe
 #[derive(Debug, ClapArgs)]
@@ -27,6 +28,9 @@ pub struct Args {
     /// Largest weight file, in bytes or with k, M or G (10^3, 10^6, 10^9)
     #[arg(long, value_name = "SIZE", default_value = "5G", value_parser = bytes)]
     shard_size: Bytes,
+    /// Task whose prompts the recipe's token router names; may be given several times
+    #[arg(long = "task", value_name = "TASK")]
+    tasks: Vec<PathBuf>,
     /// Print a JSON object about what was written
     #[arg(long)]
     json: bool,
@@ -63,8 +67,9 @@ pub struct Written {
 /// Merges and writes.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let recipe = Recipe::read(&args.recipe).map_err(|error| Failure::from_error(&error))?;
+    let tasks = tasks::load(&args.tasks)?;
     let card = model_card(&recipe, &[], &[]);
-    let written = write(&recipe, &args.output, &card, args.shard_size, args.quiet)?;
+    let written = write(&recipe, &tasks, &args.output, &card, args.shard_size, args.quiet)?;
     let (output, Written { tensors, elements, bytes, seconds }) = (&args.output, written);
     if args.json {
         let summary = json!({
@@ -76,9 +81,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     print(&format!("wrote {} ({size}) in {seconds:.1} s\n", output.display()))
 }
 
-/// Opens the recipe's models and writes the merged checkpoint.
+/// Opens the recipe's models and writes the merged checkpoint. `tasks` are those whose prompts a token router may name.
 pub fn write(
     recipe: &Recipe,
+    tasks: &[Task],
     output: &Path,
     card: &str,
     shard_size: Bytes,
@@ -92,7 +98,7 @@ pub fn write(
     let models = recipe.models().iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let models: Vec<(ModelRef, &Checkpoint)> =
         models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
-    let plan = MergePlan::new(recipe, &models).map_err(|error| Failure::from_error(&error))?;
+    let plan = plan(recipe, &models, tasks)?;
     if !quiet {
         tell_notes(recipe, &plan);
     }
@@ -110,6 +116,24 @@ pub fn write(
     result.map_err(|error| Failure::from_error(&error))?;
     let seconds = start.elapsed().as_secs_f64();
     Ok(Written { tensors: tensors.len(), elements, bytes: Bytes(size), seconds })
+}
+
+fn plan<'a>(
+    recipe: &Recipe,
+    models: &[(ModelRef, &'a Checkpoint)],
+    tasks: &[Task],
+) -> Result<MergePlan<'a>, Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let pool = Pool::new(cores).map_err(|error| Failure::from_error(&error))?;
+    plan_merge(recipe, models, tasks, &pool).map_err(|error| {
+        let failure = Failure::from_error(&error);
+        match error {
+            PlanError::Gate(GateError::NoTask { .. }) => {
+                failure.remedy("name the task's file with --task")
+            }
+            _ => failure,
+        }
+    })
 }
 
 fn tell_notes(recipe: &Recipe, plan: &MergePlan) {

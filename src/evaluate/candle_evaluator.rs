@@ -12,11 +12,13 @@ use super::fingerprint::{Fingerprint, PlanFingerprints};
 use super::load::load_network;
 use super::lru::Lru;
 use super::open::{OpenError, check_names, open_checkpoints, require_same_config};
+use super::planned::TokenGates;
 use super::relative_time::{Prefixes, RelativeTimes, Timed, graph_of, in_turns};
 use super::resident::{Resident, Residents};
 use super::routing::Gates;
 use super::run::{Run, Saved};
 use super::states::{Reuse, StatesMemory};
+use super::token_gates::Reader;
 use super::{
     Documents, EvaluateError, Evaluator, InfeasibleMetric, Pool, Resources, ScoreError, ScoringSet,
     TaskTokenizer, memory,
@@ -43,12 +45,13 @@ pub struct CandleEvaluator {
     models: Vec<(ModelRef, Checkpoint)>,
     pub(super) tokenizer: TaskTokenizer,
     pub(super) documents: DocumentSets,
-    pub(super) gates: Gates,
+    pub(super) document_gates: Gates,
     pub(super) base: Network,
     pub(super) precision: Precision,
     /// The base model's states of what documents begin with, by split.
     base_prefixes: [OnceLock<Prefixes>; 3],
     relative_times: RelativeTimes,
+    token_gates: TokenGates,
     residents: Residents,
     remembered: Mutex<Lru<(Fingerprint, DocsKey), Place>>,
     states: StatesMemory,
@@ -110,11 +113,12 @@ impl CandleEvaluator {
             models,
             tokenizer,
             documents: DocumentSets::new(tasks, folder, docs, sets, share),
-            gates: Gates::default(),
+            document_gates: Gates::default(),
             base,
             precision,
             base_prefixes: Default::default(),
             relative_times: RelativeTimes::default(),
+            token_gates: TokenGates::default(),
             residents: Residents::new(precision),
             remembered: Mutex::new(Lru::new(REMEMBERED)),
             states: StatesMemory::new(states),
@@ -192,7 +196,9 @@ impl CandleEvaluator {
     pub(super) fn plan(&self, recipe: &Recipe) -> Result<MergePlan<'_>, Fault> {
         let models: Vec<(ModelRef, &Checkpoint)> =
             self.models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
-        Ok(self.pool.install(|| MergePlan::new(recipe, &models))?)
+        let tasks = self.documents.tasks();
+        let base = |model: &ModelRef| self.base_reader(model);
+        Ok(self.token_gates.plan(recipe, &models, tasks, &self.pool, base)?)
     }
 
     /// Scores a recipe without a document router, or gives what an equal one gave; one that is being scored right now is
@@ -222,6 +228,14 @@ impl CandleEvaluator {
         };
         *remembered = Some(outcome.clone());
         Ok(outcome)
+    }
+
+    /// The base model, if that is `model` and its weights are exact.
+    fn base_reader(&self, model: &ModelRef) -> Option<Reader<'_>> {
+        let is_base = self.models.first().is_some_and(|(base, _)| base == model);
+        let (network, tokenizer, tasks) = (&self.base, &self.tokenizer, self.documents.tasks());
+        let reader = Reader { network, tokenizer, tasks, pool: &self.pool };
+        (is_base && self.residents.precision() == Precision::F32).then_some(reader)
     }
 
     /// Where the outcome of a candidate is, or will be.

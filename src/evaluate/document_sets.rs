@@ -106,6 +106,11 @@ impl DocumentSets {
         }
     }
 
+    /// With the prompts that the base model gets.
+    pub fn tasks(&self) -> &[Task] {
+        &self.tasks
+    }
+
     pub fn all_whole(&self) -> impl Iterator<Item = &ScoringSet> {
         self.whole.iter().map(Arc::as_ref)
     }

@@ -1,7 +1,8 @@
 //! Whose fault it is that a recipe has no score.
 
+use super::planned::PlanError;
 use super::resident::ResidentError;
-use super::{EvaluateError, OpenError, RoutingError, ScoreError};
+use super::{EvaluateError, LoadError, OpenError, RoutingError, ScoreError};
 use crate::checkpoint::{ArchitectureError, CheckpointError};
 use crate::merge::MergeError;
 use crate::model::ConfigError;
@@ -35,6 +36,16 @@ impl From<MergeError> for Fault {
                 error @ (CheckpointError::ShapesDiffer { .. } | CheckpointError::NoTensor { .. }),
             ) => Fault::Candidate(error.to_string()),
             MergeError::Checkpoint(error) => Fault::Machine(error.into()),
+            other => Fault::Candidate(other.to_string()),
+        }
+    }
+}
+
+impl From<PlanError> for Fault {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Merge(error) => error.into(),
+            PlanError::Load(LoadError::Checkpoint(error)) => Fault::Machine(error.into()),
             other => Fault::Candidate(other.to_string()),
         }
     }

@@ -85,7 +85,7 @@ impl CandleEvaluator {
     /// See [`RoutingError`].
     pub fn gate(&self, gate: &Gate) -> Result<FittedGate, RoutingError> {
         let documents = self.documents.documents(Split::Search);
-        self.gates.fitted(gate, &documents, &self.prompt_reader()).map(|gate| (*gate).clone())
+        self.document_gates.fitted(gate, &documents, &self.prompt_reader()).map(|gate| (*gate).clone())
     }
 
     /// The class of each document of `split` that is scored, task by task.
@@ -94,7 +94,7 @@ impl CandleEvaluator {
     /// See [`RoutingError`].
     pub fn classes(&self, gate: &Gate, split: Split) -> Result<Vec<Vec<usize>>, RoutingError> {
         let documents = self.documents.documents(split);
-        let judgement = self.gates.judged(gate, split, &documents, &self.prompt_reader())?;
+        let judgement = self.document_gates.judged(gate, split, &documents, &self.prompt_reader())?;
         let classes = judgement.iter().map(|task| task.iter().map(|judged| judged.class).collect());
         Ok(classes.collect())
     }
@@ -115,7 +115,7 @@ impl CandleEvaluator {
             return Err(Fault::Machine(EvaluateError::Set { split, source }));
         }
         let documents = self.documents.documents(split);
-        Ok(self.gates.judged(gate, split, &documents, &self.prompt_reader())?)
+        Ok(self.document_gates.judged(gate, split, &documents, &self.prompt_reader())?)
     }
 }
 

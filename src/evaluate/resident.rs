@@ -41,6 +41,11 @@ impl Residents {
         Residents { idle: Mutex::default(), prepared: Prepared::new(), precision }
     }
 
+    /// Of their weights in memory.
+    pub(super) fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// The model of a plan: the idle one that has most of its tensors already, with the others written anew; or a new
     /// one. Whoever has done with it gives it back. Also the time it took, in seconds on one core.
     pub(super) fn merge(

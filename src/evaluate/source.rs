@@ -9,14 +9,15 @@ use super::load::{
     LoadError, network_spec, require_checkpoint, require_tensors, write_checkpoint, write_tensors,
 };
 use super::open::{OpenError, open_checkpoint, whole_texts};
-use super::{Pool, Resources, Scorer, TaskTokenizer};
+use super::{PlanError, Pool, Resources, Scorer, TaskTokenizer, plan_merge};
 use crate::checkpoint::{ArchitectureError, Checkpoint};
 use crate::hub::Hub;
-use crate::merge::{MergeError, MergePlan, PlannedTensor};
+use crate::merge::{MergeError, PlannedTensor};
 use crate::model::gguf::{Gguf, GgufError};
 use crate::model::spec::NetworkSpec;
 use crate::model::{ConfigError, DeviceNetwork, Network, Precision};
 use crate::recipe::{ModelRef, Recipe};
+use crate::task::Task;
 use crate::units::Bytes;
 
 /// Where a model comes from.
@@ -58,6 +59,9 @@ pub enum SourceError {
     /// The recipe cannot be carried out.
     #[error(transparent)]
     Merge(Box<MergeError>),
+    /// The recipe's token router cannot be carried out.
+    #[error(transparent)]
+    Plan(Box<PlanError>),
     /// The merged model has no config.
     #[error(transparent)]
     Architecture(#[from] ArchitectureError),
@@ -102,6 +106,15 @@ impl From<MergeError> for SourceError {
     }
 }
 
+impl From<PlanError> for SourceError {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Merge(error) => error.into(),
+            other => SourceError::Plan(Box::new(other)),
+        }
+    }
+}
+
 impl From<ConfigError> for SourceError {
     fn from(error: ConfigError) -> Self {
         SourceError::Config(Box::new(error))
@@ -123,11 +136,13 @@ struct Machine<'a> {
     resources: &'a Resources,
     device: Option<&'a Device>,
     pool: &'a Pool,
+    tasks: &'a [Task],
 }
 
 impl Source {
     /// Opens, checks and loads the model on the pool's threads. It is scored on `device` by candle's operations
     /// ([`DeviceNetwork`]) or, if `None`, on the CPU by [`Network`]. candle's own CPU device cannot multiply bf16.
+    /// `tasks` are those whose prompts a recipe's token router may name.
     ///
     /// # Errors
     /// See [`SourceError`]; weights that are not finite; less memory than the weights take.
@@ -137,8 +152,9 @@ impl Source {
         resources: &Resources,
         device: Option<&Device>,
         pool: &Pool,
+        tasks: &[Task],
     ) -> Result<ReadyModel, SourceError> {
-        let machine = Machine { resources, device, pool };
+        let machine = Machine { resources, device, pool, tasks };
         match self {
             Source::Checkpoint(model) => load_checkpoint(model, hub, &machine),
             Source::Recipe(recipe) => merge(recipe, hub, &machine),
@@ -211,7 +227,7 @@ fn merge(recipe: &Recipe, hub: &Hub, machine: &Machine) -> Result<ReadyModel, So
     let models = recipe.models().iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let models: Vec<(ModelRef, &Checkpoint)> =
         models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
-    let plan = pool.install(|| MergePlan::new(recipe, &models))?;
+    let plan = plan_merge(recipe, &models, machine.tasks, pool)?;
     let planned = |name: &str| plan.tensors().iter().find(|tensor| tensor.name == name);
     let spec = NetworkSpec::from_json(&plan.config()?, &|name| planned(name).is_some())?;
     let shape = |name: &str| planned(name).map(|tensor| tensor.shape.as_slice());

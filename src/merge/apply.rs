@@ -30,6 +30,7 @@ pub(super) fn ready<'a>(
         (Operation::Passthrough { scale }, _) => Ok(one(inputs, 0, *scale)),
         (Operation::Take { input }, _) => Ok(one(inputs, *input, 1.0)),
         (Operation::KeepBase, base) => Ok(one(base.into_iter().collect(), 0, 1.0)),
+        (Operation::Given(given), _) => Ok(Ready::Whole(given.values().to_vec())),
         (Operation::Slerp { t }, Some(base)) => Ok(slerp(base, inputs, *t)),
         (Operation::TaskVectors(operation), Some(base)) => {
             Ok(task_vectors(plan, tensor, operation, base, inputs, prepared))

@@ -128,6 +128,46 @@ pub enum MergeError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A recipe that sends documents to several merges.
+    #[error("a recipe with a document router is several merges; each of them is merged by itself")]
+    DocumentRouter,
+    /// A recipe with routed layers, and nothing to route by.
+    #[error(
+        "the recipe has a token router, whose gates take the base model's reading of its prompts"
+    )]
+    NoGates,
+    /// Gates cannot be made of the experts' prototypes.
+    #[error("prototypes of the token router's experts: {found}")]
+    Prototypes {
+        /// What is wrong.
+        found: String,
+    },
+    /// A setting of the token router.
+    #[error("token router: `{key}` is {found}; valid: {valid}")]
+    TokenRouter {
+        /// The setting.
+        key: &'static str,
+        /// Its value.
+        found: String,
+        /// What it may be.
+        valid: String,
+    },
+    /// A routed layer that the output does not have.
+    #[error("the token router routes layer {layer}; the output has {layers} layers")]
+    RoutedLayer {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// How many there are.
+        layers: usize,
+    },
+    /// What a Mixtral has no place for.
+    #[error("{found} has no place in a mixture of experts; it can be made of: {valid}")]
+    NotInMixture {
+        /// Model, setting or tensor.
+        found: String,
+        /// What fits.
+        valid: String,
+    },
     /// A recipe without slices.
     #[error("the recipe has no slices")]
     NoSlices,

@@ -1,6 +1,6 @@
 use crate::recipe::RescaleRule;
 
-use super::Sparsifier;
+use super::{Given, Sparsifier};
 
 /// A method with the parameters that hold for one tensor; lists have one entry per model, without the base where the
 /// method sets it apart.
@@ -38,6 +38,8 @@ pub enum Operation {
     Passthrough { scale: f32 },
     /// The base model as it is.
     KeepBase,
+    /// These values; no model is read.
+    Given(Given),
 }
 
 /// `base + λ Σ w s(x − base)`, where `s` leaves elements out and rescales.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::checkpoint::ArchitectureError;
 
-use super::MergePlan;
+use super::{MergePlan, mixtral_config};
 
 impl MergePlan<'_> {
     /// The reference's `config.json` for the output's layers and [`MergePlan::settings`].
@@ -20,10 +20,13 @@ impl MergePlan<'_> {
         Ok(config)
     }
 
-    /// What the merge changes in `config.json` besides the layers: the size of the vocabulary, and whether the head is
-    /// the embedding.
+    /// What the merge changes in `config.json` besides the layers: the family where layers are routed, the size of
+    /// the vocabulary, and whether the head is the embedding.
     pub fn settings(&self) -> Map<String, Value> {
-        let mut settings = Map::new();
+        let mut settings = self.routed().map_or_else(Map::new, |routed| {
+            let layers = self.source_layers().iter().map(Vec::len).sum();
+            mixtral_config::settings(self.reference().config(), layers, routed)
+        });
         if let Some(vocabulary) = self.vocabulary() {
             settings.insert("vocab_size".to_owned(), vocabulary.size().into());
         }

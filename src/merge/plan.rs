@@ -8,8 +8,12 @@ use crate::recipe::{ModelRef, Recipe};
 use crate::units::Dtype;
 
 use super::apply::ready;
+use super::mixture::Routed;
 use super::ready::Ready;
-use super::{Alignment, MergeError, Operation, Prepared, TokenAxis, Vocabulary, planner, resolve};
+use super::{
+    Alignment, LayerGates, MergeError, Operation, Prepared, TokenAxis, Vocabulary, planner,
+    resolve, token_router,
+};
 
 /// A recipe worked out against open checkpoints: every output tensor with its inputs and parameters.
 ///
@@ -24,6 +28,7 @@ pub struct MergePlan<'a> {
     unused: Vec<String>,
     vocabulary: Option<Vocabulary>,
     folders: Vec<&'a Path>,
+    routed: Option<Routed>,
 }
 
 /// One output tensor.
@@ -89,23 +94,66 @@ impl<'a> MergePlan<'a> {
     /// needs may be given.
     ///
     /// # Errors
-    /// See [`MergeError`]; everything but reading weights is checked here.
+    /// See [`MergeError`]; everything but reading weights is checked here. [`MergeError::NoGates`] for a recipe with routed
+    /// layers, [`MergeError::DocumentRouter`] for one that is several merges.
     pub fn new(
         recipe: &Recipe,
         models: &[(ModelRef, &'a Checkpoint)],
     ) -> Result<MergePlan<'a>, MergeError> {
+        MergePlan::work_out(recipe, models, None)
+    }
+
+    /// The same with `gates` for the layers that the recipe's token router routes, if it has one.
+    ///
+    /// A routed layer is the merge's but for its feed-forward block: in place of the dense one stand the experts' own, each
+    /// from the layer of its model that the merge's layer comes from, called as Mixtral's: `block_sparse_moe.gate` and
+    /// `block_sparse_moe.experts.{j}.w1`, `w3` and `w2` for `gate_proj`, `up_proj` and `down_proj`. A `scale` of passthrough
+    /// holds for them too. Experts must be Llamas or Mistrals without biases.
+    ///
+    /// # Errors
+    /// As [`MergePlan::new`]; gates for other experts; an architecture that is no Mixtral's.
+    pub fn with_gates(
+        recipe: &Recipe,
+        models: &[(ModelRef, &'a Checkpoint)],
+        gates: &LayerGates,
+    ) -> Result<MergePlan<'a>, MergeError> {
+        MergePlan::work_out(recipe, models, Some(gates))
+    }
+
+    fn work_out(
+        recipe: &Recipe,
+        models: &[(ModelRef, &'a Checkpoint)],
+        gates: Option<&LayerGates>,
+    ) -> Result<MergePlan<'a>, MergeError> {
+        if recipe.document_router.is_some() {
+            return Err(MergeError::DocumentRouter);
+        }
+        let mixture = match (token_router(recipe), gates) {
+            (None, _) => None,
+            (Some(_), None) => return Err(MergeError::NoGates),
+            (Some(router), Some(gates)) => Some((router, gates)),
+        };
         let unused = resolve::unused_parameters(recipe)?;
         let vocabulary = vocabulary(recipe, models)?;
-        let planner = planner::plan(recipe, models, vocabulary.as_ref())?;
+        let planner = planner::plan(recipe, models, vocabulary.as_ref(), mixture)?;
         let (tensors, source_layers) = (planner.tensors, planner.source_layers);
-        let reference = planner.reference;
+        let (reference, routed) = (planner.reference, planner.routed);
         if recipe.merge_method.is_random() {
             // The masks depend on them; a checkpoint that has become unreadable must be an error here.
             models.par_iter().try_for_each(|(_, checkpoint)| checkpoint.digest().map(|_| ()))?;
         }
         let folders = folders(recipe, models);
         let models = models.to_vec();
-        Ok(MergePlan { models, reference, tensors, source_layers, unused, vocabulary, folders })
+        Ok(MergePlan {
+            models,
+            reference,
+            tensors,
+            source_layers,
+            unused,
+            vocabulary,
+            folders,
+            routed,
+        })
     }
 
     /// The output's tensors: stack by stack those before the layers, the layers, those after.
@@ -189,6 +237,10 @@ impl<'a> MergePlan<'a> {
         prepared: Option<&Prepared>,
     ) -> Result<Ready<'a>, MergeError> {
         ready(self, tensor, prepared)
+    }
+
+    pub(super) fn routed(&self) -> Option<&Routed> {
+        self.routed.as_ref()
     }
 
     pub(super) fn elements(&self, input: &Input) -> Result<Elements<'a>, MergeError> {

@@ -4,17 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Place, Position};
-use crate::recipe::{BaseUse, Levels, MergeMethod, ModelRef, Parameters, Recipe};
+use crate::recipe::{BaseUse, Levels, MergeMethod, ModelRef, Parameters, Recipe, TokenRouter};
 
+use super::mixture::{Mixture, Routed};
 use super::plan::{Tokens, vocabulary_models};
 use super::resolve::{Scope, Scopes, operation};
 use super::slices::{Slice, Source, StackLayout, require_count, stack_layouts};
-use super::{Input, MergeError, Operation, PlannedTensor, TokenAxis, TokenTensor, Vocabulary};
+use super::{
+    Input, LayerGates, MergeError, Operation, PlannedTensor, TokenAxis, TokenTensor, Vocabulary,
+};
 
 /// What has been worked out so far, in the output's order.
 pub(super) struct Planner<'r, 'a> {
     recipe: &'r Recipe,
-    models: &'r [(ModelRef, &'a Checkpoint)],
+    pub(super) models: &'r [(ModelRef, &'a Checkpoint)],
     vocabulary: Option<&'r Vocabulary>,
     /// For each of `models`.
     names: Vec<BTreeMap<Place, Vec<String>>>,
@@ -25,6 +28,8 @@ pub(super) struct Planner<'r, 'a> {
     known: BTreeSet<String>,
     /// Whose config the output's is made of: the base, or else the first model.
     pub(super) reference: usize,
+    mixture: Option<Mixture<'r>>,
+    pub(super) routed: Option<Routed>,
 }
 
 /// The whole recipe.
@@ -32,25 +37,47 @@ pub(super) fn plan<'r, 'a>(
     recipe: &'r Recipe,
     models: &'r [(ModelRef, &'a Checkpoint)],
     vocabulary: Option<&'r Vocabulary>,
+    mixture: Option<(&'r TokenRouter, &'r LayerGates)>,
 ) -> Result<Planner<'r, 'a>, MergeError> {
-    let reference = reference(recipe, models)?;
+    let reference = reference_index(recipe, models)?;
+    let mixture = mixture.map(|(router, gates)| Mixture::new(router, gates, models, reference));
+    let mixture = mixture.transpose()?;
     let layouts = stack_layouts(recipe, models, reference)?;
     let of_reference = models[reference].1;
     let names = models.iter().map(|(_, checkpoint)| by_place(checkpoint, of_reference)).collect();
     let (tensors, source_layers) = (Vec::new(), Vec::new());
     let architecture = of_reference.architecture();
     let known = of_reference.tensors().map(|(name, _)| architecture.in_layer(name, 0)).collect();
-    let mut planner =
-        Planner { recipe, models, vocabulary, names, tensors, source_layers, known, reference };
+    let mut planner = Planner {
+        recipe,
+        models,
+        vocabulary,
+        names,
+        tensors,
+        source_layers,
+        known,
+        reference,
+        mixture,
+        routed: None,
+    };
     for layout in &layouts {
         planner.stack(layout)?;
     }
+    let layers = planner.source_layers.iter().map(Vec::len).sum();
+    planner.routed = planner.mixture.as_ref().map(|it| it.routed(layers)).transpose()?;
     Ok(planner)
 }
 
-fn reference(recipe: &Recipe, models: &[(ModelRef, &Checkpoint)]) -> Result<usize, MergeError> {
-    let named = recipe.base_model.as_ref().or(recipe.models().first().copied());
-    let Some(named) = named else {
+/// The model whose config and tokenizer the output takes: the base, or else the first one named. `None`: none is named.
+pub fn reference(recipe: &Recipe) -> Option<&ModelRef> {
+    recipe.base_model.as_ref().or(recipe.models().first().copied())
+}
+
+fn reference_index(
+    recipe: &Recipe,
+    models: &[(ModelRef, &Checkpoint)],
+) -> Result<usize, MergeError> {
+    let Some(named) = reference(recipe) else {
         return Err(MergeError::NoSlices);
     };
     models.iter().position(|(known, _)| known == named).ok_or_else(|| MergeError::UnknownModel {
@@ -114,15 +141,19 @@ impl Planner<'_, '_> {
     fn layers(&mut self, layout: &StackLayout, slice: &Slice) -> Result<(), MergeError> {
         for offset in 0..slice.layers {
             let number = self.source_layers[layout.stack].len();
+            let source = slice.sources[slice.base.unwrap_or_default()].start + offset;
             for name in self.layer_names(layout.stack, slice, offset, number)? {
                 let architecture = self.models[self.reference].1.architecture();
                 let input = |source: &Source| architecture.in_layer(&name, source.start + offset);
                 let inputs = slice.sources.iter().map(input).collect();
                 let setting = Setting { slice, module: layout.parameters, t: slice.t(offset) };
-                self.tensors.extend(self.tensor(setting, &name, inputs)?);
+                let planned = self.tensor(setting, &name, inputs)?;
+                match self.mixture.as_ref().filter(|mixture| mixture.routes(number)) {
+                    Some(mixture) => self.tensors.extend(self.routed(mixture, planned, source)?),
+                    None => self.tensors.extend(planned),
+                }
             }
-            let model = slice.base.unwrap_or_default();
-            self.source_layers[layout.stack].push(slice.sources[model].start + offset);
+            self.source_layers[layout.stack].push(source);
         }
         Ok(())
     }
@@ -166,7 +197,7 @@ impl Planner<'_, '_> {
         let mut scopes = Scopes { recipe: self.recipe, tensor: name, shared, inputs: Vec::new() };
         let (mut base, mut inputs) = (None, Vec::new());
         for (position, (source, tensor)) in slice.sources.iter().zip(&names).enumerate() {
-            let Some(input) = self.input(source, tensor)? else {
+            let Some(input) = self.input(source.checkpoint, tensor)? else {
                 continue;
             };
             if slice.base == Some(position) {
@@ -256,9 +287,9 @@ impl Planner<'_, '_> {
     }
 
     /// `None` where the model lacks a tensor that it may lack.
-    fn input(&self, source: &Source, tensor: &str) -> Result<Option<Input>, MergeError> {
-        let checkpoint = self.models[source.checkpoint].1;
-        let input = |tensor: &str| Input { model: source.checkpoint, tensor: tensor.to_owned() };
+    pub(super) fn input(&self, model: usize, tensor: &str) -> Result<Option<Input>, MergeError> {
+        let checkpoint = self.models[model].1;
+        let input = |tensor: &str| Input { model, tensor: tensor.to_owned() };
         let architecture = checkpoint.architecture();
         let mut spellings = architecture.spellings(tensor);
         if let Some(spelling) = spellings.find(|name| checkpoint.shape(name).is_some()) {
@@ -315,7 +346,7 @@ impl Planner<'_, '_> {
         Ok(shape.to_vec())
     }
 
-    fn shapes_differ(&self, name: &str, first: &Input, other: &Input) -> MergeError {
+    pub(super) fn shapes_differ(&self, name: &str, first: &Input, other: &Input) -> MergeError {
         let found = |input: &Input| self.models[input.model].1.found(&input.tensor);
         let (first, other) = (Box::new(found(first)), Box::new(found(other)));
         let error = CheckpointError::ShapesDiffer { tensor: name.to_owned(), first, other };
@@ -326,7 +357,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    fn shape_of(&self, input: &Input) -> Result<&[usize], CheckpointError> {
+    pub(super) fn shape_of(&self, input: &Input) -> Result<&[usize], CheckpointError> {
         let checkpoint = self.models[input.model].1;
         let missing = || CheckpointError::NoTensor {
             dir: checkpoint.dir().to_owned(),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::fields::{Fields, invalid, unsupported};
 use super::rope::{RopeDefaults, require_even, rotary};
 use super::tensors::linear;
-use super::{ConfigError, Has, Names};
+use super::{ConfigError, Has, Names, mixture};
 use crate::model::spec::{
     Activation, AttentionSpec, EmbeddingSpec, GatedSpec, HeadSpec, LayerSpec, LinearSpec, MlpSpec,
     NetworkSpec, NormKind, NormSpec, PositionsSpec, Reading, RotarySpec, SpecialTokens, StackSpec,
@@ -36,6 +36,8 @@ struct Shape {
     epsilon: f32,
     attention_bias: bool,
     windows: Vec<Option<usize>>,
+    /// Layers of a Mixtral that have one feed-forward block, as a Llama.
+    dense_layers: Vec<usize>,
     rotary: RotarySpec,
 }
 
@@ -193,6 +195,11 @@ impl Shape {
                 _ => fields.flag("attention_bias", false)?,
             },
             windows: windows(fields, member, layers, longest)?,
+            dense_layers: match member {
+                Member::Mixtral => mixture::dense_layers(fields, layers)?,
+                // The others have no such field.
+                _ => Vec::new(),
+            },
             rotary: rotary(fields, &RopeDefaults { head_dim, theta, longest })?,
         })
     }
@@ -232,7 +239,7 @@ impl Shape {
             attention,
             attention_norm,
             cross: None,
-            mlp: self.mlp(fields, &at)?,
+            mlp: self.mlp(fields, &at, layer)?,
             mlp_norm,
         })
     }
@@ -275,7 +282,12 @@ impl Shape {
         })
     }
 
-    fn mlp(&self, fields: &Fields, at: &impl Fn(&str) -> String) -> Result<MlpSpec, ConfigError> {
+    fn mlp(
+        &self,
+        fields: &Fields,
+        at: &impl Fn(&str) -> String,
+        layer: usize,
+    ) -> Result<MlpSpec, ConfigError> {
         let inner = fields.count("intermediate_size")?;
         let activation = match self.member {
             // `hidden_act` is what old Gemma files have; transformers goes by it in Gemma and by the other in Gemma 2.
@@ -287,8 +299,8 @@ impl Shape {
             },
             _ => fields.activation("hidden_act", "silu")?,
         };
-        if self.member == Member::Mixtral {
-            return self.experts(fields, at, inner, activation);
+        if self.member == Member::Mixtral && !self.dense_layers.contains(&layer) {
+            return mixture::experts(fields, at, [inner, self.hidden], activation);
         }
         let bias = self.member == Member::Llama && fields.flag("mlp_bias", false)?;
         Ok(MlpSpec::Gated(GatedSpec {
@@ -297,36 +309,6 @@ impl Shape {
             down: linear(&at("mlp.down_proj"), self.hidden, inner, bias),
             activation,
         }))
-    }
-
-    fn experts(
-        &self,
-        fields: &Fields,
-        at: &impl Fn(&str) -> String,
-        inner: usize,
-        activation: Activation,
-    ) -> Result<MlpSpec, ConfigError> {
-        fields.only("router_jitter_noise", &[json!(0.0)])?;
-        let count = fields.part_count_of(&["num_local_experts", "num_experts"], 8)?;
-        let top = fields.count_or("num_experts_per_tok", 2)?;
-        if top > count {
-            let expected = format!("at most num_local_experts = {count}");
-            return Err(invalid("num_experts_per_tok", &top.into(), &expected));
-        }
-        let expert = |expert: usize| {
-            let part = |part: &str| at(&format!("block_sparse_moe.experts.{expert}.{part}"));
-            GatedSpec {
-                gate: linear(&part("w1"), inner, self.hidden, false),
-                up: linear(&part("w3"), inner, self.hidden, false),
-                down: linear(&part("w2"), self.hidden, inner, false),
-                activation,
-            }
-        };
-        Ok(MlpSpec::Experts {
-            router: linear(&at("block_sparse_moe.gate"), count, self.hidden, false),
-            experts: (0..count).map(expert).collect(),
-            top,
-        })
     }
 }
 

@@ -12,6 +12,7 @@ mod error;
 mod fields;
 mod gpt2;
 mod llama;
+mod mixture;
 mod rope;
 mod t5;
 mod tensors;
@@ -49,7 +50,7 @@ impl NetworkSpec {
         match family.as_str().unwrap_or_default() {
             "llama" => llama::read(&fields, Member::Llama, has),
             "mistral" => llama::read(&fields, Member::Mistral, has),
-            "mixtral" => llama::read(&fields, Member::Mixtral, has),
+            "mixtral" | "merge_search_mixtral" => llama::read(&fields, Member::Mixtral, has),
             "qwen2" => llama::read(&fields, Member::Qwen2, has),
             "qwen3" => llama::read(&fields, Member::Qwen3, has),
             "gemma" => llama::read(&fields, Member::Gemma, has),

@@ -194,6 +194,8 @@ fn what_is_not_computed_is_refused_by_name() {
         ("mistral", "attention_bias", json!(true)),
         ("mistral", "num_key_value_heads", json!(null)),
         ("mixtral", "num_experts_per_tok", json!(9)),
+        ("mixtral", "merge_search_dense_layers", json!([32])),
+        ("mixtral", "merge_search_dense_layers", json!(["0"])),
         ("qwen2", "layer_types", json!(["sliding_attention"])),
         ("gemma", "use_bidirectional_attention", json!(true)),
         ("gemma2", "final_logit_softcapping", json!(0.0)),
@@ -428,4 +430,15 @@ proptest! {
         let has = |name: &str| (stored >> (name.len() % 64)) & 1 == 1;
         let _ = NetworkSpec::from_json(&Value::Object(config), &has);
     }
+}
+
+#[test]
+fn a_mixture_may_have_layers_of_one_block() {
+    let changes = json!({"model_type": "merge_search_mixtral", "merge_search_dense_layers": [1]});
+    let spec = spec(&defaults("mixtral", changes));
+    for (number, layer) in stack(&spec).layers.iter().enumerate() {
+        assert_eq!(matches!(layer.mlp, MlpSpec::Gated(_)), number == 1, "{number}");
+    }
+    let dense = "model.layers.1.mlp.up_proj.weight";
+    assert!(spec.tensors().any(|(name, _)| name == dense));
 }

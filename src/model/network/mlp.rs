@@ -126,7 +126,7 @@ fn mixture(
     let logits = Tensor::zeros((rows, experts.len()), candle_core::DType::F32, &Device::Cpu)?;
     router.forward_into(&logits, x)?;
     let shares: Vec<Vec<(usize, f32)>> =
-        logits.to_vec2::<f32>()?.iter().map(|logits| chosen(logits, top)).collect();
+        flat(&logits)?.chunks(experts.len().max(1)).map(|logits| chosen(logits, top)).collect();
     let mut sum = vec![0f32; rows * hidden];
     for (index, expert) in experts.iter().enumerate() {
         let share = |row: usize| shares[row].iter().find(|(chosen, _)| *chosen == index);
@@ -139,10 +139,15 @@ fn mixture(
         let inner = expert.inner(&x.index_select(&index, 0)?, scratch)?;
         let out = scratch.side.matrix(mine.len(), hidden)?;
         expert.down.forward_into(&out, &inner)?;
-        for ((row, share), out) in mine.iter().zip(out.to_vec2::<f32>()?) {
+        for ((row, share), out) in mine.iter().zip(flat(&out)?.chunks(hidden.max(1))) {
             let sum = &mut sum[*row as usize * hidden..][..hidden];
             sum.iter_mut().zip(out).for_each(|(sum, out)| *sum += share * out);
         }
     }
     Tensor::from_vec(sum, (rows, hidden), &Device::Cpu)
+}
+
+/// Row-major, in one copy.
+fn flat(matrix: &Tensor) -> Result<Vec<f32>> {
+    matrix.flatten_all()?.to_vec1()
 }

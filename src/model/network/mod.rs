@@ -8,6 +8,7 @@ mod attention;
 mod embedding;
 mod generate;
 mod head;
+mod inputs;
 mod layer;
 mod memory;
 mod mlp;
