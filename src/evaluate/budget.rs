@@ -97,9 +97,15 @@ impl Budget {
         let each = (self.candidate + headers.max(thread / HEADER_SHARE as u64)).max(1);
         let candidates = (left / each).clamp(1, threads);
         let states = (left.saturating_sub(candidates * each) / 2).min(STATES);
+        let models_at_rest = (left.saturating_sub(states) / each).max(1);
         let room = Room { memory: Bytes(thread * threads), threads: self.threads };
         let parts = PartsShare { held: held as usize, room };
-        Shares { candidates: candidates as usize, states: states as usize, parts }
+        Shares {
+            candidates: candidates as usize,
+            models_at_rest: usize::try_from(models_at_rest).unwrap_or(usize::MAX),
+            states: states as usize,
+            parts,
+        }
     }
 }
 
@@ -107,6 +113,8 @@ impl Budget {
 pub(super) struct Shares {
     /// How many candidates fit side by side, at least one.
     pub candidates: usize,
+    /// How many models fit while no candidate is scored, at least one.
+    pub models_at_rest: usize,
     /// Bytes for states of layers.
     pub states: usize,
     pub parts: PartsShare,

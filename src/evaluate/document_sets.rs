@@ -7,7 +7,9 @@ use super::lru::Lru;
 use super::{
     Documents, EvaluateError, Pool, Room, ScoreError, ScoringSet, SetError, TaskTokenizer,
 };
+use super::tokenize::Encoder;
 use crate::model::Network;
+use crate::model::spec::NetworkSpec;
 use crate::outcome::DocSubset;
 use crate::task::Task;
 use crate::units::Split;
@@ -111,6 +113,29 @@ impl DocumentSets {
             }
         };
         Ok(Asked { key, set, docs: Some(docs) })
+    }
+
+    /// The prompts of documents, for `spec`.
+    pub fn prompts(
+        &self,
+        split: Split,
+        docs: &DocSubset,
+        tokenizer: &TaskTokenizer,
+        spec: &NetworkSpec,
+    ) -> Result<Vec<Vec<u32>>, EvaluateError> {
+        let (limit, tasks) = (self.limits[split as usize], &self.tasks);
+        let documents = Documents { tasks, split: Some(split), limit, docs: Some(docs) };
+        let mut prompts = Vec::with_capacity(docs.docs());
+        for (index, task) in tasks.iter().enumerate() {
+            let encoder = Encoder { task, tokenizer, spec };
+            for doc in documents.of(index) {
+                let prompt = encoder.prompt(doc).map_err(|error| {
+                    EvaluateError::Set { split, source: Box::new(error.into()) }
+                })?;
+                prompts.push(prompt);
+            }
+        }
+        Ok(prompts)
     }
 
     fn place(&self, key: DocsKey, docs: &DocSubset, whole: &ScoringSet) -> Place {

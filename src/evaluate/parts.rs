@@ -7,7 +7,6 @@ use crate::recipe::Recipe;
 use crate::units::Split;
 
 /// A merge without a document router, and what it reads.
-#[allow(dead_code)]
 pub(super) struct Part {
     pub recipe: Recipe,
     pub docs: DocSubset,
@@ -16,7 +15,6 @@ pub(super) struct Part {
 impl CandleEvaluator {
     /// Splits `docs` by where the recipe's document router sends them; every document is in exactly one part. Without a router
     /// there is one part.
-    #[allow(dead_code)]
     pub(super) fn parts(
         &self,
         recipe: &Recipe,
