@@ -207,7 +207,7 @@ fn logits_that_are_no_numbers_are_an_error_that_names_the_request() {
 }
 
 #[test]
-fn progress_counts_every_text_and_a_fixed_part_is_timed() {
+fn progress_counts_every_text_and_every_pack_is_timed() {
     let case = Case::read("llama");
     let requests: Vec<TextRequest> = case.requests.iter().cycle().take(400).cloned().collect();
     let set = TextSet::new(requests, &[], &case.network, ROOM).unwrap();
@@ -219,9 +219,12 @@ fn progress_counts_every_text_and_a_fixed_part_is_timed() {
     let run = set.run(&case.network, &pool, &case.tokenizer, Some(&count)).unwrap();
     assert_eq!((ended.into_inner(), run.texts.len()), (400, 400));
     let mut scratch = Scratch::new().unwrap();
-    let packs = set.timing();
-    assert!((2..6).contains(&packs.len()), "{}", packs.len());
-    for pack in packs {
-        assert!(pack.seconds(&case.network, &run.prefixes, &mut scratch).unwrap() > 0.0);
+    let packs = set.packs();
+    assert!(packs.len() >= 400 / 8, "{}", packs.len());
+    for pack in packs.iter().step_by(20) {
+        let lap = pack.lap(&case.network, &run.prefixes, &mut scratch).unwrap();
+        assert!(0.0 < lap.decode_seconds && lap.decode_seconds < lap.seconds, "{lap:?}");
+        // 16 new tokens for each of 8 texts at most, the first of which comes with the prompt.
+        assert!((1..=8 * 15).contains(&lap.decoded), "{lap:?}");
     }
 }

@@ -103,13 +103,19 @@ impl Budget {
         // Prompts may be longer than the tasks' own, by as much as nobody knows here: a part of what is left is for them.
         let prompts = ((spare - states) / 4).min(PROMPTS);
         let longer = (spare - states - prompts) / 2;
+        let models_at_rest = (left.saturating_sub(states) / each).max(1);
         let room = |memory: u64| Room { memory: Bytes(memory), threads: self.threads };
         let sets = SetsShare {
             held: (held + prompts) as usize,
             room: room(thread * threads),
             room_of_prompts: room(thread * threads + longer),
         };
-        Shares { candidates: candidates as usize, states: states as usize, sets }
+        Shares {
+            candidates: candidates as usize,
+            models_at_rest: usize::try_from(models_at_rest).unwrap_or(usize::MAX),
+            states: states as usize,
+            sets,
+        }
     }
 }
 
@@ -117,6 +123,8 @@ impl Budget {
 pub(super) struct Shares {
     /// How many candidates fit side by side, at least one.
     pub candidates: usize,
+    /// How many models fit while no candidate is scored, at least one.
+    pub models_at_rest: usize,
     /// Bytes for states of layers.
     pub states: usize,
     pub sets: SetsShare,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::budget::{Budget, Shares};
+use super::budget::Budget;
 use super::chat::{ready_tasks, require_answers};
 use super::document_sets::{Asked, DocsKey, DocumentSets, Preparing};
 use super::fault::Fault;
@@ -13,11 +13,11 @@ use super::load::load_network;
 use super::lru::Lru;
 use super::open::{OpenError, check_names, open_checkpoints, require_same_config};
 use super::planned::TokenGates;
-use super::relative_time::{Prefixes, RelativeTimes, Timed, graph_of, in_turns};
 use super::resident::{Resident, Residents};
 use super::routing::Gates;
 use super::run::{Run, Saved};
 use super::states::{Reuse, StatesMemory};
+use super::timing::Clock;
 use super::token_gates::Reader;
 use super::{
     Documents, EvaluateError, Evaluator, InfeasibleMetric, Pool, Resources, ScoreError, ScoringSet,
@@ -27,7 +27,7 @@ use crate::checkpoint::{Architecture, Checkpoint};
 use crate::hub::Hub;
 use crate::merge::MergePlan;
 use crate::model::spec::{NetworkSpec, Reading};
-use crate::model::{Network, Precision, Scratch};
+use crate::model::{Network, Precision};
 use crate::outcome::{Cost, DocSubset, Evaluation, ItemScore, Outcome, Timing};
 use crate::recipe::{MergeMethod, ModelRef, PromptChange, Recipe};
 use crate::task::Task;
@@ -48,18 +48,19 @@ pub struct CandleEvaluator {
     pub(super) document_gates: Gates,
     pub(super) base: Network,
     pub(super) precision: Precision,
-    /// The base model's states of what documents begin with, by split.
-    base_prefixes: [OnceLock<Prefixes>; 3],
-    relative_times: RelativeTimes,
+    pub(super) clock: Clock,
     token_gates: TokenGates,
-    residents: Residents,
+    pub(super) residents: Residents,
     remembered: Mutex<Lru<(Fingerprint, DocsKey), Place>>,
     states: StatesMemory,
     candidates_at_once: usize,
+    /// How many models memory has room for while none is scored.
+    pub(super) models_at_rest: usize,
 }
 
 /// A recipe worked out: what to merge and what network it makes.
 struct Candidate<'a> {
+    recipe: &'a Recipe,
     plan: &'a MergePlan<'a>,
     fingerprints: &'a PlanFingerprints<'a>,
     spec: NetworkSpec,
@@ -105,30 +106,34 @@ impl CandleEvaluator {
             ScoringSet::new(&documents, &tokenizer, &base, room)
         };
         let sets = [set(Split::Search)?, set(Split::Selection)?, set(Split::Holdout)?];
-        let Shares { candidates: candidates_at_once, states, sets: share } =
-            budget.share_out(&sets);
+        let shares = budget.share_out(&sets);
         let folder = checkpoint.dir().to_owned();
         Ok(Self {
             pool,
             models,
             tokenizer,
-            documents: DocumentSets::new(tasks, folder, docs, sets, share),
+            documents: DocumentSets::new(tasks, folder, docs, sets, shares.sets),
             document_gates: Gates::default(),
             base,
             precision,
-            base_prefixes: Default::default(),
-            relative_times: RelativeTimes::default(),
+            clock: Clock::default(),
             token_gates: TokenGates::default(),
             residents: Residents::new(precision),
             remembered: Mutex::new(Lru::new(REMEMBERED)),
-            states: StatesMemory::new(states),
-            candidates_at_once,
+            states: StatesMemory::new(shares.states),
+            candidates_at_once: shares.candidates,
+            models_at_rest: shares.models_at_rest,
         })
     }
 
     /// The open checkpoints, base first.
     pub fn checkpoints(&self) -> impl Iterator<Item = &Checkpoint> {
         self.models.iter().map(|(_, checkpoint)| checkpoint)
+    }
+
+    /// The open checkpoints by the names that recipes have for them.
+    pub(super) fn named_checkpoints(&self) -> Vec<(ModelRef, &Checkpoint)> {
+        self.models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect()
     }
 
     /// Folders of the experts whose tokenizer has another vocabulary than the base model's, with which all are scored.
@@ -194,8 +199,7 @@ impl CandleEvaluator {
 
     /// What a recipe without a document router merges, and of what.
     pub(super) fn plan(&self, recipe: &Recipe) -> Result<MergePlan<'_>, Fault> {
-        let models: Vec<(ModelRef, &Checkpoint)> =
-            self.models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
+        let models = self.named_checkpoints();
         let tasks = self.documents.tasks();
         let base = |model: &ModelRef| self.base_reader(model);
         Ok(self.token_gates.plan(recipe, &models, tasks, &self.pool, base)?)
@@ -220,7 +224,7 @@ impl CandleEvaluator {
             self.states.count_candidate();
             return Ok(outcome.clone());
         }
-        let candidate = Candidate { plan: &plan, fingerprints: &fingerprints, spec };
+        let candidate = Candidate { recipe, plan: &plan, fingerprints: &fingerprints, spec };
         let outcome = match self.measure(&candidate, &asked) {
             Ok(evaluation) => Outcome::Feasible(evaluation),
             Err(Fault::Candidate(reason)) => Outcome::Infeasible { reason },
@@ -256,8 +260,9 @@ impl CandleEvaluator {
         let (resident, merged) =
             self.residents.merge(candidate.plan, &candidate.spec, &self.pool)?;
         let result = self.score(&resident, candidate.fingerprints, asked);
+        let timed = self.time_in_search(candidate.recipe, &resident.network, asked);
         self.residents.give_back(resident);
-        let (run, relative_time) = result?;
+        let (run, relative_time) = (result?, timed?);
         let tasks = set.decide(&set.nest(&run)).map_err(|error| asked.in_split(error))?;
         Ok(Evaluation {
             tasks: tasks.into_iter().flatten().collect(),
@@ -270,13 +275,13 @@ impl CandleEvaluator {
         })
     }
 
-    /// All documents asked for, and the model's time relative to the base model's.
+    /// All documents asked for.
     fn score(
         &self,
         resident: &Resident,
         fingerprints: &PlanFingerprints,
         asked: &Asked,
-    ) -> Result<(Run, f64), ScoreError> {
+    ) -> Result<Run, ScoreError> {
         let (set, network) = (&asked.set, &resident.network);
         let inputs = match network.spec().reading {
             Reading::Causal => fingerprints.layer_inputs(network),
@@ -290,53 +295,7 @@ impl CandleEvaluator {
         if let Some(input) = known.keep.and_then(|depth| inputs.get(depth)) {
             self.states.insert(*input, asked.key, std::mem::take(&mut run.kept));
         }
-        let prefixes = Prefixes {
-            packs: std::mem::take(&mut run.prefixes),
-            texts: std::mem::take(&mut run.text_prefixes),
-        };
-        let prefixes = asked.key.is_whole_split().then_some(prefixes);
-        Ok((run, self.relative_time(network, prefixes, asked.key.split)?))
-    }
-
-    /// Time of a fixed block of the split's documents on `network` relative to the base model. `prefixes`: the network's for
-    /// the whole split, where the whole split was scored; where a part was, most networks are not measured, see
-    /// [`RelativeTimes`].
-    fn relative_time(
-        &self,
-        network: &Network,
-        prefixes: Option<Prefixes>,
-        split: Split,
-    ) -> Result<f64, ScoreError> {
-        let graph = graph_of(network.spec(), split);
-        if prefixes.is_none()
-            && let Some(relative_time) = self.relative_times.expected(&graph)
-        {
-            return Ok(relative_time);
-        }
-        let set = self.documents.whole(split);
-        let compare = |scratch: &mut Scratch| {
-            let base = self.base_prefixes(split, scratch)?;
-            let own = match prefixes {
-                Some(prefixes) => prefixes,
-                None => Prefixes::read(set, network, scratch)?,
-            };
-            let ours = Timed { network, prefixes: &own };
-            in_turns(set, ours, Timed { network: &self.base, prefixes: base }, scratch)
-        };
-        // One job of the pool.
-        let relative_time = self.pool.install(|| self.pool.with_scratch(compare))?;
-        self.relative_times.add(&graph, relative_time);
-        Ok(relative_time)
-    }
-
-    fn base_prefixes(&self, split: Split, scratch: &mut Scratch) -> candle_core::Result<&Prefixes> {
-        let place = &self.base_prefixes[split as usize];
-        if let Some(prefixes) = place.get() {
-            return Ok(prefixes);
-        }
-        let prefixes = Prefixes::read(self.documents.whole(split), &self.base, scratch)?;
-        // Another thread may have been as quick, with the same result.
-        Ok(place.get_or_init(|| prefixes))
+        Ok(run)
     }
 }
 
@@ -363,10 +322,10 @@ impl Evaluator for CandleEvaluator {
     fn times(
         &self,
         recipes: &[&Recipe],
-        _split: Split,
-        _rounds: usize,
+        split: Split,
+        rounds: usize,
     ) -> Result<Vec<Option<Timing>>, EvaluateError> {
-        Ok(vec![None; recipes.len()])
+        self.measure_times(recipes, split, rounds)
     }
 
     fn docs(&self, split: Split) -> Vec<usize> {

@@ -14,7 +14,9 @@ use super::{
     Documents, EvaluateError, OpenError, Pool, Room, ScoreError, ScoringSet, SetError,
     TaskTokenizer,
 };
+use super::tokenize::Encoder;
 use crate::model::Network;
+use crate::model::spec::NetworkSpec;
 use crate::outcome::DocSubset;
 use crate::recipe::PromptChange;
 use crate::task::{Metric, Task};
@@ -147,6 +149,29 @@ impl DocumentSets {
         let key = DocsKey { split, part, prompts: changes.fingerprint() };
         let set = self.set(key, docs, &changes, preparing)?;
         Ok(Asked { key, set, docs })
+    }
+
+    /// The prompts of documents, for `spec`.
+    pub fn prompts(
+        &self,
+        split: Split,
+        docs: &DocSubset,
+        tokenizer: &TaskTokenizer,
+        spec: &NetworkSpec,
+    ) -> Result<Vec<Vec<u32>>, EvaluateError> {
+        let (limit, tasks) = (self.limits[split as usize], &self.tasks);
+        let documents = Documents { tasks, split: Some(split), limit, docs: Some(docs) };
+        let mut prompts = Vec::with_capacity(docs.docs());
+        for (index, task) in tasks.iter().enumerate() {
+            let encoder = Encoder { task, tokenizer, spec };
+            for doc in documents.of(index) {
+                let prompt = encoder.prompt(doc).map_err(|error| {
+                    EvaluateError::Set { split, source: Box::new(error.into()) }
+                })?;
+                prompts.push(prompt);
+            }
+        }
+        Ok(prompts)
     }
 
     fn set(

@@ -9,6 +9,11 @@ pub fn peak() -> Bytes {
     field("/proc/self/status", "VmHWM:").unwrap_or_default()
 }
 
+/// Resident memory of this process that no file stands behind; 0 where the system does not say.
+pub(super) fn anonymous() -> Bytes {
+    field("/proc/self/status", "RssAnon:").unwrap_or_default()
+}
+
 /// What this process may still allocate: the least of free memory, the address-space limit (`ulimit -v`) and the
 /// control group's limit. `None` where the system does not say.
 pub(super) fn available() -> Option<Bytes> {

@@ -1,5 +1,7 @@
 //! The plain merges that a recipe is made of, and the documents that each of them reads.
 
+use std::collections::BTreeMap;
+
 use super::candle_evaluator::spec_of;
 use super::fault::Fault;
 use super::routing::{Judgement, PromptReader, Routed, Scored, Weights, begins_as_base, join};
@@ -121,9 +123,9 @@ impl CandleEvaluator {
 
 impl CandleEvaluator {
     fn scored(&self, part: &Part, split: Split, evaluation: Evaluation) -> Result<Scored, Fault> {
-        let prompts = &part.recipe.prompts;
-        let asked = self.documents.ask(split, Some(&part.docs), prompts, self.preparing())?;
-        let work = asked.set.work();
+        let own = BTreeMap::new();
+        let asked = self.documents.ask(split, Some(&part.docs), &own, self.preparing())?;
+        let work = asked.set.tokens_and_texts() as f64;
         Ok(Scored { merge: part.merge, docs: part.docs.clone(), evaluation, work })
     }
 
@@ -181,7 +183,7 @@ impl CandleEvaluator {
     }
 }
 
-/// What the first layers of the base model do for prompts of so many tokens, in the unit of [`ScoringSet::work`].
+/// What the first layers of the base model do for prompts of so many tokens, in tokens through all layers.
 fn prefill_work(spec: &NetworkSpec, layers: usize, tokens: &[usize]) -> f64 {
     let all = spec.decoder.as_ref().or(spec.encoder.as_ref()).map_or(0, |stack| stack.layers.len());
     layers as f64 / all.max(1) as f64 * tokens.iter().sum::<usize>() as f64

@@ -1,7 +1,7 @@
 //! The threads that compute: one pool for the packs of all candidates in flight.
 
 use std::cell::Cell;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Barrier, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::model::Scratch;
@@ -38,6 +38,25 @@ impl Pool {
         self.threads.install(job)
     }
 
+    /// Runs `job` on the calling thread while all of these rest. Each of them first ends what it is at.
+    pub(super) fn alone<R>(&self, job: impl FnOnce() -> R) -> R {
+        if self.threads.current_thread_index().is_some() {
+            // One of them cannot wait for itself; the others have nothing of this job to do.
+            return job();
+        }
+        let (resting, done) = (Barrier::new(self.threads() + 1), Barrier::new(self.threads() + 1));
+        self.threads.in_place_scope(|scope| {
+            scope.spawn_broadcast(|_, _| {
+                resting.wait();
+                done.wait();
+            });
+            resting.wait();
+            // Also when the job panics: they would rest for ever.
+            let _awake = WaitAtEnd(&done);
+            job()
+        })
+    }
+
     /// Lends activations that an earlier batch has grown. `job` must not call rayon: a thread that waits may begin
     /// another job, and there would be more activations than threads.
     pub(super) fn with_scratch<R>(
@@ -60,6 +79,14 @@ impl Pool {
         let result = job(&mut buffer[..elements]);
         give(&self.buffers, buffer);
         result
+    }
+}
+
+struct WaitAtEnd<'a>(&'a Barrier);
+
+impl Drop for WaitAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.wait();
     }
 }
 
@@ -101,6 +128,41 @@ mod tests {
         });
         assert!(inner >= 0.04 && outer >= 0.04, "{inner} {outer}");
         assert!(outer < inner + 0.03, "the outer job has the inner one's time: {outer}");
+    }
+
+    #[test]
+    fn nothing_runs_beside_a_job_that_is_alone() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let (pool, running) = (Pool::new(3).unwrap(), AtomicUsize::new(0));
+        let busy = |milliseconds| {
+            running.fetch_add(1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(milliseconds));
+            running.fetch_sub(1, Ordering::SeqCst);
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| (0..20).for_each(|_| pool.install(|| busy(1))));
+            }
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let seen = pool.alone(|| {
+                        let before = running.load(Ordering::SeqCst);
+                        std::thread::sleep(Duration::from_millis(5));
+                        before + running.load(Ordering::SeqCst)
+                    });
+                    assert_eq!(seen, 0);
+                });
+            }
+        });
+        assert_eq!(pool.install(|| pool.alone(|| 7)), 7);
+    }
+
+    #[test]
+    fn a_job_that_panics_alone_leaves_the_threads_awake() {
+        let pool = Pool::new(2).unwrap();
+        let job = || pool.alone(|| -> usize { panic!("on purpose") });
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err());
+        assert_eq!(pool.install(|| 7), 7);
     }
 
     #[test]

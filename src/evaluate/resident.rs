@@ -59,8 +59,26 @@ impl Residents {
             None => Resident::new(plan, spec, self.precision),
         });
         let mut resident = resident?;
-        let merged = resident.update(plan, &self.prepared, pool)?;
+        let merged = resident.update(plan, Some(&self.prepared), pool)?;
         Ok((resident, begun + merged))
+    }
+
+    /// A model of its own, every tensor merged as if none had been before.
+    pub(super) fn fresh(
+        &self,
+        plan: &MergePlan,
+        spec: &NetworkSpec,
+        pool: &Pool,
+    ) -> Result<(Network, f64), ResidentError> {
+        let (resident, begun) = timed(|| Resident::new(plan, spec, self.precision));
+        let mut resident = resident?;
+        let merged = resident.update(plan, None, pool)?;
+        Ok((resident.network, begun + merged))
+    }
+
+    /// Drops the models that no candidate is using.
+    pub(super) fn clear(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     pub(super) fn give_back(&self, resident: Resident) {
@@ -105,7 +123,7 @@ impl Resident {
     fn update(
         &mut self,
         plan: &MergePlan,
-        prepared: &Prepared,
+        prepared: Option<&Prepared>,
         pool: &Pool,
     ) -> Result<f64, ResidentError> {
         let differs = |tensor: &&PlannedTensor| self.tensors.get(&tensor.name) != Some(tensor);
@@ -147,7 +165,7 @@ impl Resident {
 fn write(
     plan: &MergePlan,
     tensor: &PlannedTensor,
-    prepared: &Prepared,
+    prepared: Option<&Prepared>,
     pool: &Pool,
     network: &Network,
 ) -> Result<(), ResidentError> {
@@ -155,7 +173,7 @@ fn write(
         return Ok(());
     }
     pool.with_buffer(tensor.elements(), |values| {
-        plan.merge_into(tensor, Some(prepared), values)?;
+        plan.merge_into(tensor, prepared, values)?;
         network.write(&tensor.name, values)?;
         Ok(())
     })

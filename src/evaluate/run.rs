@@ -7,6 +7,7 @@ use rayon::ScopeFifo;
 use super::generation::GeneratedText;
 use super::pack::{Pack, Packs, Reads};
 use super::pool::timed;
+use super::timing::clocked;
 use super::{Pool, Scorer};
 use crate::model::{Pass, Prefix, Scratch, States};
 
@@ -16,10 +17,6 @@ pub(super) struct Run {
     pub answers: Vec<f32>,
     /// Texts in answer; filled by [`super::ScoringSet`].
     pub texts: Vec<GeneratedText>,
-    /// States of what prompts of texts begin with; filled by [`super::ScoringSet`].
-    pub text_prefixes: Vec<Arc<Prefix>>,
-    /// States of the shared beginnings.
-    pub prefixes: Vec<Arc<Prefix>>,
     /// The states that were to be kept, pack by pack.
     pub kept: Vec<States>,
     /// Time on one core.
@@ -99,9 +96,7 @@ impl<'a> Course<'a> {
             kept.extend(run.kept);
             seconds += run.seconds;
         }
-        let prefixes = prefixes.into_iter().map(|(prefix, _)| prefix).collect();
-        let (texts, text_prefixes) = (Vec::new(), Vec::new());
-        Ok(Run { answers, texts, text_prefixes, prefixes, kept, seconds })
+        Ok(Run { answers, texts: Vec::new(), kept, seconds })
     }
 
     /// Computes a shared beginning and lets the packs behind it begin.
@@ -177,7 +172,7 @@ impl Pack {
         Ok(PackRun { answers, kept, seconds })
     }
 
-    /// Time of this pack alone, in seconds.
+    /// Time of this pack alone, in seconds of the calling thread.
     pub fn seconds(
         &self,
         network: &dyn Scorer,
@@ -186,7 +181,8 @@ impl Pack {
     ) -> candle_core::Result<f64> {
         let prefix = self.header.and_then(|header| prefixes.get(header)).map(Arc::as_ref);
         let pass = Pass { prefix, ..Pass::default() };
-        Ok(self.run(network, &pass, scratch)?.seconds)
+        let (result, seconds) = clocked(|| self.compute(network, &pass, scratch));
+        result.map(|_| seconds)
     }
 
     fn compute(

@@ -1,18 +1,15 @@
 //! Log-likelihoods of the choices and texts in answer: documents to packs, packs to threads.
 
-use std::sync::Arc;
-
 use super::answers::{DocAnswer, Documents};
 use super::generation::{TextError, TextSet, TextSetError};
 use super::infeasible::InfeasibleMetric;
 use super::pack::{Pack, Packing, Packs, Reads};
 use super::questions::Questions;
-use super::run::{Course, Run, Saved, prefix_of};
+use super::run::{Course, Run, Saved};
 use super::set_builder::SetBuilder;
 use super::tokenize::mask_token;
 use super::{DocPlace, Pool, Scorer, TaskTokenizer, TokenizeError};
 use crate::model::spec::Reading;
-use crate::model::{Prefix, Scratch};
 use crate::outcome::TaskScore;
 use crate::units::Bytes;
 
@@ -196,9 +193,9 @@ impl ScoringSet {
         self.headers().map(<[u32]>::len).sum::<usize>() + self.tokens_of_packs()
     }
 
-    /// How much there is to read, in tokens.
-    pub(super) fn work(&self) -> f64 {
-        (self.tokens() + self.texts.as_ref().map_or(0, TextSet::prompt_tokens)) as f64
+    /// The same, and the tokens of the prompts that texts follow.
+    pub(super) fn tokens_and_texts(&self) -> usize {
+        self.tokens() + self.texts.as_ref().map_or(0, TextSet::prompt_tokens)
     }
 
     /// Number of places at which something is predicted, or of texts to classify.
@@ -319,26 +316,16 @@ impl ScoringSet {
             let written = texts.run(network, pool, tokenizer.tokenizer(), saved.progress)?;
             run.seconds += written.seconds;
             run.texts = written.texts;
-            run.text_prefixes = written.prefixes;
         }
         Ok(run)
     }
 
-    /// States of the shared beginnings.
-    pub(super) fn prefixes(
-        &self,
-        network: &dyn Scorer,
-        scratch: &mut Scratch,
-    ) -> candle_core::Result<Vec<Arc<Prefix>>> {
-        self.headers().map(|tokens| prefix_of(network, tokens, scratch)).collect()
+    /// What the threads share.
+    pub(super) fn packs(&self) -> impl Iterator<Item = &Pack> {
+        self.packs.packs.iter()
     }
 
-    /// A fixed twentieth of the packs, spread over the set and at least one, for timing two models in turns.
-    pub(super) fn timing_packs(&self) -> impl Iterator<Item = &Pack> {
-        self.packs.packs.iter().step_by(20)
-    }
-
-    /// The texts that are written, for timing.
+    /// The texts that are written.
     pub(super) fn texts(&self) -> Option<&TextSet> {
         self.texts.as_ref()
     }

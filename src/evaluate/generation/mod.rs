@@ -54,7 +54,7 @@ pub struct GeneratedText {
 pub struct TextRun {
     /// One per request.
     pub texts: Vec<GeneratedText>,
-    /// States of the shared beginnings, for [`TextPack::seconds`].
+    /// States of the shared beginnings, for [`TextPack::lap`].
     pub prefixes: Vec<Arc<Prefix>>,
     /// Time on one core.
     pub seconds: f64,
@@ -257,9 +257,15 @@ impl TextSet {
         lane::Course::new(self, network, pool, tokenizer, progress).run()
     }
 
-    /// A fixed twentieth of the texts, spread over the set and at least one, for timing two models in turns.
-    pub fn timing(&self) -> Vec<TextPack<'_>> {
+    /// All texts in packs, for timing.
+    pub fn packs(&self) -> Vec<TextPack<'_>> {
         timing::packs(self)
+    }
+
+    /// What groups of prompts begin with, in the order of [`TextRun::prefixes`].
+    pub(super) fn beginnings(&self) -> impl Iterator<Item = &[u32]> {
+        let beginnings = self.groups.iter().map(|group| group.beginning.as_slice());
+        beginnings.filter(|beginning| !beginning.is_empty())
     }
 }
 

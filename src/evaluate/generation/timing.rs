@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use super::super::Scorer;
-use super::super::pool::timed;
+use super::super::timing::{Lap, clocked, thread_seconds};
 use super::TextSet;
 use super::groups::Group;
 use crate::model::{Pace, Prefix, Prompt, Scratch, Texts};
 
 /// Texts of one pack.
 const TEXTS: usize = 8;
-/// One pack of so many is timed.
-const STEP: usize = 20;
 /// New tokens of each text that is timed, if its limit allows. Where a model's texts end does not count: one that rambles
 /// is not slower by that.
 const NEW_TOKENS: usize = 16;
@@ -25,7 +23,7 @@ pub struct TextPack<'a> {
     prefix: Option<usize>,
 }
 
-/// One of every twenty packs.
+/// All of a set.
 pub(super) fn packs(set: &TextSet) -> Vec<TextPack<'_>> {
     let mut packs = Vec::new();
     let mut prefixes = 0;
@@ -35,43 +33,29 @@ pub(super) fn packs(set: &TextSet) -> Vec<TextPack<'_>> {
         let packs_of_group = group.members.chunks(TEXTS.min(group.pace.texts.max(1)));
         packs.extend(packs_of_group.map(|members| TextPack { set, group, members, prefix }));
     }
-    packs.into_iter().step_by(STEP).collect()
-}
-
-impl TextSet {
-    /// States of the shared beginnings, as a run gives them.
-    ///
-    /// # Errors
-    /// candle's.
-    pub fn prefixes(
-        &self,
-        network: &dyn Scorer,
-        scratch: &mut Scratch,
-    ) -> candle_core::Result<Vec<Arc<Prefix>>> {
-        let beginnings = self.groups.iter().map(|group| &group.beginning);
-        let beginnings = beginnings.filter(|beginning| !beginning.is_empty());
-        beginnings.map(|tokens| super::super::run::prefix_of(network, tokens, scratch)).collect()
-    }
+    packs
 }
 
 impl TextPack<'_> {
-    /// Time of this pack alone, in seconds: the prompts behind `prefixes`, and up to 16 new tokens for each, no end token
-    /// heeded.
+    /// Time of this pack alone on the calling thread: the prompts behind `prefixes`, and up to 16 new tokens for each, no end
+    /// token heeded.
     ///
     /// # Errors
     /// candle's.
-    pub fn seconds(
+    pub fn lap(
         &self,
         network: &dyn Scorer,
         prefixes: &[Arc<Prefix>],
         scratch: &mut Scratch,
-    ) -> candle_core::Result<f64> {
+    ) -> candle_core::Result<Lap> {
         let prefix = self.prefix.and_then(|index| prefixes.get(index)).map(Arc::as_ref);
         let pace = Pace { texts: self.members.len(), ..self.group.pace };
-        let mut texts =
-            Counted { pack: self, begun: 0, left: vec![NEW_TOKENS; self.members.len()] };
-        let (result, seconds) = timed(|| network.generate(prefix, pace, &mut texts, scratch));
-        result.map(|()| seconds)
+        let left = vec![NEW_TOKENS; self.members.len()];
+        let mut texts = Counted { pack: self, begun: 0, left, decoding: None };
+        let (result, seconds) = clocked(|| network.generate(prefix, pace, &mut texts, scratch));
+        result?;
+        let (decode_seconds, decoded) = texts.decoding.map_or((0.0, 0), |it| it.taken());
+        Ok(Lap { seconds, decode_seconds, decoded })
     }
 }
 
@@ -80,6 +64,21 @@ struct Counted<'a> {
     begun: usize,
     /// New tokens for each text.
     left: Vec<usize>,
+    decoding: Option<Decoding>,
+}
+
+/// Begins when the last text has its first new token: texts are read in their order.
+struct Decoding {
+    begun: f64,
+    /// When the latest token came.
+    latest: f64,
+    tokens: usize,
+}
+
+impl Decoding {
+    fn taken(&self) -> (f64, usize) {
+        (self.latest - self.begun, self.tokens)
+    }
 }
 
 impl Texts for Counted<'_> {
@@ -92,6 +91,14 @@ impl Texts for Counted<'_> {
     }
 
     fn add(&mut self, place: usize, _: Option<u32>) -> bool {
+        let now = thread_seconds();
+        match &mut self.decoding {
+            Some(decoding) => (decoding.latest, decoding.tokens) = (now, decoding.tokens + 1),
+            None if place + 1 == self.left.len() => {
+                self.decoding = Some(Decoding { begun: now, latest: now, tokens: 0 });
+            }
+            None => {}
+        }
         let left = &mut self.left[place];
         *left = left.saturating_sub(1);
         *left > 0
