@@ -30,6 +30,22 @@ impl Decoder {
     /// # Errors
     /// Another method, other models, a value outside its gene's range, a parameter that is not set and has no default.
     pub fn nearest(&self, recipe: &Recipe) -> Result<(Genotype, Option<Difference>), EncodeError> {
+        let plain = self.nearest_plain(recipe);
+        match (&self.space.routing.layers, &plain) {
+            (None, _) | (_, Ok((_, None))) => plain,
+            (Some(routing), _) => match (self.unlaid(recipe, routing), &plain) {
+                (Ok(genotype), _) => Ok((genotype, None)),
+                (Err(error), Err(other)) if other.is_about_layers() => Err(error),
+                _ => plain,
+            },
+        }
+    }
+
+    /// As [`Decoder::nearest`], with all layers in their places.
+    pub(super) fn nearest_plain(
+        &self,
+        recipe: &Recipe,
+    ) -> Result<(Genotype, Option<Difference>), EncodeError> {
         if !self.space.methods.contains(&recipe.merge_method)
             && let Some(genotype) = self.parent_of(recipe)
         {

@@ -14,6 +14,7 @@ mod layers;
 mod parents;
 mod probe;
 mod structure;
+mod unlaid;
 mod values;
 
 pub use crate::space::{Dimension, Domain};
