@@ -7,6 +7,7 @@ mod bad_data;
 mod command;
 mod conformance;
 mod conversations;
+mod depth;
 mod encode;
 mod eval;
 mod evaluator;

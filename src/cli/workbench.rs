@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args as ClapArgs;
+use merge_search::checkpoint::{Checkpoint, Position};
 use merge_search::evaluate::{CandleEvaluator, OpenError, Pool, Resources, SetError, Workers};
-use merge_search::genome::{Decoder, GroupFilters};
+use merge_search::genome::{Decoder, GroupFilters, Landmarks};
 use merge_search::hub::Hub;
 use merge_search::model::Precision;
 use merge_search::objective::Aggregate;
@@ -187,7 +188,25 @@ pub fn with_remedy(error: OpenError) -> Failure {
 fn group_filters(evaluator: &CandleEvaluator) -> GroupFilters {
     let architecture = evaluator.architecture();
     let filters = |group: TensorGroup| (group, architecture.filters(group).to_vec());
-    TensorGroup::NAMED.into_iter().map(filters).collect()
+    let groups: GroupFilters = TensorGroup::NAMED.into_iter().map(filters).collect();
+    groups.with_landmarks(landmarks(evaluator))
+}
+
+/// Tensors of the base model that layers are told apart by; none in a model of several stacks.
+fn landmarks(evaluator: &CandleEvaluator) -> Landmarks {
+    let architecture = evaluator.architecture();
+    let mut landmarks = Landmarks::default();
+    let base = evaluator.checkpoints().next().filter(|_| architecture.stacks().len() == 1);
+    for (name, _) in base.into_iter().flat_map(Checkpoint::tensors) {
+        let list = match architecture.place(name).position {
+            Position::Before => &mut landmarks.before,
+            Position::After => &mut landmarks.after,
+            Position::Layer(0) if architecture.is_residual(name) => &mut landmarks.outputs,
+            Position::Layer(_) => continue,
+        };
+        list.push(name.to_owned());
+    }
+    landmarks
 }
 
 /// What a user of the space should know of how it is read.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::values::{Level, Reading};
-use super::{DecoderError, Dimension, Genotype, GroupFilters, passthrough_of};
+use super::{DecoderError, Dimension, Genotype, GroupFilters, layers, passthrough_of};
 use crate::recipe::{
     BaseUse, Dtype, Features, LayerRange, Layout, MergeMethod, ModelEntry, ModelRef, OutputSlice,
     Parameters, Recipe, Setting, SliceSource,
@@ -24,7 +24,8 @@ impl Decoder {
     /// Lists the genes of `space` for models of `layers` layers, whose tensors are named as `filters` says.
     ///
     /// # Errors
-    /// Blocks that must divide the number of layers and do not; a named group or a layer that the models do not have.
+    /// Blocks that must divide the number of layers and do not; a named group or a layer that the models do not have; layers
+    /// chosen, where the models' are not one stack; layers scaled, where it is not known which tensors to scale.
     pub fn new(
         space: SearchSpace,
         layers: usize,
@@ -36,7 +37,9 @@ impl Decoder {
         let genes = space.genes(layers);
         let index = genes.iter().enumerate().map(|(i, (id, _))| (*id, i)).collect();
         let dimensions = genes.into_iter().map(|(_, dimension)| dimension).collect();
-        Ok(Self { space, layers, filters, dimensions, index })
+        let decoder = Self { space, layers, filters, dimensions, index };
+        layers::check(&decoder)?;
+        Ok(decoder)
     }
 
     /// The space it decodes for.
@@ -65,6 +68,7 @@ impl Decoder {
             recipe.mask_seed = seed as u64;
         }
         recipe.tokenizer.clone_from(&self.space.tokenizer);
+        let mut recipe = reading.with_layers(recipe);
         recipe.token_router = reading.token_router(&recipe);
         recipe
     }

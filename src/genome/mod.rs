@@ -10,17 +10,20 @@ mod encode;
 mod encode_routing;
 mod error;
 mod filters;
+mod layered;
+mod layers;
 mod parents;
 mod probe;
 mod routing;
 mod structure;
+mod unlaid;
 mod values;
 
 pub use crate::space::{Dimension, Domain};
 pub use baselines::{passthrough_of, uniform_average};
 pub use decode::Decoder;
 pub use error::{DecoderError, Difference, EncodeError};
-pub use filters::GroupFilters;
+pub use filters::{GroupFilters, Landmarks};
 
 /// One gene's value.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -36,6 +36,13 @@ impl Reading<'_> {
         }
     }
 
+    pub(super) fn real(&self, key: GeneKey) -> Option<f64> {
+        match self.gene(key) {
+            Some(Gene::Real(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
     pub(super) fn gene(&self, key: GeneKey) -> Option<&Gene> {
         let id = GeneId { merge: self.merge, key };
         self.decoder.index.get(&id).and_then(|&i| self.genes.get(i))

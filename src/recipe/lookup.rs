@@ -63,6 +63,21 @@ impl<'a> Levels<'a> {
     }
 }
 
+impl Profile {
+    /// What holds at `t`, from 0 to 1: truth values as they are to the left of it.
+    pub fn at(&self, t: f64) -> Profile {
+        let Profile::Gradient(points) = self else {
+            return self.clone();
+        };
+        let truths = points.iter().all(|point| matches!(point, Value::Bool(_)));
+        match points.get(place(points.len(), t).0) {
+            None => self.clone(),
+            Some(left) if truths => Profile::Constant(*left),
+            Some(_) => Profile::Constant(Value::Number(interpolate(points, t))),
+        }
+    }
+}
+
 /// Index of the point to the left of `t`, and how far on it is to the next.
 fn place(points: usize, t: f64) -> (usize, f64) {
     let scaled = t * points.saturating_sub(1) as f64;

@@ -7,7 +7,7 @@ use super::error::Blame;
 use super::model_ref::model_ref;
 use super::raw::{RawMerge, RawRouting, RawSpace, RawTasks};
 use super::{Depth, DocLimits, Expert, Routing, SearchSpace, SpaceError};
-use super::{document_routing, genes, group, objective, optimizer};
+use super::{document_routing, genes, group, layer_routing, objective, optimizer};
 use super::{prompt_routing, together, token_routing};
 use crate::recipe::MergeMethod;
 
@@ -20,8 +20,8 @@ pub(super) fn check(raw: RawSpace, file: &Path) -> Result<SearchSpace, SpaceErro
     let folder = file.parent().unwrap_or(Path::new("."));
     check_name(&blame, "name", &raw.name)?;
     let experts = check_experts(&blame, &raw.models.experts, folder)?;
-    let routing = check_routing(&blame, &raw, &experts)?;
     let methods = check_methods(&blame, &raw.merge.methods)?;
+    let routing = check_routing(&blame, &raw, &experts, &methods)?;
     let mut parameters = BTreeMap::new();
     for (key, value) in &raw.parameters {
         let (name, spec) = genes::check(&blame, key, value, &methods)?;
@@ -65,13 +65,15 @@ fn check_routing(
     blame: &Blame<'_>,
     raw: &RawSpace,
     experts: &[Expert],
+    methods: &[MergeMethod],
 ) -> Result<Routing, SpaceError> {
-    let RawRouting { documents, tokens, prompts } = &raw.routing;
+    let RawRouting { layers, documents, tokens, prompts } = &raw.routing;
+    let layers = layers.as_ref().map(|raw| layer_routing::check(blame, raw, methods));
     let tasks = raw.tasks.folders.len();
     let documents = documents.as_ref().map(|raw| document_routing::check(blame, raw, tasks));
     let tokens = tokens.as_ref().map(|raw| token_routing::check(blame, raw, experts));
     Ok(Routing {
-        layers: None,
+        layers: layers.transpose()?,
         documents: documents.transpose()?,
         tokens: tokens.transpose()?,
         prompts: prompt_routing::check(blame, prompts)?,

@@ -1,7 +1,7 @@
 //! From a space to its list of genes.
 
 use super::parameter::{Axis, ParameterName, ParameterSpec};
-use super::{Depth, Dimension, Domain, Group, SearchSpace};
+use super::{Depth, Dimension, Domain, Group, LayerRouting, SearchSpace};
 use crate::recipe::{BaseUse, MergeMethod};
 
 /// Where a value applies; `None` = everywhere along that axis.
@@ -28,6 +28,12 @@ pub enum GeneKey {
     ExpertPair,
     /// Which model a block of layers is taken from (passthrough).
     Owner { block: usize },
+    /// What a block of layers is: merged, or taken from one model.
+    Source { block: usize },
+    /// Whether a block of layers stands in the output, how often and where.
+    Depth { block: usize },
+    /// Factor on what a block of layers adds to the residual stream.
+    BlockScale { block: usize },
     /// A merge parameter's value.
     Parameter(ParameterName, Place),
     /// Whether a block of layers is a mixture of experts: dense, routed.
@@ -102,7 +108,39 @@ impl SearchSpace {
                 }
             }
         }
+        if let Some(routing) = &self.routing.layers {
+            self.layer_genes(routing, layers, &mut genes);
+        }
         genes
+    }
+
+    /// Block by block: whose, what is done with it, how strong.
+    fn layer_genes(
+        &self,
+        routing: &LayerRouting,
+        layers: usize,
+        genes: &mut Vec<(GeneKey, Dimension)>,
+    ) {
+        let blocks = routing.blocks(layers);
+        for block in 0..blocks {
+            if routing.choose_source {
+                let models = (0..=self.experts.len()).map(|model| self.model_name(model));
+                let choices = ["merged".to_owned()].into_iter().chain(models).collect();
+                let dimension = categorical(format!("source.{block}"), choices);
+                genes.push((GeneKey::Source { block }, dimension));
+            }
+            let choices = routing.choices(block, blocks);
+            if choices.len() > 1 {
+                let words = choices.iter().map(|choice| choice.as_str().to_owned()).collect();
+                let dimension = categorical(format!("depth.{block}"), words);
+                genes.push((GeneKey::Depth { block }, dimension));
+            }
+            if let Some((low, high)) = routing.scale {
+                let (name, domain) = (format!("scale.{block}"), Domain::Continuous { low, high });
+                let dimension = Dimension { name, domain, initial: Some(1.0) };
+                genes.push((GeneKey::BlockScale { block }, dimension));
+            }
+        }
     }
 
     /// Number of control points or blocks.

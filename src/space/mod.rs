@@ -14,6 +14,7 @@ mod evolve;
 mod evolve_tasks;
 mod genes;
 mod group;
+mod layer_routing;
 mod merges;
 mod model_ref;
 mod note;

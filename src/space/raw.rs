@@ -8,6 +8,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::document_routing::RawDocuments;
+use super::layer_routing::RawLayerRouting;
 use super::prompt_routing::RawPrompts;
 use super::token_routing::RawTokens;
 
@@ -33,6 +34,7 @@ pub(super) struct RawSpace {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRouting {
+    pub layers: Option<RawLayerRouting>,
     pub documents: Option<RawDocuments>,
     pub tokens: Option<RawTokens>,
     #[serde(default)]

@@ -22,14 +22,14 @@ pub struct LayerRouting {
     pub layers_per_block: usize,
     /// Whether a block may be taken from one model instead of being merged.
     pub choose_source: bool,
-    /// What may be done with a block, at least one; more than one makes a gene per block.
+    /// What may be done with a block, `Keep` first; more than one makes a gene per block.
     pub depth: Vec<DepthChoice>,
     /// Range of a factor on what a block adds to the residual stream.
     pub scale: Option<(f64, f64)>,
 }
 
 /// What is done with a block of layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DepthChoice {
     /// Stands where it stood, once.
     Keep,
@@ -39,6 +39,51 @@ pub enum DepthChoice {
     Repeat,
     /// Changes places with the block after it.
     Swap,
+}
+
+impl DepthChoice {
+    /// All choices; the first leaves a block as it is.
+    pub const ALL: [DepthChoice; 4] =
+        [DepthChoice::Keep, DepthChoice::Skip, DepthChoice::Repeat, DepthChoice::Swap];
+
+    /// The word in the file, and of the genes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DepthChoice::Keep => "keep",
+            DepthChoice::Skip => "skip",
+            DepthChoice::Repeat => "repeat",
+            DepthChoice::Swap => "swap",
+        }
+    }
+}
+
+impl LayerRouting {
+    /// Number of blocks of `layers` layers.
+    pub fn blocks(&self, layers: usize) -> usize {
+        layers.div_ceil(self.layers_per_block)
+    }
+
+    /// Layers of a block, of `layers` in all.
+    pub fn layers_of(&self, block: usize, layers: usize) -> std::ops::Range<usize> {
+        let start = block * self.layers_per_block;
+        start.min(layers)..(start + self.layers_per_block).min(layers)
+    }
+
+    /// Whether layers are only left out, repeated and moved.
+    pub fn depth_only(&self) -> bool {
+        !self.choose_source && self.scale.is_none()
+    }
+
+    /// What may be done with a block of so many: The last has none to change places with, and the only one cannot be left
+    /// out.
+    pub fn choices(&self, block: usize, blocks: usize) -> Vec<DepthChoice> {
+        let possible = |choice: &DepthChoice| match choice {
+            DepthChoice::Keep | DepthChoice::Repeat => true,
+            DepthChoice::Skip => blocks > 1,
+            DepthChoice::Swap => block + 1 < blocks,
+        };
+        self.depth.iter().copied().filter(possible).collect()
+    }
 }
 
 /// Genes of a document router.

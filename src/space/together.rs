@@ -21,7 +21,18 @@ pub(super) fn check(blame: &Blame<'_>, space: &SearchSpace) -> Result<(), SpaceE
         let valid = "set with method passthrough: one expert owns each block of layers";
         return Err(blame.value("merge.layer_granularity", "missing", valid));
     }
+    check_layer_scale(blame, space)?;
     check_choice(blame, space)
+}
+
+/// Passthrough's own factor has genes of the same names.
+fn check_layer_scale(blame: &Blame<'_>, space: &SearchSpace) -> Result<(), SpaceError> {
+    let scaled = space.routing.layers.as_ref().is_some_and(|routing| routing.scale.is_some());
+    if scaled && space.parameters.keys().any(|name| name.as_str() == "scale") {
+        let valid = "one of `parameters.scale` and `routing.layers.scale`";
+        return Err(blame.value("routing.layers.scale", "given with `parameters.scale`", valid));
+    }
+    Ok(())
 }
 
 /// Genes for taking part must have experts to tell, and a method that asks them.

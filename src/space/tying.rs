@@ -8,14 +8,18 @@ type Class = (GeneId, Option<usize>);
 
 impl SearchSpace {
     /// For each level, coarsest first, the class of each gene of [`SearchSpace::genes`]: one for each parameter and
-    /// expert; the same for each tensor group; then for each half of the layers; at last every gene by itself. Owners of
-    /// blocks, and whether they are routed, differ by depth only. Merges have nothing in common. Empty where all levels are
-    /// the last.
+    /// expert; the same for each tensor group; then for each half of the layers; at last every gene by itself. Owners,
+    /// sources and scales of blocks, and whether they are routed, differ by depth only. What is done with a block is each
+    /// block's own at all levels: all left out or all standing twice is nothing to begin with. Merges have nothing in common.
+    /// Empty where all levels are the last.
     pub fn tying(&self, layers: usize) -> Vec<Vec<usize>> {
         let genes = self.genes(layers);
         let half = |key: GeneKey, at: usize| {
             let depth = match key {
                 GeneKey::Routed { .. } => self.token_blocks(layers),
+                GeneKey::Source { .. } | GeneKey::BlockScale { .. } => {
+                    self.routing.layers.as_ref().map_or(1, |routing| routing.blocks(layers))
+                }
                 _ => self.depth_count(layers),
             };
             2 * at / depth.max(1)
@@ -50,6 +54,8 @@ fn class(id: GeneId, by_group: bool, part: &dyn Fn(GeneKey, usize) -> usize) -> 
             (GeneKey::Parameter(name, shared), place.depth.map(|depth| part(key, depth)))
         }
         GeneKey::Owner { block } => (GeneKey::Owner { block: 0 }, Some(part(key, block))),
+        GeneKey::Source { block } => (GeneKey::Source { block: 0 }, Some(part(key, block))),
+        GeneKey::BlockScale { block } => (GeneKey::BlockScale { block: 0 }, Some(part(key, block))),
         GeneKey::Routed { block } => (GeneKey::Routed { block: 0 }, Some(part(key, block))),
         other => (other, None),
     };

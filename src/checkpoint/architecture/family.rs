@@ -58,6 +58,10 @@ pub(super) struct Family {
     /// Endings that old checkpoints have, and today's.
     #[serde(default)]
     pub(super) renamed: BTreeMap<String, String>,
+    /// Parts of the names of the tensors whose products are added to the residual stream as they are; none where a norm
+    /// comes in between.
+    #[serde(default)]
+    pub(super) residual: Vec<String>,
     /// Flags under which a layer's number enters its result.
     #[serde(default)]
     pub(super) by_layer_number: Vec<String>,

@@ -168,6 +168,12 @@ impl Architecture {
         self.family.computed.iter().any(|ending| tensor.ends_with(ending.as_str()))
     }
 
+    /// Whether a layer's product with this tensor (or this tensor itself, a bias) is added to the residual stream as it is.
+    /// Of no tensor where a norm comes in between, or it is not known.
+    pub fn is_residual(&self, tensor: &str) -> bool {
+        self.family.residual.iter().any(|part| tensor.contains(part.as_str()))
+    }
+
     /// Whether some checkpoints of the family lack the tensor: biases, norms of queries and keys, heads.
     pub fn is_optional(&self, tensor: &str) -> bool {
         self.family.optional.iter().any(|part| tensor.contains(part.as_str()))
