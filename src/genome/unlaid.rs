@@ -183,9 +183,9 @@ impl Decoder {
         let (_, first) = known.first()?;
         let last = self.layers.saturating_sub(1).max(1) as f64;
         let lift = |read: &dyn Fn(&OutputSlice) -> Option<&Parameters>| -> Option<Parameters> {
-            let of_layer = |(layer, slice)| Some((*layer as f64 / last, read(slice)?));
-            let all: Option<Vec<_>> =
-                known.iter().map(|(layer, slice)| of_layer((layer, slice))).collect();
+            let all: Option<Vec<_>> = (known.iter())
+                .map(|(layer, slice)| Some((*layer as f64 / last, read(slice)?)))
+                .collect();
             Some(lifted(&all?, self.depth_count()))
         };
         let entry = |(index, source): (usize, &SliceSource)| {
