@@ -233,6 +233,105 @@ proptest! {
     }
 }
 
+/// Words must be the same; numbers may differ by rounding.
+fn same_yaml(a: &str, b: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        let ends = |c: char| c.is_whitespace() || "{}[],:".contains(c);
+        text.split(ends).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    };
+    let (a, b) = (words(a), words(b));
+    let same = |(a, b): (&String, &String)| match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => (a - b).abs() <= 1e-8,
+        _ => a == b,
+    };
+    a.len() == b.len() && a.iter().zip(&b).all(same)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn what_is_encoded_decodes_to_the_same_merge((plain, routed, genotype) in any_candidate()) {
+        let recipe = routed.decode(&genotype);
+        match routed.encode(&recipe) {
+            Ok(again) => {
+                let again = routed.decode(&again);
+                prop_assert!(same_yaml(&again.to_yaml(), &recipe.to_yaml()), "{}", again.to_yaml());
+            }
+            // Every layer says all of a space without depth; nothing is lost with those left out.
+            Err(error) => {
+                let lossless = plain.dimensions().len() <= 4
+                    && routed.dimensions().iter().all(|dimension| !dimension.name.starts_with("source"));
+                prop_assert!(!lossless, "{error}\n{}", recipe.to_yaml());
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_are_told_from_the_layers_that_are_merged() {
+    let (merge, parameters) = SPACES[0];
+    let decoder =
+        routed(merge, parameters, "choose_source = true\ndepth = [\"keep\", \"skip\", \"swap\"]");
+    let mut genotype = decoder.start();
+    for (gene, dimension) in genotype.0.iter_mut().zip(decoder.dimensions()) {
+        match dimension.name.as_str() {
+            "method" => {}
+            // Layers 0, 3, 2, 4 of the output: of these 0 and 2 are merged.
+            "depth.1" => *gene = Gene::Category(1),
+            "depth.2" => *gene = Gene::Category(2),
+            "source.3" => *gene = Gene::Category(2),
+            "source.4" => *gene = Gene::Category(1),
+            name => {
+                if let Gene::Real(value) = gene {
+                    *value = 0.5
+                        + name.len() as f64 / 100.0
+                        + name.bytes().map(f64::from).sum::<f64>() / 1e4;
+                }
+            }
+        }
+    }
+    let found = decoder.encode(&decoder.decode(&genotype)).unwrap();
+    for ((found, expected), dimension) in found.0.iter().zip(&genotype.0).zip(decoder.dimensions())
+    {
+        match (found, expected) {
+            // The method has no use for it.
+            _ if dimension.name == "density" => {}
+            (Gene::Real(a), Gene::Real(b)) => assert!((a - b).abs() < 1e-9, "{}", dimension.name),
+            (a, b) => assert_eq!(a, b, "{}", dimension.name),
+        }
+    }
+}
+
+#[test]
+fn an_order_that_no_genes_give_is_named() {
+    let decoder = routed(
+        "methods = [\"linear\"]",
+        "weight = { range = [0.0, 1.0], per = [\"expert\"] }",
+        "depth = [\"keep\", \"swap\"]",
+    );
+    let plain = decoder.decode(&decoder.start());
+    let sources = |layer: usize| {
+        let source = |model: &&ModelRef| {
+            format!(
+                "{{model: {model}, layer_range: [{layer}, {}], parameters: {{weight: 0.5}}}}",
+                layer + 1
+            )
+        };
+        let all: Vec<String> = plain.models().iter().map(source).collect();
+        format!("  - sources: [{}]\n", all.join(", "))
+    };
+    let recipe = |layers: &[usize]| {
+        let slices: String = layers.iter().map(|layer| sources(*layer)).collect();
+        Recipe::from_yaml(&format!("merge_method: linear\nslices:\n{slices}")).unwrap()
+    };
+    assert!(decoder.encode(&recipe(&[1, 2, 0, 4, 3])).is_ok());
+    for wrong in [&[4, 3, 2, 1, 0][..], &[0, 1, 2, 3], &[0, 0, 1, 2, 3, 4]] {
+        let said = decoder.encode(&recipe(wrong)).unwrap_err().to_string();
+        assert!(said.contains(&format!("{wrong:?}")), "{said}");
+    }
+}
+
 /// Where no expert takes part, the base model comes back, by whichever method.
 fn whole_method(plain: &Decoder, genotype: &Genotype) -> merge_search::recipe::MergeMethod {
     plain.decode(&Genotype(genotype.0[..plain.dimensions().len()].to_vec())).merge_method

@@ -7,7 +7,7 @@ use merge_search::genome::{
     uniform_average,
 };
 use merge_search::recipe::Recipe;
-use merge_search::space::SearchSpace;
+use merge_search::space::{Routing, SearchSpace};
 use proptest::prelude::*;
 
 const LINEAR: &str = "[merge]\nmethods = [\"linear\"]\n[parameters]\n\
@@ -405,6 +405,29 @@ fn the_ready_space_of_routers_is_a_space() {
     for folder in &decoder.space().tasks {
         assert!(folder.join("task.toml").exists(), "{}", folder.display());
     }
+}
+
+/// With hidden features too, without which `layers` and `pool` would have no effect.
+#[test]
+fn the_tables_that_the_template_explains_are_valid() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("search-spaces/quickstart.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (before, rest) = text.split_once("# --- Which inputs go which way").unwrap();
+    let (tables, after) = rest.split_once("# --- What is measured").unwrap();
+    let keys: Vec<&str> = tables
+        .lines()
+        .filter_map(|line| line.strip_prefix("# "))
+        .filter(|line| line.starts_with('[') || line.contains(" = "))
+        .collect();
+    let keys =
+        keys.join("\n").replace("features = [\"ngrams\"]", "features = [\"ngrams\", \"hidden\"]");
+    let space = SearchSpace::parse(&format!("{before}{keys}\n# {after}"), &file).unwrap();
+    let Routing { documents, tokens, prompts, .. } = &space.routing;
+    assert_eq!((documents.is_some(), tokens.is_some(), prompts.len()), (true, true, 1));
+    assert_eq!(
+        space.check_tasks(&["arithmetic", "logic", "strings", "agreement", "mixed"]),
+        Ok(())
+    );
 }
 
 #[test]
