@@ -8,6 +8,7 @@ mod command;
 mod conformance;
 mod conversations;
 mod document_router;
+mod depth;
 mod encode;
 mod eval;
 mod evaluator;

@@ -52,22 +52,51 @@ impl Decoder {
         merge: &Recipe,
     ) -> Result<Option<Difference>, EncodeError> {
         let mixtures = self.token_genes(merge)?;
-        let expressible = self.space.methods.contains(&merge.merge_method);
-        let parent = if expressible { None } else { self.parent_of(merge) };
-        let difference = match parent {
-            Some(parent) => {
-                for (_, &place) in self.genes_of(number) {
-                    parent.0.get(place).into_iter().for_each(|gene| put(genotype, place, *gene));
-                }
-                None
-            }
-            None => self.set_weights(genotype, number, merge)?,
-        };
+        let (found, difference) = self.with_layers(genotype, number, merge)?;
+        *genotype = found;
         mixtures.into_iter().for_each(|(key, gene)| self.set(genotype, number, key, gene));
         Ok(difference)
     }
 
-    /// Sets what a merge has without mixtures of experts.
+    /// The genotype with what a merge has without mixtures of experts, its layers in their places or elsewhere.
+    fn with_layers(
+        &self,
+        genotype: &Genotype,
+        number: usize,
+        merge: &Recipe,
+    ) -> Result<(Genotype, Option<Difference>), EncodeError> {
+        let plain = self.with_plain(genotype, number, merge);
+        match (&self.space.routing.layers, &plain) {
+            (None, _) | (_, Ok((_, None))) => plain,
+            (Some(routing), _) => match (self.unlaid(merge, routing, genotype, number), &plain) {
+                (Ok(genotype), _) => Ok((genotype, None)),
+                (Err(error), Err(other)) if other.is_about_layers() => Err(error),
+                _ => plain,
+            },
+        }
+    }
+
+    /// As [`Decoder::with_layers`], all layers in their places.
+    pub(super) fn with_plain(
+        &self,
+        genotype: &Genotype,
+        number: usize,
+        merge: &Recipe,
+    ) -> Result<(Genotype, Option<Difference>), EncodeError> {
+        let mut found = genotype.clone();
+        let expressible = self.space.methods.contains(&merge.merge_method);
+        let parent = if expressible { None } else { self.parent_of(merge) };
+        let Some(parent) = parent else {
+            let difference = self.set_weights(&mut found, number, merge)?;
+            return Ok((found, difference));
+        };
+        for (_, &place) in self.genes_of(number) {
+            parent.0.get(place).into_iter().for_each(|gene| put(&mut found, place, *gene));
+        }
+        Ok((found, None))
+    }
+
+    /// Sets what a merge has without mixtures of experts, all layers in their places.
     fn set_weights(
         &self,
         genotype: &mut Genotype,

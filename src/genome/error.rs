@@ -75,6 +75,16 @@ pub enum EncodeError {
     /// Too few or too many layers.
     #[error("key `slices` builds {found} layers; valid: the base model's {expected}")]
     LayerCount { expected: usize, found: usize },
+    /// No choice of what to do with each block gives this order.
+    #[error(
+        "key `slices` has layers {found:?}, which no genes of the space's `routing.layers` give; valid: whole blocks, each left out, once, or twice in a row, in an order that changing places with the next block gives"
+    )]
+    Arrangement { found: Vec<usize> },
+    /// The layers' order can be said, but not all of what they are.
+    #[error(
+        "key `slices`: the space's genes cannot say these layers' parameters (scaled layers, or too few merged ones to tell the parameters of those left out)"
+    )]
+    LayerParameters,
     /// `modules`.
     #[error("key `modules` cannot be said in genes; valid: `models` or `slices`")]
     Modules,
@@ -102,6 +112,14 @@ pub enum EncodeError {
     /// mergekit-evolve's slerp.
     #[error("a slerp between the experts of greatest `t` cannot be turned back into genes")]
     Ranked,
+}
+
+impl EncodeError {
+    /// Whether other layers, or other models in some of them, are what is wrong.
+    pub(super) fn is_about_layers(&self) -> bool {
+        use EncodeError::{Absent, LayerCount, Layers, Owner, Slices};
+        matches!(self, Absent { .. } | LayerCount { .. } | Layers { .. } | Owner { .. } | Slices)
+    }
 }
 
 fn of_model(model: &Option<String>) -> String {

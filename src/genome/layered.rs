@@ -42,6 +42,57 @@ impl<'r> Layered<'r> {
         self.layers.get(layers).unwrap_or(&[])
     }
 
+    /// In the output's order.
+    pub(super) fn all(&self) -> &[OutputSlice] {
+        &self.layers
+    }
+
+    /// The parameters that all layers share.
+    pub(super) fn top(&self) -> &Parameters {
+        &self.top
+    }
+
+    pub(super) fn is_of_the_same_method(&self, other: &Layered<'_>) -> bool {
+        let of = |recipe: &Recipe| (recipe.merge_method, recipe.base_model.clone());
+        of(self.recipe) == of(other.recipe)
+    }
+
+    /// The same recipe of other layers; `shared` takes the place of what the slices said for all models.
+    pub(super) fn with_layout(&self, layout: Layout, shared: Parameters) -> Recipe {
+        let mut parameters = self.top.clone();
+        for (name, setting) in shared.iter() {
+            parameters.set(name, setting.clone());
+        }
+        Recipe { layout, parameters, ..self.recipe.clone() }
+    }
+
+    /// Whether the layer is as [`Layered::take`] makes it, for tensors with these words in their names.
+    pub(super) fn is_own(&self, slice: &OutputSlice, model: &ModelRef, names: &[String]) -> bool {
+        let base = self.task_base(slice);
+        let is_base = base == Some(model);
+        let is_there = is_base || slice.sources.iter().any(|source| source.model == *model);
+        let weight = self.method().parameter("weight");
+        let neutral = |name: &String| {
+            let is = |source: &SliceSource, spec: &ParameterSpec, wanted: f64| {
+                let value = self.value(spec, slice, Some(source), name);
+                value.map(Value::as_number) == Some(wanted)
+            };
+            let shared = |(word, wanted): &(&str, f64)| {
+                let spec = self.method().parameter(word).filter(|s| s.scope == Scope::Shared);
+                spec.is_none_or(|spec| {
+                    self.value(spec, slice, None, name).map(Value::as_number) == Some(*wanted)
+                })
+            };
+            let mut sources = slice.sources.iter().filter(|source| base != Some(&source.model));
+            NEUTRAL.iter().all(shared)
+                && sources.all(|source| {
+                    let wanted = f64::from(u8::from(source.model == *model));
+                    weight.is_some_and(|spec| is(source, spec, wanted))
+                })
+        };
+        is_there && names.iter().all(neutral)
+    }
+
     fn method(&self) -> MergeMethod {
         self.recipe.merge_method
     }
@@ -304,6 +355,25 @@ fn prepend(parameters: &mut Parameters, word: &str, filter: &str, value: Value) 
         Some(Setting::Conditional(others)) => conditions.extend(others.iter().cloned()),
     }
     parameters.set(word, Setting::Conditional(conditions));
+}
+
+/// The same without conditions for filters that `is_left_out`.
+pub(super) fn without(parameters: &Parameters, is_left_out: &dyn Fn(&str) -> bool) -> Parameters {
+    let rest = |setting: &Setting| match setting {
+        Setting::Everywhere(_) => Some(setting.clone()),
+        Setting::Conditional(all) => {
+            let stays = |c: &&Condition| !c.filter.as_deref().is_some_and(is_left_out);
+            let kept: Vec<Condition> = all.iter().filter(stays).cloned().collect();
+            match kept.as_slice() {
+                [] => None,
+                [Condition { filter: None, value }] if kept.len() < all.len() => {
+                    Some(Setting::Everywhere(value.clone()))
+                }
+                _ => Some(Setting::Conditional(kept)),
+            }
+        }
+    };
+    parameters.iter().filter_map(|(name, setting)| Some((name, rest(setting)?))).collect()
 }
 
 /// Runs of layers that are merged alike, as one slice each.

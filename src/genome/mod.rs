@@ -16,6 +16,7 @@ mod parents;
 mod probe;
 mod routing;
 mod structure;
+mod unlaid;
 mod values;
 
 pub use crate::space::{Dimension, Domain};
