@@ -33,7 +33,7 @@ CASES = [
     ("shots_train", dict(doc_to_text="{{topic}}, {{start | upper}} and"), dict(doc_to_text="{{topic}}, {{start | upper}} and"), {}),
     ("generated", dict(doc_to_text="question"), dict(doc_to_text="question"), {}),
     ("field_choices", dict(doc_to_text="Say: {{prompt}}\n"), dict(doc_to_text="Say: {{prompt}}\n"), {}),
-    ("shots_train", LETTER, dict(doc_to_text="Start: {{start}}\nEnd:" + LINES, doc_to_choice=LETTERS), {}),
+    ("shots_train", dict(LETTER, num_fewshot=2), dict(num_fewshot=2, doc_to_text="Start: {{start}}\nEnd:" + LINES, doc_to_choice=LETTERS), {}),
     ("shots_train", dict(LETTER, num_fewshot=1, doc_to_text="{{start}}"), dict(num_fewshot=1, doc_to_text="{{start}}" + LINES, doc_to_choice=LETTERS), {}),
     ("shots_listed", LETTER, dict(doc_to_text="\n{{start}} ..." + LINES, doc_to_choice=LETTERS, doc_to_target="{{ 'ABCDEFGH'[right] }}"), {}),
     ("list_choices", LETTER, dict(doc_to_text="{{statement}}\nQuestion: {{question}}? yes, maybe or no?\nAnswer:\nA. yes\nB. maybe\nC. no\nAnswer:",
