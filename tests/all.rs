@@ -35,6 +35,7 @@ mod output_names;
 mod paired_difference;
 mod paired_tests;
 mod parity;
+mod prompt_changes;
 mod properties;
 mod readings;
 mod ready_tasks;

@@ -1,15 +1,17 @@
 //! Document by document what lm-eval 0.4.13's `hf` backend says (`tests/reference/lm_eval/docs.py`): the same task files, read
-//! as they are, on models with four kinds of tokenizers.
+//! as they are, on models with four kinds of tokenizers; and task files changed by hand against tasks changed as a recipe does
+//! (`tests/reference/lm_eval/prompt_changes.py`).
 
 use std::path::{Path, PathBuf};
 
 use merge_search::checkpoint::Checkpoint;
 use merge_search::evaluate::{
-    Column, DocAnswer, Documents, OpenError, Pool, Room, ScoringSet, TaskTokenizer, load_network,
-    ready_tasks,
+    Column, DocAnswer, Documents, OpenError, Pool, Room, ScoringSet, TaskTokenizer, changed_prompt,
+    load_network, ready_tasks,
 };
 use merge_search::model::Precision;
 use merge_search::outcome::TaskScore;
+use merge_search::recipe::{AnswerStyle, PromptChange};
 use merge_search::task::{Doc, Prompt, Task, TaskError};
 use merge_search::units::Bytes;
 use serde_json::Value;
@@ -39,6 +41,10 @@ impl Run<'_> {
     fn task(&self) -> Task {
         let file = docs().join("tasks").join(format!("{}.yaml", text(&self.expected["task"])));
         let mut task = Task::load(&file).unwrap();
+        if let Some(change) = self.expected.get("change") {
+            let prompt = changed_prompt(&task, &change_of(change));
+            return task.with_prompt(prompt, None).unwrap();
+        }
         let on = |key: &str| self.option(key).is_some_and(|value| value == true);
         let prompt = Prompt {
             system_instruction: self.option("system_instruction").map(|own| text(own).to_owned()),
@@ -48,6 +54,23 @@ impl Run<'_> {
         };
         task.add_bos_token = self.option("add_bos_token").and_then(Value::as_bool);
         task.with_prompt(prompt, None).unwrap()
+    }
+}
+
+/// An entry of a recipe's `prompts`.
+fn change_of(change: &Value) -> PromptChange {
+    let count = |key: &str| change.get(key).map(|count| count.as_u64().unwrap() as usize);
+    let own = |key: &str| change.get(key).map(|value| text(value).to_owned());
+    PromptChange {
+        num_fewshot: count("num_fewshot"),
+        system_instruction: own("system_instruction"),
+        doc_to_text: own("doc_to_text"),
+        answer_style: own("answer_style").map(|style| match style.as_str() {
+            "letter" => AnswerStyle::Letter,
+            style => panic!("{style}"),
+        }),
+        max_gen_toks: count("max_gen_toks"),
+        apply_chat_template: change.get("apply_chat_template").and_then(Value::as_bool),
     }
 }
 
@@ -140,13 +163,14 @@ fn number(value: &Value, key: &str) -> f64 {
     value.get(key).and_then(Value::as_f64).unwrap_or(f64::INFINITY)
 }
 
-fn compare(model: &str) -> Report {
+/// `file`: of lm-eval's numbers, beside the folder of tasks and models.
+fn compare(model: &str, file: &str) -> Report {
     let folder = docs().join("models").join(model);
     let checkpoint = Checkpoint::open(&folder).unwrap();
     let network = load_network(&checkpoint, Precision::F32).unwrap();
     let tokenizer = TaskTokenizer::open(&folder).unwrap();
     let pool = Pool::new(2).unwrap();
-    let file = std::fs::read_to_string(docs().join(format!("{model}.json"))).unwrap();
+    let file = std::fs::read_to_string(docs().join(file)).unwrap();
     let expected: Value = serde_json::from_str(&file).unwrap();
     let mut report = Report { may_be_longer: model == "t5", ..Report::default() };
     for run in expected["runs"].as_array().unwrap() {
@@ -155,7 +179,8 @@ fn compare(model: &str) -> Report {
         if OTHER_EXAMPLES.contains(&name) || (model == "t5" && name == "pages") {
             continue;
         }
-        let run = Run { expected: run, name: format!("{model} {name} {}", run["options"]) };
+        let how = run.get("change").unwrap_or(&run["options"]);
+        let run = Run { expected: run, name: format!("{model} {name} {how}") };
         let tasks = match ready_tasks(&[run.task()], &folder) {
             // lm-eval leaves the system message away without a word where the template refuses it.
             Err(OpenError::Task(TaskError::Chat { .. })) if model == "llama" => {
@@ -196,10 +221,14 @@ fn compare_run(
 }
 
 fn agrees(model: &str, least: usize) {
-    let report = compare(model);
-    println!("{model}: {} values, largest difference {:e}", report.compared, report.largest);
-    assert!(report.compared > least, "{}", report.compared);
+    let report = compare(model, &format!("{model}.json"));
     assert_eq!(report.refused > 0, model == "llama");
+    require_equal(&report, least);
+}
+
+fn require_equal(report: &Report, least: usize) {
+    println!("{} values, largest difference {:e}", report.compared, report.largest);
+    assert!(report.compared > least, "{}", report.compared);
     let (count, shown) = (report.differences.len(), report.differences.iter().take(20));
     let shown: Vec<&str> = shown.map(String::as_str).collect();
     assert!(count == 0, "{count} differences:\n{}", shown.join("\n"));
@@ -223,4 +252,12 @@ fn lm_eval_agrees_on_a_byte_level_tokenizer_whose_post_processor_adds_bos() {
 #[test]
 fn lm_eval_agrees_on_an_encoder_decoder_with_unigrams() {
     agrees("t5", 1800);
+}
+
+#[test]
+fn lm_eval_agrees_on_prompts_that_a_recipe_changes() {
+    for model in ["llama", "qwen2"] {
+        let report = compare(model, &format!("../prompt_changes/{model}.json"));
+        require_equal(&report, 1500);
+    }
 }

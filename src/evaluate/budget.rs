@@ -13,7 +13,7 @@ use crate::units::Bytes;
 const STATES: u64 = 4_000_000_000;
 /// Parts of splits that are held take as much as so many of the largest split at most: a generation is raced on two or three.
 const PARTS: u64 = 3;
-/// Sets under other prompts never take more than this.
+/// Sets under other prompts never take more than this, nor do the tokens that sets are made of.
 const PROMPTS: u64 = 1_000_000_000;
 
 /// What a machine gives to a search.
@@ -101,12 +101,13 @@ impl Budget {
         let spare = left.saturating_sub(candidates * each);
         let states = (spare / 2).min(STATES);
         // Prompts may be longer than the tasks' own, by as much as nobody knows here: a part of what is left is for them.
-        let prompts = ((spare - states) / 4).min(PROMPTS);
-        let longer = (spare - states - prompts) / 2;
+        let prompts = ((spare - states) / 8).min(PROMPTS);
+        let longer = (spare - states) / 4;
         let models_at_rest = (left.saturating_sub(states) / each).max(1);
         let room = |memory: u64| Room { memory: Bytes(memory), threads: self.threads };
         let sets = SetsShare {
             held: (held + prompts) as usize,
+            encoded: prompts as usize,
             room: room(thread * threads),
             room_of_prompts: room(thread * threads + longer),
         };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::changed_tasks::ChangedTasks;
+use super::encoded::EncodedChoices;
 use super::fault::Fault;
 use super::fingerprint::{Fingerprint, fingerprint};
 use super::lru::Lru;
@@ -76,6 +77,8 @@ pub(super) struct DocumentSets {
     whole: [Arc<ScoringSet>; 3],
     share: SetsShare,
     sets: Mutex<Lru<DocsKey, Place>>,
+    /// `None`: there is too little memory for a split's.
+    encoded: Option<EncodedChoices>,
 }
 
 /// What sets beside the whole splits may take of the memory.
@@ -83,6 +86,8 @@ pub(super) struct DocumentSets {
 pub(super) struct SetsShare {
     /// Bytes of all that are held.
     pub held: usize,
+    /// Bytes for the tokens that they are made of.
+    pub encoded: usize,
     /// For the packs of a part.
     pub room: Room,
     /// For the packs under other prompts, which may be longer.
@@ -98,6 +103,8 @@ impl DocumentSets {
         whole: [ScoringSet; 3],
         share: SetsShare,
     ) -> Self {
+        let largest = whole.iter().map(ScoringSet::bytes).max().unwrap_or(0);
+        let encoded = (share.encoded >= 2 * largest).then(|| EncodedChoices::new(share.encoded));
         DocumentSets {
             tasks,
             changed: ChangedTasks::new(folder),
@@ -105,6 +112,7 @@ impl DocumentSets {
             whole: whole.map(Arc::new),
             share,
             sets: Mutex::new(Lru::new(share.held)),
+            encoded,
         }
     }
 
@@ -230,7 +238,7 @@ impl DocumentSets {
             let tasks = self.changed.tasks(&self.tasks, changes)?;
             let limit = self.limits[split as usize];
             let documents = Documents { tasks: &tasks, split: Some(split), limit, docs };
-            let set = whole.part(&documents, tokenizer, network, room);
+            let set = whole.part(&documents, tokenizer, network, room, self.encoded.as_ref());
             set.map_err(|error| match error {
                 SetError::NoSuchDocuments => machine(split, error),
                 _ if changes.is_empty() => machine(split, error),

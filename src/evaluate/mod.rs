@@ -14,6 +14,7 @@ mod changed_tasks;
 mod chat;
 mod columns;
 mod document_sets;
+mod encoded;
 mod fault;
 mod fingerprint;
 mod generation;

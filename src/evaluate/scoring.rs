@@ -1,6 +1,7 @@
 //! Log-likelihoods of the choices and texts in answer: documents to packs, packs to threads.
 
 use super::answers::{DocAnswer, Documents};
+use super::encoded::EncodedChoices;
 use super::generation::{TextError, TextSet, TextSetError};
 use super::infeasible::InfeasibleMetric;
 use super::pack::{Pack, Packing, Packs, Reads};
@@ -77,6 +78,14 @@ pub struct Room {
     pub threads: usize,
 }
 
+/// What is known from sets of the same tasks.
+#[derive(Clone, Copy, Default)]
+struct Known<'a> {
+    /// Metrics that are left out whatever the documents would allow.
+    left_out: &'a [InfeasibleMetric],
+    encoded: Option<&'a EncodedChoices>,
+}
+
 /// Tokenized, packed documents: everything about scoring that does not depend on the weights.
 #[derive(Debug)]
 pub struct ScoringSet {
@@ -99,18 +108,21 @@ impl ScoringSet {
         network: &dyn Scorer,
         room: Room,
     ) -> Result<Self, SetError> {
-        Self::prepare(documents, tokenizer, network, room, &[])
+        Self::prepare(documents, tokenizer, network, room, Known::default())
     }
 
-    /// Some of the documents that `self` was prepared from, with the metrics that all of them can be scored by.
+    /// Some of the documents that `self` was prepared from, or the same under other prompts, with the metrics that all of them can
+    /// be scored by.
     pub(super) fn part(
         &self,
         documents: &Documents,
         tokenizer: &TaskTokenizer,
         network: &dyn Scorer,
         room: Room,
+        encoded: Option<&EncodedChoices>,
     ) -> Result<Self, SetError> {
-        Self::prepare(documents, tokenizer, network, room, &self.infeasible)
+        let known = Known { left_out: &self.infeasible, encoded };
+        Self::prepare(documents, tokenizer, network, room, known)
     }
 
     fn prepare(
@@ -118,7 +130,7 @@ impl ScoringSet {
         tokenizer: &TaskTokenizer,
         network: &dyn Scorer,
         room: Room,
-        left_out: &[InfeasibleMetric],
+        known: Known,
     ) -> Result<Self, SetError> {
         if !documents.are_there() {
             return Err(SetError::NoSuchDocuments);
@@ -128,9 +140,9 @@ impl ScoringSet {
         if network.spec().reading == Reading::Masked && mask_token.is_none() {
             return Err(TokenizeError::NoMask.into());
         }
-        let mut builder = SetBuilder::new(tokenizer, network.spec(), left_out);
-        for (index, task) in documents.tasks.iter().enumerate() {
-            builder.add(task, &documents.of(index))?;
+        let mut builder = SetBuilder::new(tokenizer, network.spec(), known.left_out, known.encoded);
+        for index in 0..documents.tasks.len() {
+            builder.add(documents, index)?;
         }
         let share = (room.memory.0 / room.threads.max(1) as u64) as usize;
         let too_large = |place: &DocPlace, bytes: usize| SetError::Memory {

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use super::columns::Column;
+use super::encoded::{ByColumn, EncodedChoices};
+use super::fingerprint::fingerprint;
 use super::generation::TextRequest;
 use super::infeasible::{Infeasible, InfeasibleMetric, by_reading};
 use super::pack::Item;
 use super::questions::{Question, Questions};
 use super::tokenize::Encoder;
 use super::tokenize_error::DocPlace;
-use super::{SetError, TaskTokenizer, TokenizeError, kit};
+use super::{Documents, SetError, TaskTokenizer, TokenizeError, kit};
 use crate::model::Sequence;
 use crate::model::spec::{NetworkSpec, Reading};
 use crate::task::{Answer, Doc, Metric, Task};
@@ -20,6 +22,8 @@ pub(super) struct SetBuilder<'a> {
     pub spec: &'a NetworkSpec,
     /// Metrics that are left out whatever these documents would allow.
     pub left_out: &'a [InfeasibleMetric],
+    /// Of documents of the same tasks, tokenizer and kind of model.
+    pub encoded: Option<&'a EncodedChoices>,
     pub tasks: Vec<Questions>,
     pub infeasible: Vec<InfeasibleMetric>,
     pub items: Vec<Item>,
@@ -32,19 +36,18 @@ pub(super) struct SetBuilder<'a> {
     pub request_places: Vec<DocPlace>,
 }
 
-/// The sequences of a document's choices, by kind.
-type ByColumn = Vec<(Column, Vec<Sequence>)>;
-
 impl<'a> SetBuilder<'a> {
     pub fn new(
         tokenizer: &'a TaskTokenizer,
         spec: &'a NetworkSpec,
         left_out: &'a [InfeasibleMetric],
+        encoded: Option<&'a EncodedChoices>,
     ) -> Self {
         SetBuilder {
             tokenizer,
             spec,
             left_out,
+            encoded,
             tasks: Vec::new(),
             infeasible: Vec::new(),
             items: Vec::new(),
@@ -55,12 +58,14 @@ impl<'a> SetBuilder<'a> {
         }
     }
 
-    pub fn add(&mut self, task: &Task, docs: &[&Doc]) -> Result<(), SetError> {
+    /// The documents of the task with this index.
+    pub fn add(&mut self, documents: &Documents, index: usize) -> Result<(), SetError> {
+        let Some(task) = documents.tasks.get(index) else { return Ok(()) };
+        let docs = documents.of(index);
         let encoder = Encoder { task, tokenizer: self.tokenizer, spec: self.spec };
         let mut metrics = self.feasible(task)?;
         let mut columns = Column::of_all(&metrics);
-        let encode = |doc: &&Doc| encode_choices(&encoder, doc, &columns);
-        let mut encoded = docs.iter().map(encode).collect::<Result<Vec<_>, TokenizeError>>()?;
+        let mut encoded = self.encoded(documents, index, &encoder, &columns)?;
         if let Some(index) = encoded.iter().position(crashes) {
             let place = docs.get(index).map(|doc| doc.place.clone());
             let reason = place.map(|place| Infeasible::KitCrash { place });
@@ -70,7 +75,7 @@ impl<'a> SetBuilder<'a> {
         }
         let mut questions = Questions::new(task, metrics);
         let until = self.until(task);
-        for (doc, choices) in docs.iter().zip(encoded) {
+        for (doc, choices) in docs.into_iter().zip(encoded) {
             let mut question = Question::new(doc);
             self.add_choices(&encoder, doc, choices, &mut question)?;
             self.add_texts(&encoder, doc, &questions, &until, &mut question)?;
@@ -78,6 +83,29 @@ impl<'a> SetBuilder<'a> {
         }
         self.tasks.push(questions);
         Ok(())
+    }
+
+    /// The documents' choices as tokens; with a memory for them, those of the whole split are encoded at once.
+    fn encoded(
+        &self,
+        documents: &Documents,
+        index: usize,
+        encoder: &Encoder,
+        columns: &[Column],
+    ) -> Result<Vec<ByColumn>, TokenizeError> {
+        let encode = |documents: &Documents| {
+            let docs = documents.of(index).into_iter();
+            docs.map(|doc| encode_choices(encoder, doc, columns)).collect()
+        };
+        let Some(held) = self.encoded else { return encode(documents) };
+        let whole = Documents { docs: None, ..*documents };
+        // A task's prompts make its texts.
+        let key =
+            fingerprint(&(index, &encoder.task.prompt, documents.split, documents.limit, columns));
+        let all = held.get(key, || encode(&whole))?;
+        let Some(part) = documents.docs else { return Ok(all.to_vec()) };
+        let positions = part.0.get(index).into_iter().flatten();
+        Ok(positions.filter_map(|&doc| all.get(doc as usize).cloned()).collect())
     }
 
     /// What ends a written answer: the task's texts, and as for lm-eval that of the end token.
