@@ -11,6 +11,7 @@ mod progress;
 mod quickstart;
 mod report;
 mod search;
+mod target;
 mod tasks;
 mod warm_start;
 mod workbench;

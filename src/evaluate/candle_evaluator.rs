@@ -16,8 +16,8 @@ use super::resident::{Resident, Residents};
 use super::run::{Run, Saved};
 use super::states::{Reuse, StatesMemory};
 use super::{
-    Documents, EvaluateError, Evaluator, InfeasibleMetric, Pool, Resources, ScoreError, ScoringSet,
-    TaskTokenizer, memory,
+    Demand, Documents, EvaluateError, Evaluator, InfeasibleMetric, Pool, Resources, ScoreError,
+    ScoringSet, TaskTokenizer, memory,
 };
 use crate::checkpoint::{Architecture, Checkpoint};
 use crate::hub::Hub;
@@ -137,6 +137,16 @@ impl CandleEvaluator {
     /// How the base model's tensors are laid out.
     pub fn architecture(&self) -> &Architecture {
         self.models[0].1.architecture()
+    }
+
+    /// What the base model computes.
+    pub fn spec(&self) -> &NetworkSpec {
+        self.base.spec()
+    }
+
+    /// What the documents of a split ask of any model.
+    pub fn demand(&self, split: Split) -> Demand {
+        self.documents.whole(split).demand()
     }
 
     /// Layers of the base model.

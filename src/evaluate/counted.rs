@@ -8,7 +8,50 @@ use crate::model::{Network, Workload};
 use crate::outcome::Cost;
 use crate::units::Bytes;
 
+/// What documents ask of any model: the tokens to read, and the texts to write if none ends early.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// Number of documents.
+    pub docs: usize,
+    /// Prompts and choices; of a text also its first new token.
+    pub reading: Workload,
+    /// New tokens at most, over all texts.
+    pub new_tokens: usize,
+    /// Tokens behind which the new ones are written, all together.
+    pub known_tokens: usize,
+    /// Tokens of the longest text.
+    pub longest: usize,
+}
+
+impl Demand {
+    /// Both.
+    pub fn add(&mut self, other: &Demand) {
+        self.docs += other.docs;
+        self.reading.add(&other.reading);
+        self.new_tokens += other.new_tokens;
+        self.known_tokens += other.known_tokens;
+        self.longest = self.longest.max(other.longest);
+    }
+}
+
 impl ScoringSet {
+    /// What all documents ask.
+    pub(super) fn demand(&self) -> Demand {
+        let docs = self.docs();
+        let reading = self.choices_work().clone();
+        let longest = reading.longest();
+        let mut demand = Demand { docs, reading, longest, ..Demand::default() };
+        if let Some(set) = self.texts() {
+            demand.reading.add(&set.work(|index| set.room(index).1.min(1)));
+            for (prompt, new) in (0..set.len()).map(|index| set.room(index)) {
+                demand.new_tokens += new;
+                demand.known_tokens += new * (prompt + new / 2);
+                demand.longest = demand.longest.max(prompt + new);
+            }
+        }
+        demand
+    }
+
     /// What `network` costs that gave `texts`; the same on every machine, with any number of threads and whatever earlier
     /// candidates left behind.
     pub(super) fn cost(&self, network: &Network, texts: &[GeneratedText]) -> Cost {

@@ -47,6 +47,7 @@ pub use budget::Resources;
 pub use candle_evaluator::CandleEvaluator;
 pub use chat::ready_tasks;
 pub use columns::Column;
+pub use counted::Demand;
 pub use generation::{
     GeneratedText, TextError, TextPack, TextRequest, TextRun, TextSet, TextSetError,
 };

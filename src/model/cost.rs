@@ -116,6 +116,12 @@ impl Workload {
         }
     }
 
+    /// Tokens of the longest text that is read.
+    pub fn longest(&self) -> usize {
+        let last = |queries: &BTreeMap<usize, Queries>| queries.keys().next_back().copied();
+        last(&self.queries).max(last(&self.cross)).unwrap_or(0)
+    }
+
     /// Tokens that are read, the encoder's too.
     pub fn tokens(&self) -> u64 {
         self.queries.values().map(|queries| queries.all).sum::<u64>()

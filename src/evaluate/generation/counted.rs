@@ -2,8 +2,8 @@
 
 use super::beginnings::beginnings;
 use super::{Text, TextSet};
-use crate::model::Workload;
 use crate::model::spec::Reading;
+use crate::model::{Prompt, Workload};
 
 /// Which beginnings are read once for several texts if memory allows.
 #[derive(Debug)]
@@ -49,8 +49,9 @@ impl TextSet {
         work
     }
 
-    /// New tokens of the text at that index at most.
-    pub fn most_tokens(&self, index: usize) -> usize {
-        self.texts.get(index).map_or(0, |text| text.max_new_tokens)
+    /// Tokens of the prompt at that index, and new tokens behind it at most.
+    pub fn room(&self, index: usize) -> (usize, usize) {
+        let tokens = |prompt: &Prompt| prompt.source.len().max(prompt.tokens.len());
+        self.texts.get(index).map_or((0, 0), |text| (tokens(&text.prompt), text.max_new_tokens))
     }
 }
