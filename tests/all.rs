@@ -48,5 +48,6 @@ mod sources;
 mod space;
 mod space_evolve;
 mod space_objective;
+mod target;
 mod tiny;
 mod vocabulary;

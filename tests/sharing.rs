@@ -37,8 +37,9 @@ fn fill(network: &Network, tensors: &Tensors) {
 fn bits(network: &Network) -> Vec<u32> {
     let reading = network.spec().reading;
     let source = if reading == Reading::Seq2Seq { vec![9, 11, 13, 10] } else { Vec::new() };
-    let tokens: Vec<u32> = vec![3, 8, 5, 4, 12, 7, 6];
-    let sequence = Sequence { source, scored: 1..tokens.len(), tokens };
+    let vocabulary = network.spec().vocab_size as u32;
+    let tokens = [3, 8, 5, 4, 12, 7, 6].map(|token| token % vocabulary).to_vec();
+    let sequence = Sequence { source, scored: 1..7, tokens };
     let batch = Batch::new(reading, Some(2), 0, &[&sequence]);
     let scored = network.score(&batch, &Pass::default(), &mut Scratch::new().unwrap()).unwrap();
     assert!(scored.log_probabilities.iter().all(|score| score.is_finite()));
