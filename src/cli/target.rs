@@ -49,7 +49,7 @@ pub struct Target {
 const KIT: (&str, &str) =
     ("starter kit of the LLM Merging Competition (both validation files and test.csv)", "kit");
 const TASKS: (&str, &str) =
-    ("this space's tasks (all splits, one document after another)", "tasks");
+    ("this space's tasks (all splits; beginnings that documents share are read once)", "tasks");
 
 /// The base model of a space and all of its experts.
 pub fn of_space(bench: &Workbench) -> Target {
@@ -142,13 +142,15 @@ impl Target {
     /// A table, and with named devices every step.
     pub fn text(&self, args: &TargetArgs) -> String {
         let mut text = format!(
-            "\n1-hour rule, estimated: {} {} parameters, {} checkpoints ({} on disk), minutes * {} against {}\n",
+            "\n1-hour rule, estimated: {} {} parameters, {} checkpoints ({} on disk), minutes * {} against {}, \
+             {} characters per token assumed\n",
             self.spec.parameters(),
             self.spec.family,
             self.checkpoints,
             self.stored,
             rates::MARGIN,
-            rates::LIMIT_MINUTES
+            rates::LIMIT_MINUTES,
+            rates::CHARACTERS_PER_TOKEN
         );
         for (title, _, work) in &self.evaluations {
             if work.is_empty() {
@@ -180,11 +182,11 @@ impl Target {
 
 fn table(estimates: &[Estimate]) -> String {
     let mut text =
-        format!("  {:<9} {:<5} {:>18} {:>8}  verdict\n", "device", "", "memory", "minutes");
+        format!("  {:<9} {:<5} {:>20} {:>8}  verdict\n", "device", "", "memory", "minutes");
     for estimate in estimates {
         let memory = format!("{} of {}", estimate.bytes(), estimate.device.memory);
         text.push_str(&format!(
-            "  {:<9} {:<5} {memory:>18} {:>8.1}  {}\n",
+            "  {:<9} {:<5} {memory:>20} {:>8.1}  {}\n",
             estimate.device.name,
             estimate.weights.as_str(),
             estimate.seconds() / 60.0,
