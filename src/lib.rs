@@ -21,7 +21,7 @@
 //! `tests/layering.rs` holds the table of who may import whom. [`objective`] says what is searched for; a space names it in its
 //! words and a record keeps it, so both may import it; an optimizer for several costs takes the geometry of fronts from it.
 //! [`race`] decides which candidates see which documents, from scores alone;
-//! a record keeps its settings.
+//! a record keeps its settings. [`target`] estimates, from a network's spec, how long a competition's evaluation takes on its GPU.
 //!
 //! Start reading at [`search::run`], which tells the story of a run.
 pub mod analysis;
@@ -41,5 +41,6 @@ pub mod search;
 mod simd;
 pub mod space;
 pub mod submission;
+pub mod target;
 pub mod task;
 pub mod units;

@@ -327,8 +327,25 @@ fn parts_fit_where_the_whole_split_just_fits() {
     let (tight, enough) = (tight.unwrap(), open(2));
     for docs in &thirds() {
         let part = |evaluator| {
-            bits(&evaluate_part(evaluator, &recipe([0.3; 5]), Split::Search, Some(docs)))
+            let scored = evaluate_part(evaluator, &recipe([0.3; 5]), Split::Search, Some(docs));
+            (bits(&scored), scored.cost)
         };
         assert_eq!(part(&tight), part(&enough));
     }
+}
+
+/// The matrices of five layers and the tied embedding, packed in panels of 32 outputs (80 are 96, 176 are 192, 278 are 288),
+/// four bytes each.
+#[test]
+fn the_counted_cost_depends_on_nothing_but_recipe_and_documents() {
+    let (one, many) = (open(1), open(3));
+    let first = evaluate(&one, &recipe([0.5; 5]), Split::Search).cost;
+    assert!(first.flops_per_item > 0.0);
+    // Another candidate's states are reused; the cost is as if they were not.
+    let like = recipe([0.5, 0.5, 0.5, 0.5, 0.1]);
+    assert_eq!(evaluate(&one, &like, Split::Search).cost, first);
+
+    assert_eq!(evaluate(&many, &like, Split::Search).cost, first);
+    let layer = 4 * 96 * 80 + 2 * 192 * 80 + 96 * 176;
+    assert_eq!(first.weight_bytes, Bytes(4 * (5 * layer + 288 * 80)));
 }

@@ -43,6 +43,7 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("analysis", &["units", "outcome", "record", "objective"]),
+    ("target", &["units", "model"]),
     ("submission", &["units", "recipe", "record", "checkpoint", "merge", "task"]),
 ];
 

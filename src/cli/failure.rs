@@ -89,7 +89,7 @@ impl Failure {
 }
 
 /// The error and its causes, joined by colons; a cause that the text already has is not said twice.
-fn chain(error: &dyn Error) -> String {
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -12,6 +12,7 @@ mod prompts;
 mod quickstart;
 mod report;
 mod search;
+mod target;
 mod tasks;
 mod warm_start;
 mod workbench;

@@ -1,4 +1,4 @@
-//! `merge-search plan SPACE`: what a search would do, before it does it.
+//! `merge-search plan SPACE`: what a search would do, before it does it; and how long its result will take where it is judged.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,11 +14,12 @@ use merge_search::units::{Seed, Split};
 use serde_json::json;
 
 use super::optimizer::{self, OptimizerArgs};
+use super::target::{self, Target, TargetArgs};
 use super::tasks::GuardArgs;
 use super::workbench::{SpaceSource, Workbench, WorkerArgs, tell_notes};
 use super::{Failure, print};
 
-/// Dry run: genes, seconds per trial from one real trial, generations that fit
+/// Dry run: genes, seconds per trial from one real trial, generations that fit; time on a target device
 #[derive(Debug, ClapArgs)]
 pub struct Args {
     /// Search space (TOML); without it, the built-in quickstart
@@ -32,6 +33,8 @@ pub struct Args {
     guard: GuardArgs,
     #[command(flatten)]
     workers: WorkerArgs,
+    #[command(flatten)]
+    target: TargetArgs,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -46,6 +49,9 @@ const FINALISTS: usize = 11;
 
 /// Prints the plan.
 pub fn run(args: &Args) -> Result<(), Failure> {
+    if let Some(config) = &args.target.config {
+        return print(&target::of_config(config, &args.target, args.json)?);
+    }
     let workers = args.workers.count();
     let bench =
         Workbench::open(&SpaceSource::open(args.space.as_deref())?, &args.workers, &args.guard)?;
@@ -64,6 +70,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         population,
         timing,
         candidates,
+        target: target::of_space(&bench),
         few: candidates < CANDIDATES_PER_GENE * dimensions.len() as f64,
     };
     print(&if args.json { plan.json(args) } else { plan.text(args, workers) })
@@ -121,6 +128,7 @@ struct Plan<'a> {
     population: usize,
     timing: Timing,
     candidates: f64,
+    target: Target,
     few: bool,
 }
 
@@ -176,7 +184,7 @@ impl Plan<'_> {
                 self.candidates
             ));
         }
-        text
+        text + &self.target.text(&args.target)
     }
 
     fn json(&self, args: &Args) -> String {
@@ -198,6 +206,7 @@ impl Plan<'_> {
             "population": self.population,
             "generations": self.generations(),
             "too_many_genes": self.few,
+            "target_devices": self.target.json(&args.target),
         });
         format!("{plan:#}\n")
     }

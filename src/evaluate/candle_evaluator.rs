@@ -20,15 +20,15 @@ use super::states::{Reuse, StatesMemory};
 use super::timing::Clock;
 use super::token_gates::Reader;
 use super::{
-    Documents, EvaluateError, Evaluator, InfeasibleMetric, Pool, Resources, ScoreError, ScoringSet,
-    TaskTokenizer, memory,
+    Demand, Documents, EvaluateError, Evaluator, InfeasibleMetric, Pool, Resources, ScoreError,
+    ScoringSet, TaskTokenizer, memory,
 };
 use crate::checkpoint::{Architecture, Checkpoint};
 use crate::hub::Hub;
 use crate::merge::MergePlan;
 use crate::model::spec::{NetworkSpec, Reading};
 use crate::model::{Network, Precision};
-use crate::outcome::{Cost, DocSubset, Evaluation, ItemScore, Outcome, Timing};
+use crate::outcome::{DocSubset, Evaluation, ItemScore, Outcome, Timing};
 use crate::recipe::{MergeMethod, ModelRef, PromptChange, Recipe};
 use crate::task::Task;
 use crate::units::{Seconds, Split};
@@ -156,6 +156,16 @@ impl CandleEvaluator {
         self.models[0].1.architecture()
     }
 
+    /// What the base model computes.
+    pub fn spec(&self) -> &NetworkSpec {
+        self.base.spec()
+    }
+
+    /// What the documents of a split ask of any model.
+    pub fn demand(&self, split: Split) -> Demand {
+        self.documents.whole(split).demand()
+    }
+
     /// Layers of the base model.
     pub fn layers(&self) -> usize {
         self.models[0].1.layers()
@@ -261,6 +271,8 @@ impl CandleEvaluator {
             self.residents.merge(candidate.plan, &candidate.spec, &self.pool)?;
         let result = self.score(&resident, candidate.fingerprints, asked);
         let timed = self.time_in_search(candidate.recipe, &resident.network, asked);
+        let cost = result.as_ref().map(|run| set.cost(&resident.network, &run.texts));
+        let cost = cost.unwrap_or_default();
         self.residents.give_back(resident);
         let (run, relative_time) = (result?, timed?);
         let tasks = set.decide(&set.nest(&run)).map_err(|error| asked.in_split(error))?;
@@ -271,7 +283,7 @@ impl CandleEvaluator {
             seconds_per_item: Seconds(run.seconds / set.docs().max(1) as f64),
             relative_time,
             peak_bytes: memory::peak(),
-            cost: Cost::default(),
+            cost,
         })
     }
 

@@ -13,6 +13,7 @@ mod candle_evaluator;
 mod changed_tasks;
 mod chat;
 mod columns;
+mod counted;
 mod document_sets;
 mod encoded;
 mod fault;
@@ -52,6 +53,7 @@ pub use budget::Resources;
 pub use candle_evaluator::CandleEvaluator;
 pub use chat::ready_tasks;
 pub use columns::Column;
+pub use counted::Demand;
 pub use generation::{
     GeneratedText, TextError, TextPack, TextRequest, TextRun, TextSet, TextSetError,
 };

@@ -11,6 +11,7 @@ use super::set_builder::SetBuilder;
 use super::tokenize::mask_token;
 use super::{DocPlace, Pool, Scorer, TaskTokenizer, TokenizeError};
 use crate::model::spec::Reading;
+use crate::model::Workload;
 use crate::outcome::TaskScore;
 use crate::units::Bytes;
 
@@ -94,6 +95,7 @@ pub struct ScoringSet {
     packs: Packs,
     answers: usize,
     texts: Option<TextSet>,
+    work: Workload,
 }
 
 impl ScoringSet {
@@ -154,9 +156,10 @@ impl ScoringSet {
         let SetBuilder {
             tasks, infeasible, items, places, answers, requests, request_places, ..
         } = builder;
-        let packs = Packing { network, mask_token, bytes: share }
-            .pack(&items)
-            .map_err(|error| too_large(&places[error.item], error.bytes))?;
+        let packing = Packing { network, mask_token, bytes: share };
+        let work = packing.work(&items);
+        let packs =
+            packing.pack(&items).map_err(|error| too_large(&places[error.item], error.bytes))?;
         let text_error = |source: TextSetError| SetError::Text {
             place: source.request().and_then(|request| request_places.get(request)).cloned(),
             source,
@@ -166,7 +169,7 @@ impl ScoringSet {
             true => None,
             false => Some(TextSet::new(requests, &stop, network, share).map_err(text_error)?),
         };
-        Ok(ScoringSet { tasks, infeasible, packs, answers, texts })
+        Ok(ScoringSet { tasks, infeasible, packs, answers, texts, work })
     }
 
     /// Metrics that were left out, as such models cannot be scored by them.
@@ -335,6 +338,11 @@ impl ScoringSet {
     /// What the threads share.
     pub(super) fn packs(&self) -> impl Iterator<Item = &Pack> {
         self.packs.packs.iter()
+    }
+
+    /// The work of all log-likelihoods.
+    pub(super) fn choices_work(&self) -> &Workload {
+        &self.work
     }
 
     /// The texts that are written.
