@@ -13,6 +13,7 @@ use merge_search::search::Budget;
 use merge_search::units::{Seed, Split};
 use serde_json::json;
 
+use super::objectives::ObjectiveArgs;
 use super::optimizer::{self, OptimizerArgs};
 use super::tasks::GuardArgs;
 use super::workbench::{SpaceSource, Workbench, WorkerArgs, tell_notes};
@@ -28,6 +29,8 @@ pub struct Args {
     budget: Duration,
     #[command(flatten)]
     optimizer: OptimizerArgs,
+    #[command(flatten)]
+    objectives: ObjectiveArgs,
     #[command(flatten)]
     guard: GuardArgs,
     #[command(flatten)]
@@ -47,8 +50,8 @@ const FINALISTS: usize = 11;
 /// Prints the plan.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let workers = args.workers.count();
-    let bench =
-        Workbench::open(&SpaceSource::open(args.space.as_deref())?, &args.workers, &args.guard)?;
+    let source = SpaceSource::open(args.space.as_deref())?;
+    let bench = Workbench::open(&source, &args.objectives, &args.workers, &args.guard)?;
     tell_notes(bench.decoder.space());
     let dimensions = bench.decoder.dimensions();
     let budget = Budget::WallClock(args.budget);

@@ -29,9 +29,8 @@ impl Measured {
         let as_good = self.accuracy >= other.accuracy
             && !other.is_faster(self)
             && self.memory <= other.memory;
-        let better = self.accuracy > other.accuracy
-            || self.is_faster(other)
-            || self.memory < other.memory;
+        let better =
+            self.accuracy > other.accuracy || self.is_faster(other) || self.memory < other.memory;
         as_good && better
     }
 
@@ -52,8 +51,7 @@ impl Measured {
 pub fn measured_front(models: &[Measured]) -> Vec<bool> {
     let beaten = |(index, model): (usize, &Measured)| {
         let by = |(other, rival): (usize, &Measured)| {
-            rival.is_finite()
-                && (rival.dominates(model) || (other < index && rival.equals(model)))
+            rival.is_finite() && (rival.dominates(model) || (other < index && rival.equals(model)))
         };
         !model.is_finite() || models.iter().enumerate().any(by)
     };

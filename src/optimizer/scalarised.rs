@@ -176,8 +176,7 @@ impl Optimizer for ScalarisedCma {
         let values = values_of(&asked, told, self.objectives);
         let measured: Vec<(Genotype, Vec<f64>)> = asked.into_iter().zip(values).collect();
         // What passes a limit would spread the scales and is no part of the front.
-        let kept =
-            |costs: &[f64]| costs.iter().all(|cost| cost.is_finite()) && !violates(costs);
+        let kept = |costs: &[f64]| costs.iter().all(|cost| cost.is_finite()) && !violates(costs);
         let feasible = measured.iter().filter(|(_, costs)| kept(costs));
         self.archive.extend(feasible.cloned());
         if self.scale.is_empty() && !self.archive.is_empty() {

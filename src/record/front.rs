@@ -38,8 +38,11 @@ impl FrontRow {
 
     /// With its interval; without one both ends are the value.
     pub fn time(&self) -> Estimate {
-        let once =
-            Estimate { value: self.relative_time, low: self.relative_time, high: self.relative_time };
+        let once = Estimate {
+            value: self.relative_time,
+            low: self.relative_time,
+            high: self.relative_time,
+        };
         self.timing.map_or(once, |timing| timing.relative_time)
     }
 }
@@ -143,9 +146,7 @@ impl Row<'_> {
                 flops_per_item: self.f64("flops_per_item")?,
                 weight_bytes: Bytes(self.u64("weight_bytes")?),
             },
-            recipe: self
-                .required("recipe", self.table.str("recipe")?.get(self.index))?
-                .to_owned(),
+            recipe: self.required("recipe", self.table.str("recipe")?.get(self.index))?.to_owned(),
         })
     }
 

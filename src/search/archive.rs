@@ -183,7 +183,8 @@ impl Archive {
             Some(class) if rank(&model) > rank(&class.best) => class.best = model,
             Some(_) => {}
             None => {
-                self.classes.insert(graph, Class { best: model, contenders: Vec::new(), candidates: 0 });
+                self.classes
+                    .insert(graph, Class { best: model, contenders: Vec::new(), candidates: 0 });
             }
         }
     }

@@ -80,11 +80,6 @@ impl Past {
 
 impl Key {
     fn of(trial: &Trial) -> Key {
-        Key {
-            trial: trial.trial,
-            split: trial.split,
-            kind: trial.kind,
-            rung: trial.rung,
-        }
+        Key { trial: trial.trial, split: trial.split, kind: trial.kind, rung: trial.rung }
     }
 }

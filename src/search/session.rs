@@ -65,12 +65,7 @@ pub(super) struct Job {
 
 impl Job {
     fn key(&self) -> Key {
-        Key {
-            trial: self.trial,
-            split: self.split,
-            kind: self.kind,
-            rung: self.rung,
-        }
+        Key { trial: self.trial, split: self.split, kind: self.kind, rung: self.rung }
     }
 }
 

@@ -12,11 +12,11 @@ use super::error::{Blame, SpaceError};
 use super::evolve_tasks::{self, RawTask};
 use super::group::{self, Group};
 use super::model_ref::model_ref;
-use crate::objective::Constraints;
 use super::{
     Axis, Choice, Depth, DocLimits, Expert, Note, Objective, OptimizerChoice, ParameterName,
     ParameterSpec, SearchSpace,
 };
+use crate::objective::Constraints;
 use crate::recipe::{BaseUse, MergeMethod, ModelRef, TokenizerChoice, VocabularySource};
 
 #[derive(Debug, Deserialize)]

@@ -6,7 +6,8 @@ use super::error::Blame;
 use super::raw::{RawObjective, RawSpace};
 use super::{Note, Objective, SpaceError, rivals};
 use crate::objective::{
-    AggregateChoice, AggregateKind, Constraints, HIDDEN_WEIGHT, ObjectiveKey, RivalTable, TaskWeights,
+    AggregateChoice, AggregateKind, Constraints, HIDDEN_WEIGHT, ObjectiveKey, RivalTable,
+    TaskWeights,
 };
 
 /// The aggregate over tasks; the rivals' file is taken from `folder`.
@@ -189,10 +190,7 @@ impl Objective {
     }
 
     /// The objectives that `words` name by `word`; `None` unless the first is the aggregate and each stands there once.
-    pub fn axes<'a>(
-        words: &[&str],
-        word: impl Fn(Objective) -> &'a str,
-    ) -> Option<Vec<Objective>> {
+    pub fn axes<'a>(words: &[&str], word: impl Fn(Objective) -> &'a str) -> Option<Vec<Objective>> {
         let named = |text: &&str| Self::ALL.into_iter().find(|objective| word(*objective) == *text);
         let axes: Vec<Objective> = words.iter().map(named).collect::<Option<_>>()?;
         let once = (1..axes.len()).all(|index| !axes[..index].contains(&axes[index]));
