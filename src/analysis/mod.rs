@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::objective::Aggregate;
 use crate::outcome::Evaluation;
 use crate::record::{
-    Estimate, OptimizerSettings, RecordError, RunBudget, RunFolder, RunManifest, Trial, TrialKind,
+    OptimizerSettings, RecordError, RunBudget, RunFolder, RunManifest, Trial, TrialKind,
 };
 use crate::units::{Seconds, Seed, Split};
 
