@@ -320,7 +320,7 @@ fn knee_and_picks_by_hand() {
     for expected in [
         "Best by selection\n  within 0.50 of the base model's time: trial 7, 20.0 at 0.500 [0.475, 0.525]\n",
         "* winner      9",
-        "0.750 [0.713, 0.788]  0.7500   2.0 MB  knee\n",
+        "0.750 [0.712, 0.788]  0.7500   2.0 MB  knee\n",
         // The winner is the slowest and the best: top right.
         "   60.0 |                                                       W\n",
         "   20.0 |*\n",
