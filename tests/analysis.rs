@@ -4,7 +4,9 @@ use std::path::Path;
 
 use merge_search::analysis::Summary;
 use merge_search::objective::interval;
-use merge_search::outcome::{DocSubset, Evaluation, ItemScore, MetricScore, Outcome, TaskScore};
+use merge_search::outcome::{
+    Cost, DocSubset, Estimate, Evaluation, ItemScore, MetricScore, Outcome, TaskScore, Timing,
+};
 use merge_search::record::{FrontRow, RunFolder, RunWriter, Trial, TrialKind};
 use merge_search::units::{Bytes, Seconds, Split};
 
@@ -88,8 +90,14 @@ pub fn write_run(path: &Path, finished: bool) {
             writer.append(trial).unwrap();
         }
         let front = [&search[2], &search[6]].map(|trial| FrontRow {
-            trial,
-            pooled_time: if trial.trial == 6 { 1.25 } else { 0.75 },
+            trial: trial.trial,
+            name: None,
+            member: true,
+            objectives: [trial.objective, None, None],
+            relative_time: if trial.trial == 6 { 1.25 } else { 0.75 },
+            timing: None,
+            cost: Cost::default(),
+            recipe: trial.recipe.clone(),
         });
         writer.write_front(&front).unwrap();
         writer.write_text("best.yaml", &search[6].recipe).unwrap();
@@ -119,7 +127,7 @@ fn a_finished_run() {
     assert!(close(winner.gap().unwrap(), 0.8 - 0.64));
     assert!(winner.selection.is_some() && summary.standings[0].selection.is_none());
     let front: Vec<(u64, f64)> =
-        (summary.front.iter()).map(|point| (point.trial, point.pooled_time)).collect();
+        (summary.front.points.iter()).map(|p| (p.trial, p.relative_time.value)).collect();
     assert_eq!(front, [(2, 0.75), (6, 1.25)]);
     let against: Vec<&str> = summary.comparisons.iter().map(|c| c.baseline.as_str()).collect();
     assert_eq!(against, ["base", "maths"]);
@@ -197,7 +205,7 @@ fn the_text_has_every_table() {
 #[test]
 fn a_run_still_searching_has_no_holdout() {
     let summary = summary(false);
-    assert!(summary.comparisons.is_empty() && summary.front.is_empty());
+    assert!(summary.comparisons.is_empty() && summary.front.points.is_empty());
     assert!(summary.standings[0].holdout.is_none() && summary.standings[0].gap().is_none());
     let text = summary.render();
     assert!(text.contains("Score per task on search"), "{text}");
@@ -257,4 +265,66 @@ fn a_raced_trial_counts_once_with_its_last_rung() {
     let [generation] = &summary.convergence.generations[..] else { panic!("one generation") };
     assert_eq!((generation.feasible, generation.infeasible, generation.items), (2, 1, 280));
     assert!(close(generation.median.unwrap(), 0.475), "of 0.25 and 0.7");
+}
+
+/// Times with intervals of ± 5 %, accuracies on selection in per cent; the holdout puts them the other way round.
+fn measured_rows() -> Vec<FrontRow> {
+    let score = |percent: f64| {
+        let value = percent / 100.0;
+        Some(Estimate { value, low: value - 0.05, high: value + 0.05 })
+    };
+    let row = |trial: u64, name: Option<&str>, member: bool, time: f64, percent: f64| {
+        let around = Estimate { value: time, low: 0.95 * time, high: 1.05 * time };
+        FrontRow {
+            trial,
+            name: name.map(str::to_owned),
+            member,
+            objectives: [None, score(percent), score(100.0 - percent)],
+            relative_time: time,
+            timing: Some(Timing {
+                relative_time: around,
+                seconds_per_item: around,
+                seconds_per_token: None,
+                load_seconds: Seconds(1.0),
+                resident_bytes: Bytes(1),
+                rounds: 5,
+            }),
+            cost: Cost { flops_per_item: 1e6, weight_bytes: Bytes(2_000_000) },
+            recipe: String::new(),
+        }
+    };
+    vec![
+        row(7, None, true, 0.5, 20.0),
+        row(8, None, true, 0.75, 45.0),
+        row(0, Some("base"), false, 1.0, 30.0),
+        row(9, Some("winner"), true, 1.5, 60.0),
+    ]
+}
+
+/// Chord from (0.5, 20) to (1.5, 60): at 0.75 it is at 30, and trial 8 at 45.
+#[test]
+fn knee_and_picks_by_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    write_run(folder.path(), false);
+    let writer = RunWriter::resume(folder.path()).unwrap();
+    writer.write_front(&measured_rows()).unwrap();
+    let summary = Summary::load(&RunFolder::open(folder.path()).unwrap()).unwrap();
+    let front = &summary.front;
+    assert_eq!((front.split, front.knee), (Split::Selection, Some(8)));
+    let picks: Vec<(f64, Option<u64>)> = front.picks.iter().map(|p| (p.budget, p.trial)).collect();
+    // The interval of 0.75 reaches down to 0.7125, that of 1.5 to 1.425.
+    assert_eq!(picks, [(0.5, Some(7)), (0.75, Some(8)), (1.0, Some(8)), (1.25, Some(8))]);
+    let within = |budget: f64| front.clone().within(budget).picks[0].trial;
+    assert_eq!([0.4, 0.72, 1.43].map(within), [None, Some(8), Some(9)]);
+    let text = summary.render();
+    for expected in [
+        "Best by selection\n  within 0.50 of the base model's time: trial 7, 20.0 at 0.500 [0.475, 0.525]\n",
+        "* winner      9",
+        "0.750 [0.712, 0.788]  0.7500   2.0 MB  knee\n",
+        // The winner is the slowest and the best: top right.
+        "   60.0 |                                                       W\n",
+        "   20.0 |*\n",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is not in\n{text}");
+    }
 }

@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use merge_search::genome::{Domain, Gene, Genotype};
-use merge_search::objective::{Aggregate, AggregateChoice};
+use merge_search::objective::{Aggregate, AggregateChoice, Constraints};
 use merge_search::outcome::{
-    DocSubset, Estimate, Evaluation, ItemScore, MetricScore, Outcome, TaskScore,
+    Cost, DocSubset, Estimate, Evaluation, ItemScore, MetricScore, Outcome, TaskScore, Timing,
 };
 use merge_search::record::{
     CheckpointEntry, DocCounts, FrontRow, GeneColumn, OptimizerSettings, RecordError, RecordedRow,
@@ -57,6 +57,8 @@ pub fn manifest(tasks: &[&str], docs: u64) -> RunManifest {
             })
             .collect(),
         objective: Aggregate::new(&AggregateChoice::default(), tasks).unwrap(),
+        objectives: vec!["accuracy".to_owned(), "time".to_owned()],
+        constraints: Constraints { max_relative_time: Some(1.2), max_relative_memory: None },
         tie_break: true,
         checkpoints: vec![CheckpointEntry { name: "tiny".to_owned(), sha256: "11".to_owned() }],
         device: "cpu".to_owned(),
@@ -141,8 +143,9 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
     };
     let items = || prop::collection::vec(item.clone(), 1..6);
     let tasks = ((items(), others()), (items(), others()));
-    let feasible = (tasks, [finite(), finite(), finite(), finite()], any::<u64>()).prop_map(
-        |((a, b), seconds, bytes)| {
+    let costs = (finite(), any::<u64>());
+    let feasible = (tasks, [finite(), finite(), finite(), finite()], any::<u64>(), costs).prop_map(
+        |((a, b), seconds, bytes, costs)| {
             let tasks = [("arc", a), ("boolq", b)];
             Outcome::Feasible(Evaluation {
                 tasks: tasks
@@ -157,7 +160,7 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
                 seconds_per_item: Seconds(seconds[2]),
                 relative_time: seconds[3],
                 peak_bytes: Bytes(bytes),
-                cost: merge_search::outcome::Cost::default(),
+                cost: Cost { flops_per_item: costs.0, weight_bytes: Bytes(costs.1) },
             })
         },
     );
@@ -168,7 +171,7 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
 }
 
 fn any_trial() -> impl Strategy<Value = Trial> {
-    let kinds = [TrialKind::Baseline, TrialKind::Candidate, TrialKind::Final];
+    let kinds = [TrialKind::Baseline, TrialKind::Candidate, TrialKind::Final, TrialKind::Front];
     let genotype = (finite(), any::<i64>(), 0usize..2).prop_map(|(real, integer, category)| {
         Genotype(vec![Gene::Real(real), Gene::Integer(integer), Gene::Category(category)])
     });
@@ -302,24 +305,43 @@ fn the_manifest_comes_back() {
     );
 }
 
+/// Measured, with every field another number; or not.
+fn front_row(trial: u64, measured: bool) -> FrontRow {
+    let estimate = |value: f64| Estimate { value, low: value - 0.125, high: value + 0.25 };
+    let timing = Timing {
+        relative_time: estimate(0.75),
+        seconds_per_item: estimate(0.5),
+        seconds_per_token: None,
+        load_seconds: Seconds(3.5),
+        resident_bytes: Bytes(4096),
+        rounds: 5,
+    };
+    FrontRow {
+        trial,
+        name: measured.then(|| "winner".to_owned()),
+        member: measured,
+        objectives: [Some(estimate(0.625)), measured.then(|| estimate(0.375)), None],
+        relative_time: 0.75,
+        timing: measured.then_some(timing),
+        cost: Cost { flops_per_item: 1e9, weight_bytes: Bytes(88) },
+        recipe: "merge_method: ties\n".to_owned(),
+    }
+}
+
 #[test]
 fn the_front_and_texts_are_written_over() {
     let folder = tempfile::tempdir().unwrap();
     let writer = RunWriter::create(folder.path(), manifest(&["arc"], 5)).unwrap();
     assert!(writer.folder().front().unwrap().is_empty());
-    let trials = [1, 2].map(|number| trial(number, 1, scored(&["arc"], 5, number)));
-    for rows in [&trials[..], &trials[1..]] {
-        let rows: Vec<FrontRow> = (rows.iter())
-            .map(|trial| FrontRow { trial, pooled_time: 0.1 + trial.trial as f64 })
-            .collect();
-        writer.write_front(&rows).unwrap();
-        let read = writer.folder().front().unwrap();
-        let numbers: Vec<(u64, f64)> =
-            read.iter().map(|row| (row.trial, row.pooled_time)).collect();
-        let expected: Vec<(u64, f64)> =
-            rows.iter().map(|row| (row.trial.trial, row.pooled_time)).collect();
-        assert_eq!(numbers, expected);
+    assert_eq!(writer.folder().timings().unwrap(), None);
+    let rows = [front_row(1, true), front_row(2, false)];
+    for rows in [&rows[..], &rows[1..]] {
+        writer.write_front(rows).unwrap();
+        assert_eq!(writer.folder().front().unwrap(), rows);
     }
+    let timings: Vec<(u64, Option<Timing>)> = rows.map(|row| (row.trial, row.timing)).into();
+    writer.write_timings(&timings).unwrap();
+    assert_eq!(writer.folder().timings().unwrap(), Some(timings));
     writer.write_text("best.yaml", "a: 1\n").unwrap();
     writer.write_text("best.yaml", "a: 2\n").unwrap();
     let text = fs::read_to_string(folder.path().join("best.yaml")).unwrap();

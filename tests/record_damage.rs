@@ -108,7 +108,7 @@ fn a_run_of_an_earlier_version_is_refused() {
         fs::write(&path, text.replace("\"schema_version\": 3", &earlier)).unwrap();
         let error = RunWriter::resume(run.path()).unwrap_err();
         assert!(matches!(error, RecordError::SchemaVersion { .. }), "{error}");
-        let said = format!("has schema version {version}, this program reads version 3");
+        let said = format!("has schema version {version}, this program reads version 4");
         assert!(error.to_string().contains(&said), "{error}");
     }
 }

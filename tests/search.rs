@@ -188,6 +188,8 @@ fn manifest(decoder: &Decoder) -> RunManifest {
         budget: RunBudget { seconds: None, trials: None },
         tasks: vec![task("t1"), task("t2")],
         objective: Aggregate::new(&decoder.space().aggregate, &["t1", "t2"]).unwrap(),
+        objectives: vec!["accuracy".to_owned(), "time".to_owned()],
+        constraints: decoder.space().constraints,
         tie_break: decoder.space().tie_break.unwrap_or(true),
         checkpoints: Vec::new(),
         device: "cpu".to_owned(),

@@ -149,3 +149,29 @@ fn a_missing_file_is_named() {
     assert!(matches!(&error, SpaceError::Read { .. }));
     assert!(error.to_string().contains("/no/such/space.toml"));
 }
+
+#[test]
+fn axes_and_limits_are_read_or_refused() {
+    let with = |axes: &str, more: &str| {
+        format!("objectives = {axes}\n") + &space(PLAIN, "weight = 1.0") + more
+    };
+    let all = "[\"geometric_mean\", \"relative_time\", \"relative_memory\"]";
+    let limits = "[objective]\nmax_relative_time = 1.2\nmax_relative_memory = 2\n";
+    let read = SearchSpace::parse(&with(all, limits), Path::new(FILE)).unwrap();
+    assert_eq!(read.objectives, Objective::ALL);
+    assert_eq!(read.constraints.max_relative_time, Some(1.2));
+    assert_eq!(read.constraints.max_relative_memory, Some(2.0));
+    let memory = with("[\"geometric_mean\", \"relative_memory\"]", "");
+    let memory = SearchSpace::parse(&memory, Path::new(FILE)).unwrap();
+    assert_eq!(memory.objectives, [Objective::Aggregate, Objective::RelativeMemory]);
+    assert!(memory.constraints.is_empty());
+    let twice = "[\"geometric_mean\", \"relative_time\", \"relative_time\"]";
+    for axes in ["[\"relative_time\"]", "[]", twice, "[\"geometric_mean\", \"speed\"]"] {
+        let said = error(&with(axes, ""));
+        assert!(said.contains("`objectives`") && said.contains("each once"), "{said}");
+    }
+    for (key, limit) in [("max_relative_time", "0"), ("max_relative_memory", "nan")] {
+        let said = error(&with(all, &format!("[objective]\n{key} = {limit}\n")));
+        assert!(said.contains(&format!("`objective.{key}`")) && said.contains("above 0"), "{said}");
+    }
+}

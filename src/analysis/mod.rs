@@ -3,12 +3,15 @@
 //! Reads [`crate::record`], computes with [`crate::objective`]; prints nothing.
 mod convergence;
 mod finals;
+mod front;
 mod render;
+mod render_front;
 mod standings;
 mod text_table;
 
 pub use convergence::{BestSoFar, Convergence, GenerationScores};
 pub use finals::{BestObserved, Finals};
+pub use front::{Front, FrontPoint, Pick};
 pub use standings::{Comparison, OtherMetrics, OtherScore, SplitScore, Standing};
 
 use std::collections::BTreeMap;
@@ -18,8 +21,7 @@ use serde::Serialize;
 use crate::objective::Aggregate;
 use crate::outcome::Evaluation;
 use crate::record::{
-    Estimate, FrontEntry, OptimizerSettings, RecordError, RunBudget, RunFolder, RunManifest, Trial,
-    TrialKind,
+    OptimizerSettings, RecordError, RunBudget, RunFolder, RunManifest, Trial, TrialKind,
 };
 use crate::units::{Seconds, Seed, Split};
 
@@ -36,8 +38,8 @@ pub struct Summary {
     pub finals: Option<Finals>,
     /// The winner by the metrics that are not judged, against every baseline on the holdout documents.
     pub other_metrics: Vec<OtherMetrics>,
-    /// By ascending time; empty before the first front was written.
-    pub front: Vec<FrontPoint>,
+    /// Accuracy against time.
+    pub front: Front,
     /// How the search went.
     pub convergence: Convergence,
 }
@@ -79,19 +81,6 @@ pub struct Header {
     pub elapsed: Seconds,
 }
 
-/// A trial no other is both more accurate and faster than.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FrontPoint {
-    /// Its number.
-    pub trial: u64,
-    /// Where it has one.
-    pub name: Option<String>,
-    /// On the search split.
-    pub objective: Option<Estimate>,
-    /// As [`FrontEntry::pooled_time`]: 1 = as fast as the base model.
-    pub pooled_time: f64,
-}
-
 impl Summary {
     /// Reads the whole run.
     ///
@@ -106,7 +95,7 @@ impl Summary {
             finals: finals::finals(&trials, run.manifest()),
             other_metrics: standings::other_metrics(&standings, &trials, run.manifest()),
             standings,
-            front: front(&run.front()?, &trials),
+            front: Front::of(&run.front()?),
             convergence: Convergence::of(&candidates(&trials)),
         })
     }
@@ -124,7 +113,7 @@ fn items(trial: &Trial) -> usize {
 
 /// Of a raced trial the last row, which has all its documents.
 fn last_rungs(trials: Vec<Trial>) -> Vec<Trial> {
-    let key = |trial: &Trial| (trial.trial, trial.split, trial.kind == TrialKind::Final);
+    let key = |trial: &Trial| (trial.trial, trial.split, trial.kind);
     let mut last: BTreeMap<_, u32> = BTreeMap::new();
     for trial in &trials {
         let rung = last.entry(key(trial)).or_default();
@@ -163,18 +152,4 @@ fn header(run: &RunFolder, trials: &[Trial]) -> Header {
         items: candidates.iter().map(|trial| items(trial)).sum(),
         elapsed: Seconds(elapsed.fold(0.0, f64::max)),
     }
-}
-
-fn front(entries: &[FrontEntry], trials: &[Trial]) -> Vec<FrontPoint> {
-    let row = |number| {
-        (trials.iter()).find(|trial| trial.trial == number && trial.split == Split::Search)
-    };
-    (entries.iter())
-        .map(|entry| FrontPoint {
-            trial: entry.trial,
-            name: row(entry.trial).and_then(|trial| trial.name.clone()),
-            objective: row(entry.trial).and_then(|trial| trial.objective),
-            pooled_time: entry.pooled_time,
-        })
-        .collect()
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::render_front;
 use super::text_table::{sparkline, table, thinned};
 use super::{Convergence, Header, OtherScore, Standing, Summary};
 use crate::record::Estimate;
@@ -9,7 +10,7 @@ use crate::units::{Accuracy, Split};
 
 const SPARKLINE_WIDTH: usize = 60;
 const GENERATION_ROWS: usize = 20;
-const NONE: &str = "-";
+pub(super) const NONE: &str = "-";
 
 pub(super) fn render(summary: &Summary) -> String {
     let sections = [
@@ -20,7 +21,7 @@ pub(super) fn render(summary: &Summary) -> String {
         comparisons(summary),
         tasks(summary),
         disagreements(summary),
-        front(summary),
+        render_front::front(&summary.front),
         convergence(&summary.convergence),
     ];
     let sections: Vec<String> = sections.into_iter().flatten().collect();
@@ -193,21 +194,6 @@ fn disagreements(summary: &Summary) -> Option<String> {
         .then(|| format!("Metrics that disagree about the better model, on holdout\n{lines}"))
 }
 
-fn front(summary: &Summary) -> Option<String> {
-    let rows: Vec<Vec<String>> = (summary.front.iter())
-        .map(|point| {
-            vec![
-                point.trial.to_string(),
-                point.name.clone().unwrap_or_default(),
-                interval(point.objective),
-                format!("{:.3}", point.pooled_time),
-            ]
-        })
-        .collect();
-    let heads = ["trial", "name", "search", "time (base = 1)"];
-    section("Pareto front", &heads, &rows)
-}
-
 fn convergence(convergence: &Convergence) -> Option<String> {
     let best = (convergence.best_so_far.iter())
         .map(|best| vec![best.trials.to_string(), percent(best.best)])
@@ -233,11 +219,11 @@ fn convergence(convergence: &Convergence) -> Option<String> {
 }
 
 /// Nothing when there are no rows.
-fn section(title: &str, heads: &[&str], rows: &[Vec<String>]) -> Option<String> {
+pub(super) fn section(title: &str, heads: &[&str], rows: &[Vec<String>]) -> Option<String> {
     (!rows.is_empty()).then(|| format!("{title}\n{}", table(heads, rows)))
 }
 
-fn interval(score: Option<Estimate>) -> String {
+pub(super) fn interval(score: Option<Estimate>) -> String {
     match score {
         None => NONE.to_owned(),
         Some(score) => {
@@ -253,7 +239,7 @@ fn capital(text: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.1}", Accuracy(share))
 }
 

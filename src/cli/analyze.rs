@@ -13,6 +13,10 @@ use super::{Failure, print};
 pub struct Args {
     /// Run folder
     run: PathBuf,
+    /// The most accurate member of the front that takes at most so many times the base model's time [default: the best at
+    /// 0.5, 0.75, 1 and 1.25]
+    #[arg(long, value_name = "TIMES", value_parser = super::objectives::limit)]
+    max_relative_time: Option<f64>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -20,7 +24,10 @@ pub struct Args {
 
 /// Reads and prints.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let summary = Summary::load(&RunFolder::open(&args.run)?)?;
+    let mut summary = Summary::load(&RunFolder::open(&args.run)?)?;
+    if let Some(budget) = args.max_relative_time {
+        summary.front = summary.front.within(budget);
+    }
     if !args.json {
         return print(&summary.render());
     }

@@ -5,6 +5,7 @@ mod eval;
 mod export;
 mod failure;
 mod merge;
+mod objectives;
 mod optimizer;
 mod plan;
 mod progress;

@@ -11,7 +11,7 @@ use merge_search::outcome::Outcome;
 use merge_search::race::{self, Race, Racing};
 use merge_search::record::{OptimizerSettings, RecordedGene};
 use merge_search::search::Budget;
-use merge_search::space::{OptimizerChoice, WarmStart};
+use merge_search::space::{OptimizerChoice, SearchSpace, WarmStart};
 use merge_search::units::{Seed, Split};
 
 use super::workbench::Workbench;
@@ -21,7 +21,8 @@ use super::{Failure, tell, warm_start};
 #[derive(Debug, Clone, ClapArgs)]
 pub struct OptimizerArgs {
     /// How to search, for instance cat-cma (alias cma-es), nsga2 or random; an unknown name lists all [default: the
-    /// space's, or cat-cma]
+    /// space's; or else scalarised-cma where time or memory is an objective and routing lets candidates differ in it, and
+    /// cat-cma everywhere else]
     #[arg(long, value_name = "NAME")]
     optimizer: Option<String>,
     /// Candidates per generation [default: the space's, or by the number of genes]
@@ -73,11 +74,11 @@ impl Plan {
             false => ("--warm-start", &asked),
         };
         let tied = choice.coarse_to_fine.unwrap_or(false);
-        let kind = optimizer_kind(args.optimizer.as_deref(), choice)?;
+        let kind = optimizer_kind(args.optimizer.as_deref(), bench.decoder.space())?;
         let races = choice.racing.unwrap_or(true) && kind.races();
-        unheeded(choice, kind, races).iter().for_each(|key| {
-            tell(&format!("note: key `optimizer.{key}` does nothing with the optimizer {kind}"));
-        });
+        for (key, without) in unheeded(choice, kind) {
+            tell(&format!("note: key `optimizer.{key}` does nothing {without}"));
+        }
         let pace = races.then(|| Pace::of(bench, racing(choice), budget));
         let genes = bench.decoder.dimensions().len();
         let raced = pace.as_ref().map(|pace| pace.population(genes, workers));
@@ -168,22 +169,33 @@ fn racing(choice: &OptimizerChoice) -> Racing {
     }
 }
 
-/// Keys that were set and that this optimizer does not heed.
-fn unheeded(choice: &OptimizerChoice, kind: OptimizerKind, races: bool) -> Vec<&'static str> {
+/// Keys that were set and that do nothing, and with or without what.
+fn unheeded(choice: &OptimizerChoice, kind: OptimizerKind) -> Vec<(&'static str, String)> {
     let cma = matches!(kind, OptimizerKind::CatCma | OptimizerKind::ScalarisedCma);
     let plain_cma = kind == OptimizerKind::CatCma;
-    let keys = [
+    let by_kind = [
         ("covariance", choice.covariance.is_some(), cma),
         ("restarts", choice.restarts.is_some(), cma),
         ("active", choice.active.is_some(), cma),
         ("coarse_to_fine", choice.coarse_to_fine == Some(true), plain_cma),
         ("surrogate", choice.surrogate == Some(true), plain_cma),
-        ("racing", choice.racing == Some(true), races),
-        ("first_share", choice.first_share.is_some(), races),
-        ("anchor_share", choice.anchor_share.is_some(), races),
-        ("resamples", choice.resamples.is_some(), races),
+        ("racing", choice.racing == Some(true), kind.races()),
     ];
-    keys.into_iter().filter(|(_, set, heeded)| *set && !*heeded).map(|(key, ..)| key).collect()
+    let of_races = [
+        ("first_share", choice.first_share.is_some()),
+        ("anchor_share", choice.anchor_share.is_some()),
+        ("resamples", choice.resamples.is_some()),
+    ];
+    let switched_off = kind.races() && choice.racing == Some(false);
+    let reason = match switched_off {
+        true => "without racing, which `optimizer.racing` switches off".to_owned(),
+        false => format!("with the optimizer {kind}"),
+    };
+    let unheeded = by_kind.into_iter().filter(|(_, set, heeded)| *set && !*heeded);
+    let unheeded = unheeded.map(|(key, ..)| (key, format!("with the optimizer {kind}")));
+    let of_races = of_races.into_iter().filter(|(_, set)| *set);
+    let of_races = of_races.filter(|_| switched_off || !kind.races());
+    unheeded.chain(of_races.map(|(key, _)| (key, reason.clone()))).collect()
 }
 
 /// How a race fits into a budget.
@@ -240,14 +252,23 @@ fn tying(bench: &Workbench, tied: bool) -> Vec<Vec<usize>> {
     if tied { bench.decoder.space().tying(bench.layers) } else { Vec::new() }
 }
 
-/// The command line's choice, or else the space's, or else CatCMA.
-fn optimizer_kind(asked: Option<&str>, choice: &OptimizerChoice) -> Result<OptimizerKind, Failure> {
-    let (key, name) = match (asked, &choice.name) {
+/// The command line's choice, or else the space's, or else one that suits what is searched for.
+fn optimizer_kind(asked: Option<&str>, space: &SearchSpace) -> Result<OptimizerKind, Failure> {
+    let (key, name) = match (asked, &space.optimizer.name) {
         (Some(name), _) => ("--optimizer", name),
         (None, Some(name)) => ("key `optimizer.name` of the search space", name.as_str()),
-        (None, None) => return Ok(OptimizerKind::CatCma),
+        (None, None) => return Ok(default_kind(space)),
     };
     name.parse().map_err(|error: OptimizerError| Failure::input(format!("{key}: {error}")))
+}
+
+/// CatCMA, which searches for accuracy alone (and races), unless there is a front to be found.
+fn default_kind(space: &SearchSpace) -> OptimizerKind {
+    if space.objectives.len() > 1 && space.routing.varies_time() {
+        OptimizerKind::ScalarisedCma
+    } else {
+        OptimizerKind::CatCma
+    }
 }
 
 /// A word of the space.

@@ -13,6 +13,7 @@ use merge_search::search::Budget;
 use merge_search::units::{Seed, Split};
 use serde_json::json;
 
+use super::objectives::ObjectiveArgs;
 use super::optimizer::{self, OptimizerArgs};
 use super::target::{self, Target, TargetArgs};
 use super::tasks::GuardArgs;
@@ -29,6 +30,8 @@ pub struct Args {
     budget: Duration,
     #[command(flatten)]
     optimizer: OptimizerArgs,
+    #[command(flatten)]
+    objectives: ObjectiveArgs,
     #[command(flatten)]
     guard: GuardArgs,
     #[command(flatten)]
@@ -53,8 +56,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         return print(&target::of_config(config, &args.target, args.json)?);
     }
     let workers = args.workers.count();
-    let bench =
-        Workbench::open(&SpaceSource::open(args.space.as_deref())?, &args.workers, &args.guard)?;
+    let source = SpaceSource::open(args.space.as_deref())?;
+    let bench = Workbench::open(&source, &args.objectives, &args.workers, &args.guard)?;
     tell_notes(bench.decoder.space());
     let dimensions = bench.decoder.dimensions();
     let budget = Budget::WallClock(args.budget);

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use merge_search::outcome::Estimate;
+use merge_search::record::FrontRow;
 use merge_search::search::{
     BestObserved, Comparison, Finals, Origin, OtherMetrics, Report, Standing,
 };
@@ -28,6 +29,13 @@ fn to_text(report: &Report, folder: &Path) -> String {
     }
     text.push('\n');
     text.push_str(&verdict(report));
+    text.push_str(&front(report));
+    if report.beyond_limits > 0 {
+        text.push_str(&format!(
+            "{} candidates passed a limit on time or memory and could not win\n",
+            report.beyond_limits
+        ));
+    }
     text.push_str(&format!(
         "\n{} candidates ({} infeasible) in {:.0} s. Everything is in {folder}\n",
         report.candidates, report.infeasible, report.elapsed.0
@@ -35,6 +43,26 @@ fn to_text(report: &Report, folder: &Path) -> String {
     text.push_str(&format!("  look:   merge-search analyze {folder}\n"));
     text.push_str(&format!("  ship:   merge-search export {folder} -o merged\n"));
     text
+}
+
+/// Nothing where times were not measured.
+fn front(report: &Report) -> String {
+    let mut rows = report.measured_front().map(front_row).peekable();
+    if rows.peek().is_none() {
+        return String::new();
+    }
+    let heads = format!("{:<16} {:>20} {:>20} {:>22}\n", "", "selection", "holdout", "time");
+    let title = "accuracy against time (base = 1; *: on the front; intervals that overlap count as equal times)\n";
+    [title, &heads].into_iter().map(str::to_owned).chain(rows).collect()
+}
+
+fn front_row(row: &FrontRow) -> String {
+    let mark = if row.member { "*" } else { " " };
+    let name = row.name.clone().unwrap_or_else(|| format!("trial {}", row.trial));
+    let Estimate { value, low, high } = row.time();
+    let time = format!("{value:.3} [{low:.3}, {high:.3}]");
+    let [selection, holdout] = [Split::Selection, Split::Holdout].map(|split| cell(row.on(split)));
+    format!("{mark} {name:<14} {selection:>20} {holdout:>20} {time:>22}\n")
 }
 
 fn row(standing: &Standing) -> String {
@@ -165,6 +193,7 @@ fn disagreements(all: &[OtherMetrics]) -> String {
 /// - `gap`: search minus holdout score of the winner.
 /// - `finals`: [`Finals`], with `winner_from` one of `baseline`, `recommended`, `observed`.
 /// - `best_observed`: `trial` and `search`, what the best search score would have claimed.
+/// - `front`: members and baselines by ascending time; `timing` is null where it was not measured.
 /// - `against_best_parent`, `against_base`, `against_uniform`: [`Comparison`] on holdout; `null` where that one is the
 ///   winner. `comparisons`: how many the adjusted p-values are adjusted for. In `tasks` the winner is first.
 fn to_json(report: &Report, folder: &Path) -> Value {
@@ -182,6 +211,8 @@ fn to_json(report: &Report, folder: &Path) -> Value {
         "against_base": report.against_base.as_ref().map(comparison),
         "against_uniform": report.against_uniform.as_ref().map(comparison),
         "other_metrics": report.other_metrics.iter().map(other_metrics).collect::<Vec<_>>(),
+        "front": report.front.iter().map(front_member).collect::<Vec<_>>(),
+        "beyond_limits": report.beyond_limits,
         "candidates": report.candidates,
         "infeasible": report.infeasible,
         "elapsed_seconds": report.elapsed.0,
@@ -196,6 +227,21 @@ fn standing(standing: &Standing) -> Value {
         "search": score(Split::Search),
         "selection": score(Split::Selection),
         "holdout": score(Split::Holdout),
+    })
+}
+
+fn front_member(row: &FrontRow) -> Value {
+    let score = |split| row.on(split).map(estimate);
+    json!({
+        "trial": row.trial,
+        "name": row.name,
+        "member": row.member,
+        "search": score(Split::Search),
+        "selection": score(Split::Selection),
+        "holdout": score(Split::Holdout),
+        "relative_time": estimate(row.time()),
+        "timing": row.timing,
+        "cost": row.cost,
     })
 }
 

@@ -16,6 +16,7 @@ use merge_search::record::{
 use merge_search::search::{self, Budget, Ending, Setup};
 use merge_search::units::{Seed, Split};
 
+use super::objectives::{self, ObjectiveArgs};
 use super::optimizer::{OptimizerArgs, Plan};
 use super::progress::Watcher;
 use super::tasks::GuardArgs;
@@ -43,10 +44,12 @@ pub struct Args {
     #[arg(long, value_name = "RUN")]
     name: Option<String>,
     /// Go on with the run in this folder, with the space, seed, optimizer and budget it began with
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["space", "budget", "trials", "seed", "optimizer", "population", "sigma", "warm_start", "results", "name"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["space", "budget", "trials", "seed", "optimizer", "population", "sigma", "warm_start", "objectives", "max_relative_time", "max_relative_memory", "results", "name"])]
     resume: Option<PathBuf>,
     #[command(flatten)]
     optimizer: OptimizerArgs,
+    #[command(flatten)]
+    objectives: ObjectiveArgs,
     #[command(flatten)]
     guard: GuardArgs,
     #[command(flatten)]
@@ -117,7 +120,7 @@ struct Prepared {
 fn begin(args: &Args) -> Result<Prepared, Failure> {
     let folder = run_folder(args)?;
     let source = SpaceSource::open(args.space.as_deref())?;
-    let bench = Workbench::open(&source, &args.workers, &args.guard)?;
+    let bench = Workbench::open(&source, &args.objectives, &args.workers, &args.guard)?;
     tell_notes(bench.decoder.space());
     let seed = Seed(args.seed);
     let budget = match args.trials {
@@ -137,7 +140,8 @@ fn resume(args: &Args, run: &Path) -> Result<Prepared, Failure> {
     let manifest = writer.folder().manifest().clone();
     let source = SpaceSource::recorded(&manifest.space.path, &manifest.space.text)?;
     let machine = WorkerArgs { precision: precision_of(args, &manifest)?, ..args.workers.clone() };
-    let bench = Workbench::open(&source, &machine, &args.guard)?;
+    let objectives = ObjectiveArgs::recorded(&manifest)?;
+    let bench = Workbench::open(&source, &objectives, &machine, &args.guard)?;
     check_unchanged(&manifest, &bench)?;
     let plan = Plan::recorded(&manifest.optimizer, &bench)?;
     let optimizer = plan.build(&bench, manifest.seed)?;
@@ -243,6 +247,8 @@ fn manifest(
         },
         tasks: task_entries(bench),
         objective: bench.aggregate.clone(),
+        objectives: objectives::words(bench.decoder.space()),
+        constraints: bench.decoder.space().constraints,
         tie_break: bench.decoder.space().tie_break.unwrap_or(true),
         checkpoints: checkpoint_entries(bench)?,
         device: device(machine.precision).to_owned(),

@@ -15,6 +15,7 @@ use merge_search::space::SearchSpace;
 use merge_search::task::Task;
 use merge_search::units::{Bytes, TensorGroup};
 
+use super::objectives::ObjectiveArgs;
 use super::tasks::{self, GuardArgs};
 use super::{Failure, prompts, quickstart, tell};
 
@@ -123,10 +124,12 @@ impl Workbench {
     /// Opens and checks everything the space names.
     pub fn open(
         source: &SpaceSource,
+        objectives: &ObjectiveArgs,
         machine: &WorkerArgs,
         guard: &GuardArgs,
     ) -> Result<Self, Failure> {
-        let space = SearchSpace::parse(&source.text, &source.file)?;
+        let mut space = SearchSpace::parse(&source.text, &source.file)?;
+        objectives.apply(&mut space);
         let tasks = tasks::load(&space.tasks)?;
         tasks::guard(&tasks, guard)?;
         let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();

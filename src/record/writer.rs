@@ -3,8 +3,6 @@
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 
-use polars::prelude::*;
-
 use super::atomic::{entries, io_error, is_temporary, remove_temporaries, replace};
 use super::columns::trial_columns;
 use super::folder::{FRONT, RunFolder, TIMINGS};

@@ -79,6 +79,14 @@ pub struct Report {
 }
 
 impl Report {
+    /// The front by ascending time, then the baselines that are not on it; nothing where times were not measured.
+    pub fn measured_front(&self) -> impl Iterator<Item = &FrontRow> {
+        let measured = || self.front.iter().filter(|row| row.timing.is_some());
+        let is_baseline = |row: &&FrontRow| self.baselines.iter().any(|b| b.trial == row.trial);
+        let members = measured().filter(|row| row.member);
+        members.chain(measured().filter(|row| !row.member).filter(is_baseline))
+    }
+
     /// Against the best parent, the base model and the uniform average, each baseline once.
     pub fn shown_comparisons(&self) -> Vec<&Comparison> {
         let asked = [&self.against_best_parent, &self.against_base, &self.against_uniform];

@@ -211,3 +211,6 @@ fn optimize(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,10 +11,10 @@ import polars as pl
 
 run = sys.argv[1]
 trials = pl.read_parquet(f"{run}/trials/*.parquet").filter(split="search", outcome="feasible")
-front = pl.read_parquet(f"{run}/front.parquet")
-plt.scatter(trials["relative_time"], trials["geometric_mean"], s=8, label="trials")
-plt.step(front["pooled_time"], front["geometric_mean"], where="post", label="Pareto front")
+front = pl.read_parquet(f"{run}/front.parquet").filter("member")
+plt.scatter(trials["relative_time"], trials["objective"], s=8, label="trials")
+plt.step(front["relative_time"], front["objective_search"], where="post", label="Pareto front")
 plt.xlabel("time per document (base model = 1)")
-plt.ylabel("geometric mean of accuracies (search)")
+plt.ylabel("objective (search)")
 plt.legend()
 plt.savefig(sys.argv[2])

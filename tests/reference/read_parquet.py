@@ -13,7 +13,12 @@ import polars as pl
 
 FIXED = """trial name generation kind split rung docs outcome reason geometric_mean geometric_mean_low geometric_mean_high
 objective objective_low objective_high companion items
-seconds_per_item relative_time merge_seconds score_seconds peak_bytes recipe seed elapsed_seconds started_at""".split()
+seconds_per_item relative_time merge_seconds score_seconds peak_bytes flops_per_item weight_bytes recipe seed elapsed_seconds started_at""".split()
+TIMES = """relative_time relative_time_low relative_time_high seconds_per_item seconds_per_item_low seconds_per_item_high
+seconds_per_token seconds_per_token_low seconds_per_token_high load_seconds resident_bytes rounds""".split()
+FRONT = ["trial", "name", "member"] + [
+    f"objective_{split}{end}" for split in ("search", "selection", "holdout") for end in ("", "_low", "_high")
+] + TIMES + ["flops_per_item", "weight_bytes", "recipe"]
 ITEMS = "trial split rung task doc score chosen margin".split()
 
 
@@ -64,7 +69,12 @@ def main(run: Path) -> None:
     began = trials.select(pl.from_epoch("started_at", time_unit="us")).to_series()
     print(f"trials {trials.shape}, items {items.shape}, {began.min()} to {began.max()}")
     if (run / "front.parquet").exists():
-        print(same(run / "front.parquet").select("trial", "objective", "pooled_time"))
+        front = same(run / "front.parquet")
+        assert front.columns == FRONT, front.columns
+        assert front["relative_time"].is_sorted()
+        print(front.select("trial", "name", "member", "objective_selection", "relative_time"))
+    if (run / "timings.parquet").exists():
+        assert same(run / "timings.parquet").columns == ["trial"] + TIMES
 
 
 if __name__ == "__main__":

@@ -137,7 +137,8 @@ fn members(
         let cost = trial.and_then(|trial| trial.outcome.evaluation()).map(|known| known.cost);
         let memory = cost.map_or(f64::NAN, |cost| archive.pool().relative_memory(cost));
         let time = timing.map_or(none, |timing| timing.relative_time);
-        let kept = axes.constraints.excess(time.value, memory) == 0.0;
+        // As equal times overlap, a limit is passed where the whole interval is above it.
+        let kept = axes.constraints.excess(time.low, memory) == 0.0;
         let accuracy = trial.and_then(|trial| trial.objective).filter(|_| kept);
         let same = Estimate { value: 1.0, low: 1.0, high: 1.0 };
         Measured {

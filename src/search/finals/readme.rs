@@ -2,13 +2,14 @@
 
 use super::Origin;
 use crate::outcome::Estimate;
+use crate::record::FrontRow;
 use crate::search::event::{Comparison, Report, Standing};
 use crate::units::Split;
 
 pub(super) fn readme(report: &Report) -> String {
     let mut text = format!(
         "# A merge-search run\n\n`manifest.json` says how it was made (command, seed, search space), `best.yaml` is the \
-         winner as a mergekit recipe, `front.parquet` the Pareto front. Rows of `trials/` and `items/` join by `trial`, \
+         winner as a mergekit recipe, `front.parquet` the Pareto front with the baselines. Rows of `trials/` and `items/` join by `trial`, \
          `split` and `rung`; the winner's row on holdout is named `winner`.\n\nThe {} of the tasks' scores, ×100, with \
          95 % intervals:\n\n| | search | selection | holdout |\n|---|---|---|---|\n",
         report.aggregate
@@ -16,7 +17,9 @@ pub(super) fn readme(report: &Report) -> String {
     for standing in report.baselines.iter().chain([&report.winner]) {
         text.push_str(&row(standing));
     }
-    text + &format!("\n{}\n{}{}", choice(report), comparisons(report), optimism(report))
+    let parts = [choice(report), comparisons(report), optimism(report), front(report)];
+    let [choice, comparisons, optimism, front] = parts;
+    text + &format!("\n{choice}\n{comparisons}{optimism}{front}")
 }
 
 fn row(standing: &Standing) -> String {
@@ -85,4 +88,28 @@ fn optimism(report: &Report) -> String {
     });
     let text: String = [gap, claim].into_iter().flatten().collect();
     if text.is_empty() { text } else { format!("{}\n", text.trim_end()) }
+}
+
+/// Nothing where times were not measured.
+fn front(report: &Report) -> String {
+    let rows: String = report.measured_front().map(front_row).collect();
+    if rows.is_empty() {
+        return rows;
+    }
+    format!(
+        "\nAccuracy against time (the base model's = 1, measured in turns with it; the front and, below it, the baselines):\n\n\
+         | | selection | holdout | time |\n|---|---|---|---|\n{rows}"
+    )
+}
+
+fn front_row(row: &FrontRow) -> String {
+    let name = row.name.as_ref().map_or(String::new(), |name| format!("{name}, "));
+    let scores = [Split::Selection, Split::Holdout];
+    let cells = scores.map(|split| row.on(split).map_or("–".to_owned(), shown));
+    let Estimate { value, low, high } = row.time();
+    format!(
+        "| {name}trial {} | {} | {value:.3} [{low:.3}, {high:.3}] |\n",
+        row.trial,
+        cells.join(" | ")
+    )
 }
