@@ -55,7 +55,7 @@ pub use load::{LoadError, load_network, network_spec};
 pub use memory::peak as peak_memory;
 pub use open::{OpenError, check_names, open_checkpoint, open_tokenizer};
 pub use pool::Pool;
-pub use routing::{FittedGate, RoutingError, Term};
+pub use routing::{AskError, FittedGate, RoutingError, Term};
 pub use scorer::Scorer;
 pub use scoring::{Room, ScoreError, ScoringSet, SetError};
 pub use source::{ReadyModel, Source, SourceError};

@@ -1,4 +1,4 @@
-//! One model to score, wherever it comes from: a checkpoint, an adapter on one, a recipe, a GGUF file.
+//! One model to score, wherever it comes from: a checkpoint, an adapter on one, a recipe, routed or not, a GGUF file.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,8 @@ use super::load::{
     LoadError, network_spec, require_checkpoint, require_tensors, write_checkpoint, write_tensors,
 };
 use super::open::{OpenError, open_checkpoint, whole_texts};
-use super::{Pool, Resources, Scorer, TaskTokenizer};
+use super::routing::{Router, load_routed};
+use super::{Pool, Resources, RoutingError, Scorer, TaskTokenizer};
 use crate::checkpoint::{ArchitectureError, Checkpoint};
 use crate::hub::Hub;
 use crate::merge::{MergeError, MergePlan, PlannedTensor};
@@ -38,6 +39,8 @@ pub struct ReadyModel {
     pub tokenizer: TaskTokenizer,
     /// Where the model's chat template is, if it has one.
     pub folder: PathBuf,
+    /// Of a routed recipe.
+    pub(super) router: Option<Router>,
 }
 
 /// Why a model cannot be scored.
@@ -79,6 +82,9 @@ pub enum SourceError {
         #[source]
         source: Box<LoadError>,
     },
+    /// The recipe's documents cannot be routed.
+    #[error(transparent)]
+    Routing(#[from] RoutingError),
     /// The weights do not get to where they are to be.
     #[error("cannot write the weights")]
     Write(#[from] candle_core::Error),
@@ -119,10 +125,10 @@ fn merged(error: LoadError) -> SourceError {
 }
 
 /// What a model is loaded for.
-struct Machine<'a> {
-    resources: &'a Resources,
+pub(super) struct Machine<'a> {
+    pub resources: &'a Resources,
     device: Option<&'a Device>,
-    pool: &'a Pool,
+    pub pool: &'a Pool,
 }
 
 impl Source {
@@ -141,7 +147,12 @@ impl Source {
         let machine = Machine { resources, device, pool };
         match self {
             Source::Checkpoint(model) => load_checkpoint(model, hub, &machine),
-            Source::Recipe(recipe) => merge(recipe, hub, &machine),
+            Source::Recipe(recipe) => match &recipe.document_router {
+                None => merge(recipe, hub, &machine),
+                Some(router) => {
+                    load_routed(recipe, router, hub, &machine, |plain| merge(plain, hub, &machine))
+                }
+            },
             Source::Gguf(file) => load_gguf(&Gguf::open(file)?, &machine),
         }
     }
@@ -198,20 +209,29 @@ fn load_checkpoint(
         checkpoint.require_finite().map_err(OpenError::from)?;
         write_checkpoint(&checkpoint, &*network).map_err(unusable)
     })?;
-    Ok(ReadyModel { network, tokenizer, folder: checkpoint.dir().to_owned() })
+    let folder = checkpoint.dir().to_owned();
+    Ok(ReadyModel { network, tokenizer, folder, router: None })
 }
 
-fn merge(recipe: &Recipe, hub: &Hub, machine: &Machine) -> Result<ReadyModel, SourceError> {
-    let pool = machine.pool;
+/// Every model that a recipe names, checked.
+pub(super) fn open_models(
+    recipe: &Recipe,
+    hub: &Hub,
+    pool: &Pool,
+) -> Result<Vec<(ModelRef, Checkpoint)>, OpenError> {
     let open = |model: &&ModelRef| -> Result<(ModelRef, Checkpoint), OpenError> {
         let checkpoint = open_checkpoint(model, hub)?;
         pool.install(|| checkpoint.require_finite())?;
         Ok(((*model).clone(), checkpoint))
     };
-    let models = recipe.models().iter().map(open).collect::<Result<Vec<_>, _>>()?;
-    let models: Vec<(ModelRef, &Checkpoint)> =
-        models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
-    let plan = pool.install(|| MergePlan::new(recipe, &models))?;
+    recipe.models().iter().map(open).collect()
+}
+
+/// The network of a plan, merged.
+pub(super) fn merged_network(
+    plan: &MergePlan,
+    machine: &Machine,
+) -> Result<Box<dyn Scorer>, SourceError> {
     let planned = |name: &str| plan.tensors().iter().find(|tensor| tensor.name == name);
     let spec = NetworkSpec::from_json(&plan.config()?, &|name| planned(name).is_some())?;
     let shape = |name: &str| planned(name).map(|tensor| tensor.shape.as_slice());
@@ -222,7 +242,16 @@ fn merge(recipe: &Recipe, hub: &Hub, machine: &Machine) -> Result<ReadyModel, So
         planned(name).map_or(Ok(()), |tensor| plan.merge_into(tensor, None, &mut values))?;
         Ok(Cow::Owned(values))
     };
-    pool.install(|| write_tensors(&*network, read))?;
+    machine.pool.install(|| write_tensors(&*network, read))?;
+    Ok(network)
+}
+
+fn merge(recipe: &Recipe, hub: &Hub, machine: &Machine) -> Result<ReadyModel, SourceError> {
+    let models = open_models(recipe, hub, machine.pool)?;
+    let models: Vec<(ModelRef, &Checkpoint)> =
+        models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
+    let plan = machine.pool.install(|| MergePlan::new(recipe, &models))?;
+    let network = merged_network(&plan, machine)?;
     let folder = plan.reference().dir();
     let tokenizer = match plan.vocabulary() {
         Some(vocabulary) => {
@@ -230,7 +259,7 @@ fn merge(recipe: &Recipe, hub: &Hub, machine: &Machine) -> Result<ReadyModel, So
         }
         None => TaskTokenizer::open(folder)?,
     };
-    Ok(ReadyModel { network, tokenizer, folder: folder.to_owned() })
+    Ok(ReadyModel { network, tokenizer, folder: folder.to_owned(), router: None })
 }
 
 fn load_gguf(file: &Gguf, machine: &Machine) -> Result<ReadyModel, SourceError> {
@@ -248,5 +277,5 @@ fn load_gguf(file: &Gguf, machine: &Machine) -> Result<ReadyModel, SourceError> 
     let no_tokenizer = || SourceError::NoTokenizer { file: file.path().to_owned() };
     let tokenizer = whole_texts(file.tokenizer()?.ok_or_else(no_tokenizer)?).into();
     let folder = file.path().parent().unwrap_or(Path::new("")).to_owned();
-    Ok(ReadyModel { network, tokenizer, folder })
+    Ok(ReadyModel { network, tokenizer, folder, router: None })
 }

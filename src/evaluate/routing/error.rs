@@ -17,6 +17,9 @@ pub enum RoutingError {
     /// A merge that is itself routed.
     #[error("document_router: merge {merge} has a document router of its own")]
     Nested { merge: usize },
+    /// Merges whose tokens are called differently.
+    #[error("document_router: merge {merge} has another `tokenizer` than the first")]
+    Vocabulary { merge: usize },
     /// Nothing to tell apart.
     #[error("document_router: the gate has no classes")]
     NoClasses,

@@ -42,7 +42,8 @@ fn gates_are_numpys() {
         let labelled = rows.iter().zip(&labels);
         labelled.map(|(row, task)| Sample { features: row.clone(), task: *task as usize }).collect()
     };
-    let gate = |kind| Gate { features: Features::Ngrams { buckets }, kind, classes: Classes::Tasks(3) };
+    let gate =
+        |kind| Gate { features: Features::Ngrams { buckets }, kind, classes: Classes::Tasks(3) };
     let decisions = |gate: &super::FittedGate| -> Vec<f64> {
         rows.iter().map(|row| gate.class(row) as f64).collect()
     };
