@@ -332,3 +332,26 @@ fn parts_fit_where_the_whole_split_just_fits() {
         assert_eq!(part(&tight), part(&enough));
     }
 }
+
+/// Counted by hand from the tokens of the whole split: a text's tree read once, the last layer where something is predicted.
+#[test]
+fn the_counted_cost_depends_on_nothing_but_recipe_and_documents() {
+    let (one, many) = (open(1), open(3));
+    let equal = recipe([0.5; 5]);
+    let first = evaluate(&one, &equal, Split::Search).cost;
+    assert!(first.flops_per_item > 0.0);
+    // Another candidate's states are reused; the cost is as if they were not.
+    let reused = evaluate(&one, &recipe([0.5, 0.5, 0.5, 0.5, 0.1]), Split::Search).cost;
+    assert_eq!(reused, first);
+    assert_eq!(evaluate(&many, &equal, Split::Search).cost, first);
+    let small = open_with(&["base", "arithmetic", "logic"].map(model), 2, Some(Bytes(12_000_000)));
+    if let Ok(small) = small {
+        assert_eq!(evaluate(&small, &equal, Split::Search).cost, first);
+    }
+    let network = merge_search::evaluate::network_spec(
+        &merge_search::checkpoint::Checkpoint::open(&model("base")).unwrap(),
+    )
+    .unwrap();
+    let norms = (2 * 5 + 1) * 80;
+    assert_eq!(first.weight_bytes.0, network.weight_bytes(4) - 4 * norms);
+}

@@ -25,7 +25,7 @@ use crate::hub::Hub;
 use crate::merge::MergePlan;
 use crate::model::spec::{NetworkSpec, Reading};
 use crate::model::{Network, Precision, Scratch};
-use crate::outcome::{Cost, DocSubset, Evaluation, ItemScore, Outcome, Timing};
+use crate::outcome::{DocSubset, Evaluation, ItemScore, Outcome, Timing};
 use crate::recipe::{MergeMethod, ModelRef, Recipe};
 use crate::task::Task;
 use crate::units::{Seconds, Split};
@@ -237,6 +237,8 @@ impl CandleEvaluator {
         let (resident, merged) =
             self.residents.merge(candidate.plan, &candidate.spec, &self.pool)?;
         let result = self.score(&resident, candidate.fingerprints, asked);
+        let cost = result.as_ref().map(|(run, _)| set.cost(&resident.network, &run.texts));
+        let cost = cost.unwrap_or_default();
         self.residents.give_back(resident);
         let (run, relative_time) = result?;
         let tasks = set.decide(&set.nest(&run)).map_err(|error| asked.in_split(error))?;
@@ -247,7 +249,7 @@ impl CandleEvaluator {
             seconds_per_item: Seconds(run.seconds / set.docs().max(1) as f64),
             relative_time,
             peak_bytes: memory::peak(),
-            cost: Cost::default(),
+            cost,
         })
     }
 

@@ -12,6 +12,7 @@ mod budget;
 mod candle_evaluator;
 mod chat;
 mod columns;
+mod counted;
 mod document_sets;
 mod fault;
 mod fingerprint;

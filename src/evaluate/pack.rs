@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::Scorer;
+use super::counted::sorted;
 use super::headers::{Header, headers};
 use crate::model::spec::Reading;
 use crate::model::{Batch, Cache, Sequence};
@@ -78,9 +79,7 @@ pub(super) struct Packing<'a> {
 impl Packing<'_> {
     /// Packs all items. The result depends on their contents only up to the order of equal ones.
     pub fn pack(&self, items: &[Item]) -> Result<Packs, TooLarge> {
-        let mut order: Vec<usize> = (0..items.len()).collect();
-        let key = |index: usize| (&items[index].sequence.source, &items[index].sequence.tokens);
-        order.sort_by(|&a, &b| key(a).cmp(&key(b)).then(a.cmp(&b)));
+        let order = sorted(items);
         let headers = self.headers(items, &order);
         match self.pack_with(items, &order, &headers) {
             // The headers' states may be what leaves too little room.
@@ -198,7 +197,12 @@ impl Packing<'_> {
     }
 
     /// What the network reads, and what it is given where that is not the batch.
-    fn batch(&self, items: &[Item], members: &[usize], prefix: usize) -> (Batch, Option<Reads>) {
+    pub fn batch(
+        &self,
+        items: &[Item],
+        members: &[usize],
+        prefix: usize,
+    ) -> (Batch, Option<Reads>) {
         let sequences: Vec<&Sequence> = members.iter().map(|&i| &items[i].sequence).collect();
         let reading = self.network.spec().reading;
         if reading != Reading::Classify {

@@ -12,7 +12,7 @@ use super::set_builder::SetBuilder;
 use super::tokenize::mask_token;
 use super::{DocPlace, Pool, Scorer, TaskTokenizer, TokenizeError};
 use crate::model::spec::Reading;
-use crate::model::{Prefix, Scratch};
+use crate::model::{Prefix, Scratch, Workload};
 use crate::outcome::TaskScore;
 use crate::units::Bytes;
 
@@ -88,6 +88,7 @@ pub struct ScoringSet {
     packs: Packs,
     answers: usize,
     texts: Option<TextSet>,
+    work: Workload,
 }
 
 impl ScoringSet {
@@ -145,9 +146,10 @@ impl ScoringSet {
         let SetBuilder {
             tasks, infeasible, items, places, answers, requests, request_places, ..
         } = builder;
-        let packs = Packing { network, mask_token, bytes: share }
-            .pack(&items)
-            .map_err(|error| too_large(&places[error.item], error.bytes))?;
+        let packing = Packing { network, mask_token, bytes: share };
+        let work = packing.work(&items);
+        let packs =
+            packing.pack(&items).map_err(|error| too_large(&places[error.item], error.bytes))?;
         let text_error = |source: TextSetError| SetError::Text {
             place: source.request().and_then(|request| request_places.get(request)).cloned(),
             source,
@@ -157,7 +159,7 @@ impl ScoringSet {
             true => None,
             false => Some(TextSet::new(requests, &stop, network, share).map_err(text_error)?),
         };
-        Ok(ScoringSet { tasks, infeasible, packs, answers, texts })
+        Ok(ScoringSet { tasks, infeasible, packs, answers, texts, work })
     }
 
     /// Metrics that were left out, as such models cannot be scored by them.
@@ -338,7 +340,12 @@ impl ScoringSet {
         self.packs.packs.iter().step_by(20)
     }
 
-    /// The texts that are written, for timing.
+    /// The work of all log-likelihoods.
+    pub(super) fn choices_work(&self) -> &Workload {
+        &self.work
+    }
+
+    /// The texts that are written.
     pub(super) fn texts(&self) -> Option<&TextSet> {
         self.texts.as_ref()
     }

@@ -8,6 +8,7 @@
 
 mod batch;
 mod config;
+mod cost;
 pub mod device;
 pub mod gguf;
 mod layers;
@@ -19,6 +20,7 @@ pub mod spec;
 
 pub use batch::{Batch, Prediction, Segments, Sequence, common_prefix};
 pub use config::ConfigError;
+pub use cost::Workload;
 pub use device::DeviceNetwork;
 pub use layers::{Cache, Matrix, Precision, product};
 pub use network::{

@@ -17,6 +17,16 @@ pub enum Part<'a> {
     Norm(&'a VectorSpec),
 }
 
+impl<'a> Part<'a> {
+    /// Name in the checkpoint.
+    pub fn tensor(&self) -> &'a str {
+        match self {
+            Part::Matrix(spec) | Part::ScoreTable(spec) => &spec.tensor,
+            Part::Bias(spec) | Part::Norm(spec) => &spec.tensor,
+        }
+    }
+}
+
 impl NetworkSpec {
     /// Names and shapes of the checkpoint's tensors that the network uses, some more than once.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &[usize])> {

@@ -6,6 +6,7 @@
 //! texts beside it, on their order or on the number of threads.
 
 mod beginnings;
+mod counted;
 mod ending;
 mod groups;
 mod lane;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use tokenizers::Tokenizer;
 
+use self::counted::Shared;
 use self::groups::{Group, Grouping};
 use super::{Pool, Scorer};
 use crate::model::spec::{NetworkSpec, Reading};
@@ -177,6 +179,7 @@ pub struct TextSet {
     stop: Vec<u32>,
     activations: usize,
     states: usize,
+    shared: Shared,
 }
 
 impl TextSet {
@@ -209,7 +212,8 @@ impl TextSet {
         let grouped = grouping.group()?;
         let stop = spec.tokens.eos.iter().chain(stop).copied().collect();
         let (activations, states) = (grouped.activations, grouped.states);
-        Ok(TextSet { groups: grouped.groups, texts, stop, activations, states })
+        let shared = Shared::of(&texts, spec.reading);
+        Ok(TextSet { groups: grouped.groups, texts, stop, activations, states, shared })
     }
 
     /// Number of texts.

@@ -4,6 +4,7 @@
 //! Both spellings are read, transformers 4's and 5's; an absent field means what transformers' config class says.
 
 mod albert;
+mod alone;
 mod bart;
 mod bert;
 mod bloom;

@@ -13,6 +13,7 @@ mod memory;
 mod mlp;
 mod pass;
 mod places;
+mod sharing;
 mod stack;
 
 use std::cell::RefCell;
@@ -27,6 +28,7 @@ use pass::Tables;
 pub use pass::{Pass, Prefix, Scored, Scratch, States};
 pub use places::Depth;
 use places::{Builder, Places};
+use sharing::Lent;
 use stack::{Course, Stack};
 
 use super::batch::{Batch, Prediction, Segments};
@@ -41,6 +43,7 @@ pub struct Network {
     head: Head,
     places: Places,
     bytes: usize,
+    shared_bytes: usize,
 }
 
 impl Network {
@@ -49,7 +52,10 @@ impl Network {
     /// # Errors
     /// candle's.
     pub fn new(spec: &NetworkSpec, precision: Precision) -> Result<Self> {
-        let mut builder = Builder::new(precision);
+        Self::build(spec, Builder::new(precision, Lent::new()))
+    }
+
+    fn build(spec: &NetworkSpec, mut builder: Builder) -> Result<Self> {
         let mut stack = |spec: &Option<_>, counted| match spec {
             Some(spec) => Stack::new(spec, &mut builder, counted).map(Some),
             None => Ok(None),
@@ -57,8 +63,9 @@ impl Network {
         let encoder = stack(&spec.encoder, false)?;
         let decoder = stack(&spec.decoder, true)?;
         let head = Head::new(&spec.head, &mut builder)?;
-        let (bytes, places) = (builder.bytes(), builder.places);
-        Ok(Network { spec: spec.clone(), encoder, decoder, head, places, bytes })
+        let (bytes, shared_bytes) = (builder.bytes, builder.shared_bytes());
+        let (spec, places) = (spec.clone(), builder.places);
+        Ok(Network { spec, encoder, decoder, head, places, bytes, shared_bytes })
     }
 
     /// What the network was built from.
@@ -75,7 +82,7 @@ impl Network {
     /// different threads at once. `false`: the network has no tensor of that name.
     ///
     /// # Errors
-    /// The number of values is not that of the tensor's shape.
+    /// The number of values is not that of the tensor's shape; another network has the same memory ([`Self::sharing`]).
     pub fn write(&self, tensor: &str, values: &[f32]) -> Result<bool> {
         match self.places.get(tensor) {
             Some(stored) => stored.write(values).map(|()| true),
@@ -88,7 +95,7 @@ impl Network {
         self.places.get(tensor).map(|stored| stored.depth)
     }
 
-    /// Memory of the weights.
+    /// Memory of the weights, without [`Self::shared_bytes`].
     pub fn bytes(&self) -> usize {
         self.bytes
     }

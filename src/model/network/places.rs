@@ -1,9 +1,11 @@
 //! The memory of a network's weights, and how a checkpoint's tensors get there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Tensor};
 
+use super::sharing::Lent;
 use crate::model::layers::{Linear, Matrix, Norm, Precision, contiguous_mut};
 use crate::model::spec::{LinearSpec, MatrixSpec, NormSpec, Placement, VectorSpec};
 
@@ -19,13 +21,17 @@ pub enum Depth {
 }
 
 /// One tensor of the checkpoint.
+#[derive(Clone)]
 pub(super) struct Stored {
     pub shape: Vec<usize>,
     pub depth: Depth,
+    /// One per tensor, of any network, that has this memory.
+    pub owners: Arc<()>,
     places: Vec<Place>,
 }
 
 /// Where a part of a tensor goes.
+#[derive(Clone)]
 enum Place {
     Matrix { matrix: Matrix, placement: Placement, total: usize },
     Vector { vector: Tensor, placement: Placement, plus: f32 },
@@ -41,7 +47,39 @@ impl Stored {
         if values.len() != expected {
             candle_core::bail!("expected {expected} values, got {}", values.len());
         }
+        if self.is_shared() {
+            candle_core::bail!("another network has the same memory");
+        }
         self.places.iter().try_for_each(|place| place.write(values))
+    }
+
+    /// Whether another network has it too.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.owners) > 1
+    }
+
+    /// The memory of such a matrix.
+    pub fn matrix(&self, spec: &MatrixSpec, precision: Precision) -> Option<&Matrix> {
+        let wanted = (spec.outputs, spec.inputs, precision, spec.placement);
+        self.places.iter().find_map(|place| match place {
+            Place::Matrix { matrix, placement, .. } => {
+                let own = (matrix.outputs(), matrix.inputs(), matrix.precision(), *placement);
+                (own == wanted && self.shape == spec.shape).then_some(matrix)
+            }
+            Place::Vector { .. } => None,
+        })
+    }
+
+    /// The memory of such a vector.
+    pub fn vector(&self, spec: &VectorSpec) -> Option<&Tensor> {
+        self.places.iter().find_map(|place| match place {
+            Place::Vector { vector, placement, plus } => {
+                let same = (*placement, plus.to_bits()) == (spec.placement, spec.plus.to_bits());
+                let same = same && self.shape == spec.shape && vector.elem_count() == spec.length;
+                same.then_some(vector)
+            }
+            Place::Matrix { .. } => None,
+        })
     }
 }
 
@@ -83,19 +121,32 @@ pub(super) struct Builder {
     pub places: Places,
     /// Of what is being built.
     pub depth: Depth,
+    /// Memory of the matrices of its own; vectors are nothing beside it.
+    pub bytes: usize,
     precision: Precision,
     matrices: BTreeMap<(String, Placement), Matrix>,
+    lent: Lent,
+    /// Bytes of what is lent, by memory.
+    borrowed: BTreeMap<(usize, Placement), usize>,
 }
 
 impl Builder {
-    pub fn new(precision: Precision) -> Self {
-        let (places, matrices) = (Places::new(), BTreeMap::new());
-        Builder { places, depth: Depth::Before, precision, matrices }
+    /// `lent`: tensors that are not allocated.
+    pub fn new(precision: Precision, lent: Lent) -> Self {
+        Builder {
+            places: Places::new(),
+            depth: Depth::Before,
+            bytes: 0,
+            precision,
+            matrices: BTreeMap::new(),
+            lent,
+            borrowed: BTreeMap::new(),
+        }
     }
 
-    /// Memory of the matrices; vectors are nothing beside it.
-    pub fn bytes(&self) -> usize {
-        self.matrices.values().map(Matrix::bytes).sum()
+    /// Memory of the matrices that are lent, each once.
+    pub fn shared_bytes(&self) -> usize {
+        self.borrowed.values().sum()
     }
 
     pub fn matrix(&mut self, spec: &MatrixSpec) -> Result<Matrix> {
@@ -112,7 +163,19 @@ impl Builder {
         if let Some(matrix) = self.matrices.get(&key) {
             return Ok(matrix.clone());
         }
-        let matrix = Matrix::zeros(spec.outputs, spec.inputs, precision)?;
+        let lent = self.lent.get(&spec.tensor);
+        let matrix = match lent.and_then(|lent| Some((lent, lent.matrix(spec, precision)?))) {
+            Some((lent, matrix)) => {
+                let memory = (Arc::as_ptr(&lent.owners) as usize, spec.placement);
+                self.borrowed.insert(memory, matrix.bytes());
+                matrix.clone()
+            }
+            None => {
+                let matrix = Matrix::zeros(spec.outputs, spec.inputs, precision)?;
+                self.bytes += matrix.bytes();
+                matrix
+            }
+        };
         self.matrices.insert(key, matrix.clone());
         let total = spec.shape.iter().product::<usize>() / spec.inputs.max(1);
         let place = Place::Matrix { matrix: matrix.clone(), placement: spec.placement, total };
@@ -122,19 +185,31 @@ impl Builder {
 
     pub fn vector(&mut self, spec: &VectorSpec) -> Result<Tensor> {
         let vector = Tensor::zeros(spec.length, candle_core::DType::F32, &Device::Cpu)?;
-        self.place_vector(spec, vector.clone());
+        self.place_vector(spec, vector.clone())?;
         Ok(vector)
     }
 
-    fn place_vector(&mut self, spec: &VectorSpec, vector: Tensor) {
+    /// Biases stand side by side in one vector, so that what is lent is copied; it cannot change as long as it is lent.
+    fn place_vector(&mut self, spec: &VectorSpec, vector: Tensor) -> Result<()> {
+        if let Some(lent) = self.lent.get(&spec.tensor).and_then(|lent| lent.vector(spec)) {
+            let values = lent.to_vec1::<f32>()?;
+            vector.inplace_op1(&Overwrite(|out: &mut [f32]| out.copy_from_slice(&values)))?;
+        }
         let place = Place::Vector { vector, placement: spec.placement, plus: spec.plus };
         self.place(&spec.tensor, &spec.shape, place);
+        Ok(())
     }
 
     fn place(&mut self, tensor: &str, shape: &[usize], place: Place) {
         let depth = self.depth;
         let stored = self.places.entry(tensor.to_owned());
-        let new = || Stored { shape: shape.to_vec(), depth, places: Vec::new() };
+        let owners = || self.lent.get(tensor).map(|lent| Arc::clone(&lent.owners));
+        let new = || Stored {
+            shape: shape.to_vec(),
+            depth,
+            owners: owners().unwrap_or_default(),
+            places: Vec::new(),
+        };
         stored.or_insert_with(new).places.push(place);
     }
 
@@ -150,7 +225,7 @@ impl Builder {
         let mut first = 0;
         for spec in specs {
             if let Some(vector) = &spec.bias {
-                self.place_vector(vector, bias.narrow(0, first, spec.weight.outputs)?);
+                self.place_vector(vector, bias.narrow(0, first, spec.weight.outputs)?)?;
             }
             first += spec.weight.outputs;
         }
