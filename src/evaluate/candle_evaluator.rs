@@ -24,7 +24,7 @@ use crate::checkpoint::{Architecture, Checkpoint};
 use crate::hub::Hub;
 use crate::merge::MergePlan;
 use crate::model::spec::{NetworkSpec, Reading};
-use crate::model::{Network, Precision, Scratch};
+use crate::model::{Network, Scratch};
 use crate::outcome::{DocSubset, Evaluation, ItemScore, Outcome, Timing};
 use crate::recipe::{MergeMethod, ModelRef, Recipe};
 use crate::task::Task;
@@ -44,7 +44,6 @@ pub struct CandleEvaluator {
     pub(super) documents: DocumentSets,
     pub(super) gates: Gates,
     pub(super) base: Network,
-    pub(super) precision: Precision,
     /// The base model's states of what documents begin with, by split.
     base_prefixes: [OnceLock<Prefixes>; 3],
     relative_times: RelativeTimes,
@@ -109,7 +108,6 @@ impl CandleEvaluator {
             documents: DocumentSets::new(tasks, docs, sets, parts),
             gates: Gates::default(),
             base,
-            precision,
             base_prefixes: Default::default(),
             relative_times: RelativeTimes::default(),
             residents: Residents::new(precision),

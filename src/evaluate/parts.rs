@@ -4,10 +4,13 @@ use super::candle_evaluator::spec_of;
 use super::fault::Fault;
 use super::routing::{Judgement, PromptReader, Routed, Scored, Weights, begins_as_base, join};
 use super::{CandleEvaluator, EvaluateError, FittedGate, RoutingError, SetError};
-use crate::model::spec::NetworkSpec;
+use crate::model::Workload;
 use crate::outcome::{DocSubset, Evaluation, Outcome};
 use crate::recipe::{Features, Gate, Recipe};
-use crate::units::Split;
+use crate::units::{Bytes, Split};
+
+/// Length of the text by which networks of different depths are compared.
+const PROBE_TOKENS: usize = 64;
 
 /// A merge without a document router, and what it reads.
 pub(super) struct Part {
@@ -64,7 +67,11 @@ impl CandleEvaluator {
         let mut scored = Vec::new();
         for part in &parts {
             match self.outcome(&part.recipe, split, Some(&part.docs))? {
-                Outcome::Feasible(evaluation) => scored.push(self.scored(part, split, evaluation)?),
+                Outcome::Feasible(evaluation) => {
+                    let (merge, docs) = (part.merge, part.docs.clone());
+                    let work = self.base_work(&part.recipe, &evaluation)?;
+                    scored.push(Scored { merge, docs, evaluation, work });
+                }
                 infeasible => return Ok(infeasible),
             }
         }
@@ -120,15 +127,20 @@ impl CandleEvaluator {
 }
 
 impl CandleEvaluator {
-    fn scored(&self, part: &Part, split: Split, evaluation: Evaluation) -> Result<Scored, Fault> {
-        let asked = self.ask(split, Some(&part.docs))?;
-        let work = asked.set.work();
-        Ok(Scored { merge: part.merge, docs: part.docs.clone(), evaluation, work })
+    /// Operations of the base model on the documents of a merge's evaluation: the merge's own, as much less or more as it has
+    /// more or fewer layers.
+    fn base_work(&self, recipe: &Recipe, evaluation: &Evaluation) -> Result<f64, Fault> {
+        let plan = self.plan(recipe)?;
+        let spec = spec_of(&plan, &plan.config()?)?;
+        let probe = Workload::prefill(0, PROBE_TOKENS, 1);
+        let (own, base) = (spec.flops(&probe), self.base.spec().flops(&probe));
+        let ratio = if own > 0.0 { base / own } else { 1.0 };
+        Ok(ratio * evaluation.cost.flops_per_item * evaluation.items() as f64)
     }
 
-    /// `joined` with what the gate adds to its cost: hidden states take a prefill of the base model's first layers over the
-    /// prompts, but for documents that go to merges which begin with the same layers and go on from there. Other gates are as
-    /// good as free.
+    /// `joined` with what the gate adds to its cost, and the weights that the merges share counted once. Hidden states take a
+    /// prefill of the base model's first layers over the prompts, but for documents that go to merges which begin with the
+    /// same layers and go on from there. Other gates are as good as free.
     fn with_gate(
         &self,
         gate: &Gate,
@@ -143,21 +155,26 @@ impl CandleEvaluator {
         };
         let mut weights = Weights::default();
         layers.iter().for_each(|layers| weights.add_first_layers(&self.base, *layers));
-        let mut prefilled = 0.0;
+        let (mut prefilled, mut bytes_per_element) = (0.0, 0.0);
         for merged in parts.chunk_by(|a, b| a.merge == b.merge) {
             let Some(first) = merged.first() else { continue };
             let plan = self.plan(&first.recipe)?;
-            weights.add(&plan, &spec_of(&plan, &plan.config()?)?);
-            let Some(layers) = layers.filter(|layers| !begins_as_base(&plan, &self.base, *layers))
-            else {
-                continue;
-            };
-            let tokens = self.prompt_tokens(gate, split, merged)?;
-            prefilled += prefill_work(self.base.spec(), layers, &tokens);
+            let elements = weights.add(&plan, &spec_of(&plan, &plan.config()?)?);
+            let own = scored.iter().find(|part| part.merge == first.merge);
+            let bytes = own.map_or(0, |part| part.evaluation.cost.weight_bytes.0);
+            bytes_per_element = f64::max(bytes_per_element, bytes as f64 / elements.max(1) as f64);
+            let prefill = |layers: &usize| !begins_as_base(&plan, &self.base, *layers);
+            if let Some(layers) = layers.filter(prefill) {
+                let tokens = self.prompt_tokens(gate, split, merged)?;
+                let flops = |tokens: &usize| self.base.spec().prefix_flops(layers, *tokens);
+                prefilled += tokens.iter().map(flops).sum::<f64>();
+            }
         }
         let work: f64 = scored.iter().map(|part| part.work).sum();
         joined.relative_time += if work > 0.0 { prefilled / work } else { 0.0 };
-        joined.cost.weight_bytes = weights.bytes(self.precision);
+        joined.cost.flops_per_item += prefilled / joined.items().max(1) as f64;
+        let bytes = bytes_per_element * weights.elements() as f64;
+        joined.cost.weight_bytes = Bytes(bytes.round() as u64);
         Ok(joined)
     }
 
@@ -178,12 +195,6 @@ impl CandleEvaluator {
         }
         Ok(tokens)
     }
-}
-
-/// What the first layers of the base model do for prompts of so many tokens, in the unit of [`ScoringSet::work`].
-fn prefill_work(spec: &NetworkSpec, layers: usize, tokens: &[usize]) -> f64 {
-    let all = spec.decoder.as_ref().or(spec.encoder.as_ref()).map_or(0, |stack| stack.layers.len());
-    layers as f64 / all.max(1) as f64 * tokens.iter().sum::<usize>() as f64
 }
 
 /// The documents of `docs` that are of `class`.

@@ -198,11 +198,6 @@ impl ScoringSet {
         self.headers().map(<[u32]>::len).sum::<usize>() + self.tokens_of_packs()
     }
 
-    /// How much there is to read, in tokens.
-    pub(super) fn work(&self) -> f64 {
-        (self.tokens() + self.texts.as_ref().map_or(0, TextSet::prompt_tokens)) as f64
-    }
-
     /// Number of places at which something is predicted, or of texts to classify.
     pub fn predicted_rows(&self) -> usize {
         let rows = |pack: &Pack| match &pack.reads {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device};
 
 use super::load::{
-    LoadError, network_spec, require_checkpoint, require_tensors, write_checkpoint, write_tensors,
+    LoadError, network_spec, require_checkpoint, require_tensors, write_checkpoint, write_some,
+    write_tensors,
 };
 use super::open::{OpenError, open_checkpoint, whole_texts};
 use super::routing::{Router, load_routed};
@@ -127,7 +128,7 @@ fn merged(error: LoadError) -> SourceError {
 /// What a model is loaded for.
 pub(super) struct Machine<'a> {
     pub resources: &'a Resources,
-    device: Option<&'a Device>,
+    pub device: Option<&'a Device>,
     pub pool: &'a Pool,
 }
 
@@ -149,9 +150,7 @@ impl Source {
             Source::Checkpoint(model) => load_checkpoint(model, hub, &machine),
             Source::Recipe(recipe) => match &recipe.document_router {
                 None => merge(recipe, hub, &machine),
-                Some(router) => {
-                    load_routed(recipe, router, hub, &machine, |plain| merge(plain, hub, &machine))
-                }
+                Some(router) => load_routed(recipe, router, hub, &machine),
             },
             Source::Gguf(file) => load_gguf(&Gguf::open(file)?, &machine),
         }
@@ -213,9 +212,9 @@ fn load_checkpoint(
     Ok(ReadyModel { network, tokenizer, folder, router: None })
 }
 
-/// Every model that a recipe names, checked.
+/// Models under the names that recipes use, checked.
 pub(super) fn open_models(
-    recipe: &Recipe,
+    names: &[&ModelRef],
     hub: &Hub,
     pool: &Pool,
 ) -> Result<Vec<(ModelRef, Checkpoint)>, OpenError> {
@@ -224,34 +223,36 @@ pub(super) fn open_models(
         pool.install(|| checkpoint.require_finite())?;
         Ok(((*model).clone(), checkpoint))
     };
-    recipe.models().iter().map(open).collect()
+    names.iter().map(open).collect()
 }
 
-/// The network of a plan, merged.
-pub(super) fn merged_network(
-    plan: &MergePlan,
-    machine: &Machine,
-) -> Result<Box<dyn Scorer>, SourceError> {
+/// The network that a plan's tensors make.
+pub(super) fn merged_spec(plan: &MergePlan) -> Result<NetworkSpec, SourceError> {
     let planned = |name: &str| plan.tensors().iter().find(|tensor| tensor.name == name);
     let spec = NetworkSpec::from_json(&plan.config()?, &|name| planned(name).is_some())?;
     let shape = |name: &str| planned(name).map(|tensor| tensor.shape.as_slice());
     require_tensors(&spec, shape).map_err(merged)?;
-    let network = machine.network(&spec, merged)?;
+    Ok(spec)
+}
+
+/// Merges the `wanted` tensors of a plan into its network.
+pub(super) fn merge_into(
+    network: &dyn Scorer,
+    plan: &MergePlan,
+    pool: &Pool,
+    wanted: impl Fn(&str) -> bool + Sync,
+) -> Result<(), SourceError> {
+    let planned = |name: &str| plan.tensors().iter().find(|tensor| tensor.name == name);
     let read = |name: &str, _: &[usize]| -> Result<Cow<'static, [f32]>, SourceError> {
         let mut values = vec![0.0; planned(name).map_or(0, PlannedTensor::elements)];
         planned(name).map_or(Ok(()), |tensor| plan.merge_into(tensor, None, &mut values))?;
         Ok(Cow::Owned(values))
     };
-    machine.pool.install(|| write_tensors(&*network, read))?;
-    Ok(network)
+    pool.install(|| write_some(network, &wanted, read))
 }
 
-fn merge(recipe: &Recipe, hub: &Hub, machine: &Machine) -> Result<ReadyModel, SourceError> {
-    let models = open_models(recipe, hub, machine.pool)?;
-    let models: Vec<(ModelRef, &Checkpoint)> =
-        models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
-    let plan = machine.pool.install(|| MergePlan::new(recipe, &models))?;
-    let network = merged_network(&plan, machine)?;
+/// The tokenizer of a merged model, and the folder of its chat template.
+pub(super) fn tokenizer_of(plan: &MergePlan) -> Result<(TaskTokenizer, PathBuf), OpenError> {
     let folder = plan.reference().dir();
     let tokenizer = match plan.vocabulary() {
         Some(vocabulary) => {
@@ -259,7 +260,18 @@ fn merge(recipe: &Recipe, hub: &Hub, machine: &Machine) -> Result<ReadyModel, So
         }
         None => TaskTokenizer::open(folder)?,
     };
-    Ok(ReadyModel { network, tokenizer, folder: folder.to_owned(), router: None })
+    Ok((tokenizer, folder.to_owned()))
+}
+
+fn merge(recipe: &Recipe, hub: &Hub, machine: &Machine) -> Result<ReadyModel, SourceError> {
+    let models = open_models(&recipe.models(), hub, machine.pool)?;
+    let models: Vec<(ModelRef, &Checkpoint)> =
+        models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
+    let plan = machine.pool.install(|| MergePlan::new(recipe, &models))?;
+    let network = machine.network(&merged_spec(&plan)?, merged)?;
+    merge_into(&*network, &plan, machine.pool, |_| true)?;
+    let (tokenizer, folder) = tokenizer_of(&plan)?;
+    Ok(ReadyModel { network, tokenizer, folder, router: None })
 }
 
 fn load_gguf(file: &Gguf, machine: &Machine) -> Result<ReadyModel, SourceError> {

@@ -1,7 +1,14 @@
 //! A routed recipe in memory: all its merges, and the gate that tells which of them reads a document.
 
+use std::collections::BTreeMap;
+
+use super::weights::{made_of, of_base};
 use super::{PromptReader, Routed, RoutingError};
-use crate::evaluate::source::{Machine, SourceError, merged_network, open_models};
+use crate::checkpoint::Checkpoint;
+use crate::evaluate::fingerprint::Fingerprint;
+use crate::evaluate::source::{
+    Machine, SourceError, merge_into, merged_spec, open_models, tokenizer_of,
+};
 use crate::evaluate::{
     DocAnswer, Documents, OpenError, Pool, ReadyModel, Resources, Room, ScoreError, Scorer,
     ScoringSet, SetError, TaskTokenizer, load_network,
@@ -10,7 +17,7 @@ use crate::hub::Hub;
 use crate::merge::MergePlan;
 use crate::model::Network;
 use crate::outcome::DocSubset;
-use crate::recipe::{DocumentRouter, Features, Gate, Recipe};
+use crate::recipe::{DocumentRouter, Features, Gate, ModelRef, Recipe};
 use crate::units::Bytes;
 
 /// The other merges of a routed model, and who goes to them.
@@ -39,63 +46,116 @@ pub enum AskError {
     Score(#[from] ScoreError),
 }
 
-/// All merges of a routed recipe. Their vocabulary must be the same.
+/// All merges of a routed recipe, on the CPU; each tensor that several of them or the base model have is in memory once.
 pub(in crate::evaluate) fn load_routed(
     recipe: &Recipe,
     router: &DocumentRouter,
     hub: &Hub,
     machine: &Machine,
-    plain: impl Fn(&Recipe) -> Result<ReadyModel, SourceError>,
 ) -> Result<ReadyModel, SourceError> {
     let routed = Routed::new(recipe, router)?;
-    let Some((first, rest)) = routed.merges.split_first() else {
-        return Err(RoutingError::NoClasses.into());
+    require_one_vocabulary(&routed.merges)?;
+    if machine.device.is_some() {
+        return Err(RoutingError::Device.into());
+    }
+    let models = open_models(&names(recipe, &routed)?, hub, machine.pool)?;
+    let models: Vec<_> = models.iter().map(|(name, own)| (name.clone(), own)).collect();
+    let plan = |merge: &Recipe| machine.pool.install(|| MergePlan::new(merge, &models));
+    let plans = routed.merges.iter().map(plan).collect::<Result<Vec<_>, _>>()?;
+    let (first, (_, base)) = match (plans.first(), models.first()) {
+        (Some(plan), Some(base)) => (plan, base),
+        _ => return Err(RoutingError::NoClasses.into()),
     };
-    if let Some(other) = rest.iter().position(|merge| merge.tokenizer != first.tokenizer) {
-        return Err(RoutingError::Vocabulary { merge: other + 1 }.into());
+    let (tokenizer, folder) = tokenizer_of(first)?;
+    let mut shared = Shared::new(router.gate, base, machine)?;
+    plans.iter().try_for_each(|plan| shared.add(plan, machine))?;
+    let needed = Bytes(shared.networks.iter().map(|network| network.bytes() as u64).sum());
+    if let Some(available) = machine.resources.memory.filter(|available| *available < needed) {
+        let workers = machine.pool.threads();
+        return Err(OpenError::Memory { workers, needed, available }.into());
     }
-    let mut model = plain(first)?;
-    if rest.is_empty() {
-        return Ok(model);
-    }
-    let mut others = Vec::new();
-    for merge in rest {
-        let models = open_models(merge, hub, machine.pool)?;
-        let models: Vec<_> = models.iter().map(|(name, own)| (name.clone(), own)).collect();
-        let plan = machine.pool.install(|| MergePlan::new(merge, &models))?;
-        others.push(merged_network(&plan, machine)?);
-    }
-    require_memory(&model, &others, machine)?;
-    let named = recipe.base_model.as_ref().or_else(|| recipe.models().first().copied());
-    let base = named.ok_or(RoutingError::NoBase)?;
-    let base = crate::evaluate::open_checkpoint(base, hub)?;
-    let network = match router.gate.features {
-        Features::Hidden { .. } => {
-            let load = || load_network(&base, machine.resources.precision);
-            let folder = base.dir().to_owned();
-            let network = machine.pool.install(load);
-            Some(network.map_err(|source| SourceError::Load { folder, source: Box::new(source) })?)
-        }
-        Features::Ngrams { .. } | Features::Shape => None,
+    let mut networks = shared.networks.into_iter();
+    let base_network = if shared.has_base { networks.next() } else { None };
+    let boxed = |network: Network| -> Box<dyn Scorer> { Box::new(network) };
+    let network = networks.next().map(boxed).ok_or(RoutingError::NoClasses)?;
+    let router = Router {
+        gate: router.gate,
+        routes: routed.routes,
+        others: networks.map(boxed).collect(),
+        base: base_network,
+        tokenizer: TaskTokenizer::open(base.dir())?,
     };
-    let tokenizer = TaskTokenizer::open(base.dir())?;
-    let (gate, routes) = (router.gate, routed.routes);
-    model.router = Some(Router { gate, routes, others, base: network, tokenizer });
-    Ok(model)
+    let router = (!router.others.is_empty()).then_some(router);
+    Ok(ReadyModel { network, tokenizer, folder, router })
 }
 
-fn require_memory(
-    model: &ReadyModel,
-    others: &[Box<dyn Scorer>],
-    machine: &Machine,
-) -> Result<(), SourceError> {
-    let bytes = others.iter().map(|network| network.bytes()).sum::<usize>() + model.network.bytes();
-    let (workers, needed) = (machine.pool.threads(), Bytes(bytes as u64));
-    match machine.resources.memory {
-        Some(available) if available < needed => {
-            Err(OpenError::Memory { workers, needed, available }.into())
+fn require_one_vocabulary(merges: &[Recipe]) -> Result<(), RoutingError> {
+    let first = merges.first().map(|merge| &merge.tokenizer);
+    match merges.iter().position(|merge| Some(&merge.tokenizer) != first) {
+        Some(merge) => Err(RoutingError::Vocabulary { merge }),
+        None => Ok(()),
+    }
+}
+
+/// The base model, or else the first, and then all others.
+fn names<'a>(recipe: &'a Recipe, routed: &'a Routed) -> Result<Vec<&'a ModelRef>, RoutingError> {
+    let own = recipe.models();
+    let base = recipe.base_model.as_ref().or(own.first().copied()).ok_or(RoutingError::NoBase)?;
+    let mut names = vec![base];
+    for name in routed.merges.iter().flat_map(Recipe::models) {
+        if !names.contains(&name) {
+            names.push(name);
         }
-        _ => Ok(()),
+    }
+    Ok(names)
+}
+
+/// Networks, and what each tensor in memory is made of.
+struct Shared {
+    networks: Vec<Network>,
+    /// Whether the first one is the base model.
+    has_base: bool,
+    /// Which network has it, under which name.
+    known: BTreeMap<Fingerprint, (usize, String)>,
+}
+
+impl Shared {
+    /// The base model, where the gate needs its states.
+    fn new(gate: Gate, base: &Checkpoint, machine: &Machine) -> Result<Self, SourceError> {
+        let mut shared = Shared { networks: Vec::new(), has_base: false, known: BTreeMap::new() };
+        if !matches!(gate.features, Features::Hidden { .. }) {
+            return Ok(shared);
+        }
+        let network = machine.pool.install(|| load_network(base, machine.resources.precision));
+        let folder = || base.dir().to_owned();
+        let network = network
+            .map_err(|source| SourceError::Load { folder: folder(), source: Box::new(source) })?;
+        let names = network.tensors().map(|(name, _)| (of_base(name), (0, name.to_owned())));
+        shared.known.extend(names);
+        shared.networks.push(network);
+        shared.has_base = true;
+        Ok(shared)
+    }
+
+    fn add(&mut self, plan: &MergePlan, machine: &Machine) -> Result<(), SourceError> {
+        let made_of: BTreeMap<&str, Fingerprint> = plan
+            .tensors()
+            .iter()
+            .map(|tensor| (tensor.name.as_str(), made_of(plan, tensor)))
+            .collect();
+        let lender = |name: &str| {
+            let (network, name) = self.known.get(made_of.get(name)?)?;
+            Some((self.networks.get(*network)?, name.clone()))
+        };
+        let precision = machine.resources.precision;
+        let network = Network::sharing(&merged_spec(plan)?, precision, &lender)?;
+        merge_into(&network, plan, machine.pool, |name| !network.is_shared(name))?;
+        let number = self.networks.len();
+        for (name, key) in made_of {
+            self.known.entry(key).or_insert_with(|| (number, name.to_owned()));
+        }
+        self.networks.push(network);
+        Ok(())
     }
 }
 
