@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use merge_search::evaluate::{
     CandleEvaluator, Documents, EvaluateError, Evaluator, Pool, Resources, ScoringSet, Source,
@@ -270,6 +271,58 @@ fn documents_that_are_not_there_are_an_error() {
     let docs = DocSubset(vec![vec![40], vec![]]);
     let error = evaluator.evaluate(&recipe, Split::Selection, Some(&docs)).unwrap_err();
     assert!(matches!(error, EvaluateError::Set { .. }), "{error}");
+}
+
+/// What issue 7 asks for: time on one core of a routed merge against the plain one's, and memory against the base model's.
+#[test]
+#[ignore = "prints a table"]
+fn what_a_routed_candidate_costs() {
+    let names = ["arithmetic", "logic", "strings", "agreement", "mixed"];
+    let evaluator = open(&names, 250, 1);
+    let pool = Pool::new(1).unwrap();
+    let resources = Resources { memory: None, precision: Precision::F32 };
+    let bytes = |recipe: &Recipe| {
+        let model = Source::Recipe(Box::new(recipe.clone()));
+        model.load(&hub(), &resources, None, &pool).unwrap().bytes()
+    };
+    println!("base: {} bytes", bytes(&plain("base")));
+    let of_tasks = |gate| Gate { classes: Classes::Tasks(5), ..gate };
+    for gate in [of_tasks(NGRAMS), of_tasks(HIDDEN)] {
+        let start = Instant::now();
+        evaluator.classes(&gate, Split::Selection).unwrap();
+        println!("{gate:?}: {:.3} s to fit and judge", start.elapsed().as_secs_f64());
+        for (first, more) in
+            [([0.0, 0.0, 0.3, 0.3, 0.3], "begins as base"), ([0.3; 5], "all differs")]
+        {
+            let mut ratios = Vec::new();
+            for round in 1..=9 {
+                let rest = |by: f64| if first[0] == 0.0 { 0.0 } else { by };
+                let vary = |by: f64| merge(first.map(|weight| weight * (1.0 + by)), rest(by));
+                let step = 0.01 * f64::from(round);
+                let (a, b, c) = (vary(step), vary(-step), vary(0.5 + step));
+                let routed = evaluate(&evaluator, &routed(&a, &[&b], gate, &[0, 1, 0, 1, 0]), None);
+                let plain = evaluate(&evaluator, &c, None);
+                ratios.push(routed.score_seconds.0 / plain.score_seconds.0);
+            }
+            ratios.sort_by(f64::total_cmp);
+            let recipe = routed(
+                &merge(first, 0.0),
+                &[&merge(first.map(|w| w + 0.1 * w), 0.0)],
+                gate,
+                &[0, 1, 0, 1, 0],
+            );
+            let evaluation = evaluate(&evaluator, &recipe, None);
+            println!(
+                "  {more}: time of the plain merge × {:.3} ({:.3} to {:.3}), relative time {:.3}, {:?}, {} bytes in memory",
+                ratios[4],
+                ratios[0],
+                ratios[8],
+                evaluation.relative_time,
+                evaluation.cost,
+                bytes(&recipe)
+            );
+        }
+    }
 }
 
 /// Not a law but a measurement: `cargo test --release document_router -- --ignored --nocapture`.

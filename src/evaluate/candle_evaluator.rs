@@ -42,7 +42,7 @@ pub struct CandleEvaluator {
     models: Vec<(ModelRef, Checkpoint)>,
     pub(super) tokenizer: TaskTokenizer,
     pub(super) documents: DocumentSets,
-    pub(super) gates: Gates,
+    pub(super) document_gates: Gates,
     pub(super) base: Network,
     /// The base model's states of what documents begin with, by split.
     base_prefixes: [OnceLock<Prefixes>; 3],
@@ -106,7 +106,7 @@ impl CandleEvaluator {
             models,
             tokenizer,
             documents: DocumentSets::new(tasks, docs, sets, parts),
-            gates: Gates::default(),
+            document_gates: Gates::default(),
             base,
             base_prefixes: Default::default(),
             relative_times: RelativeTimes::default(),
@@ -171,16 +171,6 @@ impl CandleEvaluator {
         self.states.reused()
     }
 
-    /// The documents asked for as a recipe without a document router reads them.
-    pub(super) fn ask<'a>(
-        &self,
-        split: Split,
-        docs: Option<&'a DocSubset>,
-    ) -> Result<Asked<'a>, Fault> {
-        let asked = self.documents.ask(split, docs, &self.tokenizer, &self.base, &self.pool);
-        asked.map_err(Fault::Machine)
-    }
-
     /// What a recipe without a document router merges, and of what.
     pub(super) fn plan(&self, recipe: &Recipe) -> Result<MergePlan<'_>, Fault> {
         let models: Vec<(ModelRef, &Checkpoint)> =
@@ -196,7 +186,8 @@ impl CandleEvaluator {
         split: Split,
         docs: Option<&DocSubset>,
     ) -> Result<Outcome, Fault> {
-        let asked = self.ask(split, docs)?;
+        let asked = self.documents.ask(split, docs, &self.tokenizer, &self.base, &self.pool);
+        let asked = asked.map_err(Fault::Machine)?;
         let plan = self.plan(recipe)?;
         let config = plan.config()?;
         let spec = spec_of(&plan, &config)?;

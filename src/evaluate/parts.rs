@@ -20,6 +20,25 @@ pub(super) struct Part {
     pub docs: DocSubset,
 }
 
+/// The merges of a routed recipe, what of the documents went to each, and what came of it.
+struct Merges<'a> {
+    routed: &'a Routed,
+    parts: &'a [Part],
+    scored: &'a [Scored],
+}
+
+impl Merges<'_> {
+    fn parts_of(&self, merge: usize) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(move |part| part.merge == merge)
+    }
+
+    /// Of its weights; 0 if it read nothing.
+    fn bytes(&self, merge: usize) -> u64 {
+        let own = self.scored.iter().find(|part| part.merge == merge);
+        own.map_or(0, |part| part.evaluation.cost.weight_bytes.0)
+    }
+}
+
 impl CandleEvaluator {
     /// Splits `docs` by where the recipe's document router sends them; every document is in exactly one part. Without a router
     /// there is one part, and also where all classes go to equal merges. Otherwise there is one for each class, so that all
@@ -38,7 +57,17 @@ impl CandleEvaluator {
         if let [only] = routed.merges.as_slice() {
             return Ok(one(only));
         }
-        let judgement = self.judgement(&router.gate, split, docs)?;
+        self.parts_of(&routed, &router.gate, split, docs)
+    }
+
+    fn parts_of(
+        &self,
+        routed: &Routed,
+        gate: &Gate,
+        split: Split,
+        docs: &DocSubset,
+    ) -> Result<Vec<Part>, Fault> {
+        let judgement = self.judgement(gate, split, docs)?;
         let mut parts = Vec::new();
         for (merge, recipe) in routed.merges.iter().enumerate() {
             let classes = (0..routed.routes.len()).filter(|class| routed.routes[*class] == merge);
@@ -59,11 +88,11 @@ impl CandleEvaluator {
         let Some(router) = &recipe.document_router else {
             return self.outcome(recipe, split, docs);
         };
-        let all = self.whole_or(docs, split);
-        let parts = self.parts(recipe, split, &all)?;
-        if let [Part { recipe, .. }] = parts.as_slice() {
-            return self.outcome(recipe, split, docs);
+        let routed = Routed::new(recipe, router)?;
+        if let [only] = routed.merges.as_slice() {
+            return self.outcome(only, split, docs);
         }
+        let parts = self.parts_of(&routed, &router.gate, split, &self.whole_or(docs, split))?;
         let mut scored = Vec::new();
         for part in &parts {
             match self.outcome(&part.recipe, split, Some(&part.docs))? {
@@ -77,10 +106,10 @@ impl CandleEvaluator {
         }
         match join(&scored).map_err(|error| Fault::Candidate(error.to_string()))? {
             Some(joined) => {
-                let whole = self.with_gate(&router.gate, split, &parts, &scored, joined)?;
-                Ok(Outcome::Feasible(whole))
+                let merges = Merges { routed: &routed, parts: &parts, scored: &scored };
+                Ok(Outcome::Feasible(self.with_gate(&router.gate, split, &merges, joined)?))
             }
-            // No documents: the recipe itself says what that gives.
+            // No documents: any merge says what that gives.
             None => self.outcome(&Recipe { document_router: None, ..recipe.clone() }, split, docs),
         }
     }
@@ -92,7 +121,9 @@ impl CandleEvaluator {
     /// See [`RoutingError`].
     pub fn gate(&self, gate: &Gate) -> Result<FittedGate, RoutingError> {
         let documents = self.documents.documents(Split::Search);
-        self.gates.fitted(gate, &documents, &self.prompt_reader()).map(|gate| (*gate).clone())
+        self.document_gates
+            .fitted(gate, &documents, &self.prompt_reader())
+            .map(|gate| (*gate).clone())
     }
 
     /// The class of each document of `split` that is scored, task by task.
@@ -101,7 +132,8 @@ impl CandleEvaluator {
     /// See [`RoutingError`].
     pub fn classes(&self, gate: &Gate, split: Split) -> Result<Vec<Vec<usize>>, RoutingError> {
         let documents = self.documents.documents(split);
-        let judgement = self.gates.judged(gate, split, &documents, &self.prompt_reader())?;
+        let judgement =
+            self.document_gates.judged(gate, split, &documents, &self.prompt_reader())?;
         let classes = judgement.iter().map(|task| task.iter().map(|judged| judged.class).collect());
         Ok(classes.collect())
     }
@@ -122,7 +154,7 @@ impl CandleEvaluator {
             return Err(Fault::Machine(EvaluateError::Set { split, source }));
         }
         let documents = self.documents.documents(split);
-        Ok(self.gates.judged(gate, split, &documents, &self.prompt_reader())?)
+        Ok(self.document_gates.judged(gate, split, &documents, &self.prompt_reader())?)
     }
 }
 
@@ -145,8 +177,7 @@ impl CandleEvaluator {
         &self,
         gate: &Gate,
         split: Split,
-        parts: &[Part],
-        scored: &[Scored],
+        merges: &Merges,
         mut joined: Evaluation,
     ) -> Result<Evaluation, Fault> {
         let layers = match gate.features {
@@ -156,21 +187,19 @@ impl CandleEvaluator {
         let mut weights = Weights::default();
         layers.iter().for_each(|layers| weights.add_first_layers(&self.base, *layers));
         let (mut prefilled, mut bytes_per_element) = (0.0, 0.0);
-        for merged in parts.chunk_by(|a, b| a.merge == b.merge) {
-            let Some(first) = merged.first() else { continue };
-            let plan = self.plan(&first.recipe)?;
+        for (merge, recipe) in merges.routed.merges.iter().enumerate() {
+            let plan = self.plan(recipe)?;
             let elements = weights.add(&plan, &spec_of(&plan, &plan.config()?)?);
-            let own = scored.iter().find(|part| part.merge == first.merge);
-            let bytes = own.map_or(0, |part| part.evaluation.cost.weight_bytes.0);
-            bytes_per_element = f64::max(bytes_per_element, bytes as f64 / elements.max(1) as f64);
+            let bytes = merges.bytes(merge) as f64;
+            bytes_per_element = f64::max(bytes_per_element, bytes / elements.max(1) as f64);
             let prefill = |layers: &usize| !begins_as_base(&plan, &self.base, *layers);
             if let Some(layers) = layers.filter(prefill) {
-                let tokens = self.prompt_tokens(gate, split, merged)?;
+                let tokens = self.prompt_tokens(gate, split, merges.parts_of(merge))?;
                 let flops = |tokens: &usize| self.base.spec().prefix_flops(layers, *tokens);
                 prefilled += tokens.iter().map(flops).sum::<f64>();
             }
         }
-        let work: f64 = scored.iter().map(|part| part.work).sum();
+        let work: f64 = merges.scored.iter().map(|part| part.work).sum();
         joined.relative_time += if work > 0.0 { prefilled / work } else { 0.0 };
         joined.cost.flops_per_item += prefilled / joined.items().max(1) as f64;
         let bytes = bytes_per_element * weights.elements() as f64;
@@ -179,11 +208,11 @@ impl CandleEvaluator {
     }
 
     /// Of each document of the parts.
-    fn prompt_tokens(
+    fn prompt_tokens<'a>(
         &self,
         gate: &Gate,
         split: Split,
-        parts: &[Part],
+        parts: impl Iterator<Item = &'a Part>,
     ) -> Result<Vec<usize>, Fault> {
         let mut tokens = Vec::new();
         for part in parts {

@@ -197,16 +197,26 @@ impl ReadyModel {
         Ok(answers)
     }
 
+    /// Memory of the weights of all its networks; what several of them have counts once.
+    pub fn bytes(&self) -> usize {
+        self.network.bytes() + self.router.as_ref().map_or(0, Router::bytes)
+    }
+
     /// What is left for activations beside the model.
     pub fn room(&self, resources: &Resources, threads: usize) -> Room {
         let room = resources.room_beside(&*self.network, threads);
-        let others = self.router.iter().flat_map(|router| &router.others);
-        let taken: u64 = others.map(|network| network.bytes() as u64).sum();
+        let taken = self.router.as_ref().map_or(0, Router::bytes) as u64;
         Room { memory: Bytes(room.memory.0.saturating_sub(taken)), ..room }
     }
 }
 
 impl Router {
+    /// Memory of the weights beside the first network's.
+    fn bytes(&self) -> usize {
+        let others = self.others.iter().map(|network| network.bytes()).sum::<usize>();
+        others + self.base.as_ref().map_or(0, Network::bytes)
+    }
+
     /// Which merge reads each document, task by task.
     fn merges(&self, documents: &Documents, pool: &Pool) -> Result<Vec<Vec<usize>>, RoutingError> {
         let reader = PromptReader { tokenizer: &self.tokenizer, base: self.base.as_ref(), pool };
