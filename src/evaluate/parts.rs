@@ -44,6 +44,7 @@ impl CandleEvaluator {
     /// there is one part, and also where all classes go to equal merges. Otherwise there is one for each class, so that all
     /// candidates read the same sets of documents wherever they send them; those of one merge follow each other, so that it is
     /// merged once.
+    #[allow(dead_code)]
     pub(super) fn parts(
         &self,
         recipe: &Recipe,
