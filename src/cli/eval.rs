@@ -269,7 +269,7 @@ impl Report {
         let device = (!device.is_cpu()).then_some(&device);
         let model = source.load(&hub(), &resources, device, &pool, tasks).map_err(unusable)?;
         let load_seconds = start.elapsed().as_secs_f64();
-        let room = resources.room_beside(&*model.network, threads);
+        let room = model.room(&resources, threads);
         let start = Instant::now();
         let tasks = ready_tasks(tasks, &model.folder)?;
         let limit = args.limit.map(|limit| limit as usize);
@@ -278,7 +278,7 @@ impl Report {
             .map_err(|error| with_remedy(error.into()))?;
         let bar = progress_bar(set.answers(), args.quiet);
         let progress = |answers: usize| bar.inc(answers as u64);
-        let answers = set.ask(&*model.network, &model.tokenizer, &pool, Some(&progress));
+        let answers = model.ask(&set, &documents, room, &pool, Some(&progress));
         bar.finish_and_clear();
         let answers = answers.map_err(|error| Failure::from_error(&error))?;
         let scores = set.decide(&answers).map_err(|error| Failure::from_error(&error))?;

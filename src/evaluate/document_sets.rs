@@ -11,11 +11,11 @@ use super::fault::Fault;
 use super::fingerprint::{Fingerprint, fingerprint};
 use super::lru::Lru;
 use super::prompt_changes::PromptChanges;
+use super::tokenize::Encoder;
 use super::{
     Documents, EvaluateError, OpenError, Pool, Room, ScoreError, ScoringSet, SetError,
     TaskTokenizer,
 };
-use super::tokenize::Encoder;
 use crate::model::Network;
 use crate::model::spec::NetworkSpec;
 use crate::outcome::DocSubset;
@@ -173,8 +173,9 @@ impl DocumentSets {
         for (index, task) in tasks.iter().enumerate() {
             let encoder = Encoder { task, tokenizer, spec };
             for doc in documents.of(index) {
-                let prompt = encoder.prompt(doc).map_err(|error| {
-                    EvaluateError::Set { split, source: Box::new(error.into()) }
+                let prompt = encoder.prompt(doc).map_err(|error| EvaluateError::Set {
+                    split,
+                    source: Box::new(error.into()),
                 })?;
                 prompts.push(prompt);
             }

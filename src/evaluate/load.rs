@@ -92,7 +92,17 @@ pub(super) fn write_tensors<'a, E: From<candle_core::Error> + Send>(
     network: &dyn Scorer,
     read: impl Fn(&str, &[usize]) -> Result<Cow<'a, [f32]>, E> + Sync,
 ) -> Result<(), E> {
-    let tensors: Vec<(&str, &[usize])> = network.tensors().collect();
+    write_some(network, |_| true, read)
+}
+
+/// As [`write_tensors`], those of them that are `wanted`.
+pub(super) fn write_some<'a, E: From<candle_core::Error> + Send>(
+    network: &dyn Scorer,
+    wanted: impl Fn(&str) -> bool,
+    read: impl Fn(&str, &[usize]) -> Result<Cow<'a, [f32]>, E> + Sync,
+) -> Result<(), E> {
+    let tensors: Vec<(&str, &[usize])> =
+        network.tensors().filter(|(name, _)| wanted(name)).collect();
     let write = |(name, shape): &(&str, &[usize])| -> Result<bool, E> {
         Ok(network.write(name, &read(name, shape)?)?)
     };

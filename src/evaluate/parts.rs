@@ -1,15 +1,16 @@
 //! The plain merges that a recipe is made of, and the documents that each of them reads.
 
-use std::collections::BTreeMap;
-
 use super::candle_evaluator::spec_of;
 use super::fault::Fault;
 use super::routing::{Judgement, PromptReader, Routed, Scored, Weights, begins_as_base, join};
 use super::{CandleEvaluator, EvaluateError, FittedGate, RoutingError, SetError};
-use crate::model::spec::NetworkSpec;
+use crate::model::Workload;
 use crate::outcome::{DocSubset, Evaluation, Outcome};
 use crate::recipe::{Features, Gate, Recipe};
-use crate::units::Split;
+use crate::units::{Bytes, Split};
+
+/// Length of the text by which networks of different depths are compared.
+const PROBE_TOKENS: usize = 64;
 
 /// A merge without a document router, and what it reads.
 pub(super) struct Part {
@@ -19,11 +20,31 @@ pub(super) struct Part {
     pub docs: DocSubset,
 }
 
+/// The merges of a routed recipe, what of the documents went to each, and what came of it.
+struct Merges<'a> {
+    routed: &'a Routed,
+    parts: &'a [Part],
+    scored: &'a [Scored],
+}
+
+impl Merges<'_> {
+    fn parts_of(&self, merge: usize) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(move |part| part.merge == merge)
+    }
+
+    /// Of its weights; 0 if it read nothing.
+    fn bytes(&self, merge: usize) -> u64 {
+        let own = self.scored.iter().find(|part| part.merge == merge);
+        own.map_or(0, |part| part.evaluation.cost.weight_bytes.0)
+    }
+}
+
 impl CandleEvaluator {
     /// Splits `docs` by where the recipe's document router sends them; every document is in exactly one part. Without a router
     /// there is one part, and also where all classes go to equal merges. Otherwise there is one for each class, so that all
     /// candidates read the same sets of documents wherever they send them; those of one merge follow each other, so that it is
     /// merged once.
+    #[allow(dead_code)]
     pub(super) fn parts(
         &self,
         recipe: &Recipe,
@@ -37,7 +58,17 @@ impl CandleEvaluator {
         if let [only] = routed.merges.as_slice() {
             return Ok(one(only));
         }
-        let judgement = self.judgement(&router.gate, split, docs)?;
+        self.parts_of(&routed, &router.gate, split, docs)
+    }
+
+    fn parts_of(
+        &self,
+        routed: &Routed,
+        gate: &Gate,
+        split: Split,
+        docs: &DocSubset,
+    ) -> Result<Vec<Part>, Fault> {
+        let judgement = self.judgement(gate, split, docs)?;
         let mut parts = Vec::new();
         for (merge, recipe) in routed.merges.iter().enumerate() {
             let classes = (0..routed.routes.len()).filter(|class| routed.routes[*class] == merge);
@@ -58,24 +89,28 @@ impl CandleEvaluator {
         let Some(router) = &recipe.document_router else {
             return self.outcome(recipe, split, docs);
         };
-        let all = self.whole_or(docs, split);
-        let parts = self.parts(recipe, split, &all)?;
-        if let [Part { recipe, .. }] = parts.as_slice() {
-            return self.outcome(recipe, split, docs);
+        let routed = Routed::new(recipe, router)?;
+        if let [only] = routed.merges.as_slice() {
+            return self.outcome(only, split, docs);
         }
+        let parts = self.parts_of(&routed, &router.gate, split, &self.whole_or(docs, split))?;
         let mut scored = Vec::new();
         for part in &parts {
             match self.outcome(&part.recipe, split, Some(&part.docs))? {
-                Outcome::Feasible(evaluation) => scored.push(self.scored(part, split, evaluation)?),
+                Outcome::Feasible(evaluation) => {
+                    let (merge, docs) = (part.merge, part.docs.clone());
+                    let work = self.base_work(&part.recipe, &evaluation)?;
+                    scored.push(Scored { merge, docs, evaluation, work });
+                }
                 infeasible => return Ok(infeasible),
             }
         }
         match join(&scored).map_err(|error| Fault::Candidate(error.to_string()))? {
             Some(joined) => {
-                let whole = self.with_gate(&router.gate, split, &parts, &scored, joined)?;
-                Ok(Outcome::Feasible(whole))
+                let merges = Merges { routed: &routed, parts: &parts, scored: &scored };
+                Ok(Outcome::Feasible(self.with_gate(&router.gate, split, &merges, joined)?))
             }
-            // No documents: the recipe itself says what that gives.
+            // No documents: any merge says what that gives.
             None => self.outcome(&Recipe { document_router: None, ..recipe.clone() }, split, docs),
         }
     }
@@ -87,7 +122,9 @@ impl CandleEvaluator {
     /// See [`RoutingError`].
     pub fn gate(&self, gate: &Gate) -> Result<FittedGate, RoutingError> {
         let documents = self.documents.documents(Split::Search);
-        self.document_gates.fitted(gate, &documents, &self.prompt_reader()).map(|gate| (*gate).clone())
+        self.document_gates
+            .fitted(gate, &documents, &self.prompt_reader())
+            .map(|gate| (*gate).clone())
     }
 
     /// The class of each document of `split` that is scored, task by task.
@@ -96,7 +133,8 @@ impl CandleEvaluator {
     /// See [`RoutingError`].
     pub fn classes(&self, gate: &Gate, split: Split) -> Result<Vec<Vec<usize>>, RoutingError> {
         let documents = self.documents.documents(split);
-        let judgement = self.document_gates.judged(gate, split, &documents, &self.prompt_reader())?;
+        let judgement =
+            self.document_gates.judged(gate, split, &documents, &self.prompt_reader())?;
         let classes = judgement.iter().map(|task| task.iter().map(|judged| judged.class).collect());
         Ok(classes.collect())
     }
@@ -122,22 +160,25 @@ impl CandleEvaluator {
 }
 
 impl CandleEvaluator {
-    fn scored(&self, part: &Part, split: Split, evaluation: Evaluation) -> Result<Scored, Fault> {
-        let own = BTreeMap::new();
-        let asked = self.documents.ask(split, Some(&part.docs), &own, self.preparing())?;
-        let work = asked.set.tokens_and_texts() as f64;
-        Ok(Scored { merge: part.merge, docs: part.docs.clone(), evaluation, work })
+    /// Operations of the base model on the documents of a merge's evaluation: the merge's own, as much less or more as it has
+    /// more or fewer layers.
+    fn base_work(&self, recipe: &Recipe, evaluation: &Evaluation) -> Result<f64, Fault> {
+        let plan = self.plan(recipe)?;
+        let spec = spec_of(&plan, &plan.config()?)?;
+        let probe = Workload::prefill(0, PROBE_TOKENS, 1);
+        let (own, base) = (spec.flops(&probe), self.base.spec().flops(&probe));
+        let ratio = if own > 0.0 { base / own } else { 1.0 };
+        Ok(ratio * evaluation.cost.flops_per_item * evaluation.items() as f64)
     }
 
-    /// `joined` with what the gate adds to its cost: hidden states take a prefill of the base model's first layers over the
-    /// prompts, but for documents that go to merges which begin with the same layers and go on from there. Other gates are as
-    /// good as free.
+    /// `joined` with what the gate adds to its cost, and the weights that the merges share counted once. Hidden states take a
+    /// prefill of the base model's first layers over the prompts, but for documents that go to merges which begin with the
+    /// same layers and go on from there. Other gates are as good as free.
     fn with_gate(
         &self,
         gate: &Gate,
         split: Split,
-        parts: &[Part],
-        scored: &[Scored],
+        merges: &Merges,
         mut joined: Evaluation,
     ) -> Result<Evaluation, Fault> {
         let layers = match gate.features {
@@ -146,30 +187,33 @@ impl CandleEvaluator {
         };
         let mut weights = Weights::default();
         layers.iter().for_each(|layers| weights.add_first_layers(&self.base, *layers));
-        let mut prefilled = 0.0;
-        for merged in parts.chunk_by(|a, b| a.merge == b.merge) {
-            let Some(first) = merged.first() else { continue };
-            let plan = self.plan(&first.recipe)?;
-            weights.add(&plan, &spec_of(&plan, &plan.config()?)?);
-            let Some(layers) = layers.filter(|layers| !begins_as_base(&plan, &self.base, *layers))
-            else {
-                continue;
-            };
-            let tokens = self.prompt_tokens(gate, split, merged)?;
-            prefilled += prefill_work(self.base.spec(), layers, &tokens);
+        let (mut prefilled, mut bytes_per_element) = (0.0, 0.0);
+        for (merge, recipe) in merges.routed.merges.iter().enumerate() {
+            let plan = self.plan(recipe)?;
+            let elements = weights.add(&plan, &spec_of(&plan, &plan.config()?)?);
+            let bytes = merges.bytes(merge) as f64;
+            bytes_per_element = f64::max(bytes_per_element, bytes / elements.max(1) as f64);
+            let prefill = |layers: &usize| !begins_as_base(&plan, &self.base, *layers);
+            if let Some(layers) = layers.filter(prefill) {
+                let tokens = self.prompt_tokens(gate, split, merges.parts_of(merge))?;
+                let flops = |tokens: &usize| self.base.spec().prefix_flops(layers, *tokens);
+                prefilled += tokens.iter().map(flops).sum::<f64>();
+            }
         }
-        let work: f64 = scored.iter().map(|part| part.work).sum();
+        let work: f64 = merges.scored.iter().map(|part| part.work).sum();
         joined.relative_time += if work > 0.0 { prefilled / work } else { 0.0 };
-        joined.cost.weight_bytes = weights.bytes(self.precision);
+        joined.cost.flops_per_item += prefilled / joined.items().max(1) as f64;
+        let bytes = bytes_per_element * weights.elements() as f64;
+        joined.cost.weight_bytes = Bytes(bytes.round() as u64);
         Ok(joined)
     }
 
     /// Of each document of the parts.
-    fn prompt_tokens(
+    fn prompt_tokens<'a>(
         &self,
         gate: &Gate,
         split: Split,
-        parts: &[Part],
+        parts: impl Iterator<Item = &'a Part>,
     ) -> Result<Vec<usize>, Fault> {
         let mut tokens = Vec::new();
         for part in parts {
@@ -181,12 +225,6 @@ impl CandleEvaluator {
         }
         Ok(tokens)
     }
-}
-
-/// What the first layers of the base model do for prompts of so many tokens, in tokens through all layers.
-fn prefill_work(spec: &NetworkSpec, layers: usize, tokens: &[usize]) -> f64 {
-    let all = spec.decoder.as_ref().or(spec.encoder.as_ref()).map_or(0, |stack| stack.layers.len());
-    layers as f64 / all.max(1) as f64 * tokens.iter().sum::<usize>() as f64
 }
 
 /// The documents of `docs` that are of `class`.

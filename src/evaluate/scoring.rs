@@ -10,8 +10,8 @@ use super::run::{Course, Run, Saved};
 use super::set_builder::SetBuilder;
 use super::tokenize::mask_token;
 use super::{DocPlace, Pool, Scorer, TaskTokenizer, TokenizeError};
-use crate::model::spec::Reading;
 use crate::model::Workload;
+use crate::model::spec::Reading;
 use crate::outcome::TaskScore;
 use crate::units::Bytes;
 

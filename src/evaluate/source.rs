@@ -1,4 +1,4 @@
-//! One model to score, wherever it comes from: a checkpoint, an adapter on one, a recipe, a GGUF file.
+//! One model to score, wherever it comes from: a checkpoint, an adapter on one, a recipe, routed or not, a GGUF file.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device};
 
 use super::load::{
-    LoadError, network_spec, require_checkpoint, require_tensors, write_checkpoint, write_tensors,
+    LoadError, network_spec, require_checkpoint, require_tensors, write_checkpoint, write_some,
+    write_tensors,
 };
 use super::open::{OpenError, open_checkpoint, whole_texts};
-use super::{PlanError, Pool, Resources, Scorer, TaskTokenizer, plan_merge};
+use super::routing::{Router, load_routed};
+use super::{PlanError, Pool, Resources, RoutingError, Scorer, TaskTokenizer, plan_merge};
 use crate::checkpoint::{ArchitectureError, Checkpoint};
 use crate::hub::Hub;
-use crate::merge::{MergeError, PlannedTensor};
+use crate::merge::{MergeError, MergePlan, PlannedTensor};
 use crate::model::gguf::{Gguf, GgufError};
 use crate::model::spec::NetworkSpec;
 use crate::model::{ConfigError, DeviceNetwork, Network, Precision};
@@ -39,6 +41,8 @@ pub struct ReadyModel {
     pub tokenizer: TaskTokenizer,
     /// Where the model's chat template is, if it has one.
     pub folder: PathBuf,
+    /// Of a routed recipe.
+    pub(super) router: Option<Router>,
 }
 
 /// Why a model cannot be scored.
@@ -83,6 +87,9 @@ pub enum SourceError {
         #[source]
         source: Box<LoadError>,
     },
+    /// The recipe's documents cannot be routed.
+    #[error(transparent)]
+    Routing(#[from] RoutingError),
     /// The weights do not get to where they are to be.
     #[error("cannot write the weights")]
     Write(#[from] candle_core::Error),
@@ -132,11 +139,11 @@ fn merged(error: LoadError) -> SourceError {
 }
 
 /// What a model is loaded for.
-struct Machine<'a> {
-    resources: &'a Resources,
-    device: Option<&'a Device>,
-    pool: &'a Pool,
-    tasks: &'a [Task],
+pub(super) struct Machine<'a> {
+    pub resources: &'a Resources,
+    pub device: Option<&'a Device>,
+    pub pool: &'a Pool,
+    pub tasks: &'a [Task],
 }
 
 impl Source {
@@ -157,7 +164,10 @@ impl Source {
         let machine = Machine { resources, device, pool, tasks };
         match self {
             Source::Checkpoint(model) => load_checkpoint(model, hub, &machine),
-            Source::Recipe(recipe) => merge(recipe, hub, &machine),
+            Source::Recipe(recipe) => match &recipe.document_router {
+                None => merge(recipe, hub, &machine),
+                Some(router) => load_routed(recipe, router, hub, &machine),
+            },
             Source::Gguf(file) => load_gguf(&Gguf::open(file)?, &machine),
         }
     }
@@ -214,31 +224,51 @@ fn load_checkpoint(
         checkpoint.require_finite().map_err(OpenError::from)?;
         write_checkpoint(&checkpoint, &*network).map_err(unusable)
     })?;
-    Ok(ReadyModel { network, tokenizer, folder: checkpoint.dir().to_owned() })
+    let folder = checkpoint.dir().to_owned();
+    Ok(ReadyModel { network, tokenizer, folder, router: None })
 }
 
-fn merge(recipe: &Recipe, hub: &Hub, machine: &Machine) -> Result<ReadyModel, SourceError> {
-    let pool = machine.pool;
+/// Models under the names that recipes use, checked.
+pub(super) fn open_models(
+    names: &[&ModelRef],
+    hub: &Hub,
+    pool: &Pool,
+) -> Result<Vec<(ModelRef, Checkpoint)>, OpenError> {
     let open = |model: &&ModelRef| -> Result<(ModelRef, Checkpoint), OpenError> {
         let checkpoint = open_checkpoint(model, hub)?;
         pool.install(|| checkpoint.require_finite())?;
         Ok(((*model).clone(), checkpoint))
     };
-    let models = recipe.models().iter().map(open).collect::<Result<Vec<_>, _>>()?;
-    let models: Vec<(ModelRef, &Checkpoint)> =
-        models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
-    let plan = plan_merge(recipe, &models, machine.tasks, pool)?;
+    names.iter().map(open).collect()
+}
+
+/// The network that a plan's tensors make.
+pub(super) fn merged_spec(plan: &MergePlan) -> Result<NetworkSpec, SourceError> {
     let planned = |name: &str| plan.tensors().iter().find(|tensor| tensor.name == name);
     let spec = NetworkSpec::from_json(&plan.config()?, &|name| planned(name).is_some())?;
     let shape = |name: &str| planned(name).map(|tensor| tensor.shape.as_slice());
     require_tensors(&spec, shape).map_err(merged)?;
-    let network = machine.network(&spec, merged)?;
+    Ok(spec)
+}
+
+/// Merges the `wanted` tensors of a plan into its network.
+pub(super) fn merge_into(
+    network: &dyn Scorer,
+    plan: &MergePlan,
+    pool: &Pool,
+    wanted: impl Fn(&str) -> bool + Sync,
+) -> Result<(), SourceError> {
+    let planned = |name: &str| plan.tensors().iter().find(|tensor| tensor.name == name);
     let read = |name: &str, _: &[usize]| -> Result<Cow<'static, [f32]>, SourceError> {
         let mut values = vec![0.0; planned(name).map_or(0, PlannedTensor::elements)];
         planned(name).map_or(Ok(()), |tensor| plan.merge_into(tensor, None, &mut values))?;
         Ok(Cow::Owned(values))
     };
-    pool.install(|| write_tensors(&*network, read))?;
+    pool.install(|| write_some(network, &wanted, read))
+}
+
+/// The tokenizer of a merged model, and the folder of its chat template.
+pub(super) fn tokenizer_of(plan: &MergePlan) -> Result<(TaskTokenizer, PathBuf), OpenError> {
     let folder = plan.reference().dir();
     let tokenizer = match plan.vocabulary() {
         Some(vocabulary) => {
@@ -246,7 +276,18 @@ fn merge(recipe: &Recipe, hub: &Hub, machine: &Machine) -> Result<ReadyModel, So
         }
         None => TaskTokenizer::open(folder)?,
     };
-    Ok(ReadyModel { network, tokenizer, folder: folder.to_owned() })
+    Ok((tokenizer, folder.to_owned()))
+}
+
+fn merge(recipe: &Recipe, hub: &Hub, machine: &Machine) -> Result<ReadyModel, SourceError> {
+    let models = open_models(&recipe.models(), hub, machine.pool)?;
+    let models: Vec<(ModelRef, &Checkpoint)> =
+        models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
+    let plan = plan_merge(recipe, &models, machine.tasks, machine.pool)?;
+    let network = machine.network(&merged_spec(&plan)?, merged)?;
+    merge_into(&*network, &plan, machine.pool, |_| true)?;
+    let (tokenizer, folder) = tokenizer_of(&plan)?;
+    Ok(ReadyModel { network, tokenizer, folder, router: None })
 }
 
 fn load_gguf(file: &Gguf, machine: &Machine) -> Result<ReadyModel, SourceError> {
@@ -264,5 +305,5 @@ fn load_gguf(file: &Gguf, machine: &Machine) -> Result<ReadyModel, SourceError> 
     let no_tokenizer = || SourceError::NoTokenizer { file: file.path().to_owned() };
     let tokenizer = whole_texts(file.tokenizer()?.ok_or_else(no_tokenizer)?).into();
     let folder = file.path().parent().unwrap_or(Path::new("")).to_owned();
-    Ok(ReadyModel { network, tokenizer, folder })
+    Ok(ReadyModel { network, tokenizer, folder, router: None })
 }

@@ -17,6 +17,12 @@ pub enum RoutingError {
     /// A merge that is itself routed.
     #[error("document_router: merge {merge} has a document router of its own")]
     Nested { merge: usize },
+    /// Merges whose tokens are called differently.
+    #[error("document_router: merge {merge} has another `tokenizer` than the first")]
+    Vocabulary { merge: usize },
+    /// Not on the CPU.
+    #[error("document_router: routed models are scored on the CPU alone so far: use --device cpu")]
+    Device,
     /// Nothing to tell apart.
     #[error("document_router: the gate has no classes")]
     NoClasses,

@@ -1,12 +1,11 @@
 //! Which weights several merges have in common, and with the base model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::evaluate::fingerprint::{Fingerprint, fingerprint};
 use crate::merge::{Input, MergePlan, Operation, PlannedTensor};
 use crate::model::spec::NetworkSpec;
-use crate::model::{Depth, Network, Precision};
-use crate::units::Bytes;
+use crate::model::{Depth, Network};
 
 /// Where the base model stands among the models that plans are made with.
 const BASE: usize = 0;
@@ -43,42 +42,50 @@ fn first_layers(base: &Network, layers: usize) -> impl Iterator<Item = (&str, &[
     base.tensors().filter(move |(name, _)| base.depth(name) < Some(Depth::Layer(layers)))
 }
 
-/// Different tensors of several models by what they are made of, with their elements.
+/// What a tensor is made of: equal for tensors of equal merges, in whichever layers they are. Plans made with the same models.
+pub(super) fn made_of(plan: &MergePlan, tensor: &PlannedTensor) -> Fingerprint {
+    match copied(plan, tensor) {
+        Some(input) => fingerprint(input),
+        None => {
+            let mut nameless = tensor.clone();
+            nameless.name.clear();
+            fingerprint(&nameless)
+        }
+    }
+}
+
+/// [`made_of`] of a tensor of the base model.
+pub(super) fn of_base(tensor: &str) -> Fingerprint {
+    fingerprint(&Input { model: BASE, tensor: tensor.to_owned() })
+}
+
+/// Different matrices of several models with their elements; vectors are nothing beside them.
 #[derive(Default)]
 pub(in crate::evaluate) struct Weights(BTreeMap<Fingerprint, usize>);
 
 impl Weights {
-    /// Those of a merge that a network of `spec` uses.
-    pub fn add(&mut self, plan: &MergePlan, spec: &NetworkSpec) {
-        let used: std::collections::BTreeSet<&str> = spec.tensors().map(|(name, _)| name).collect();
-        for tensor in plan.tensors().iter().filter(|tensor| used.contains(tensor.name.as_str())) {
-            let key = match copied(plan, tensor) {
-                Some(input) => fingerprint(input),
-                // The same tensor in another layer is the same memory.
-                None => {
-                    let mut nameless = tensor.clone();
-                    nameless.name.clear();
-                    fingerprint(&nameless)
-                }
-            };
-            self.0.insert(key, tensor.elements());
+    /// Those of a merge that a network of `spec` uses; gives their elements, whether they are known already or not.
+    pub fn add(&mut self, plan: &MergePlan, spec: &NetworkSpec) -> usize {
+        let used: BTreeSet<&str> = spec.tensors().map(|(name, _)| name).collect();
+        let is_used =
+            |tensor: &&PlannedTensor| used.contains(tensor.name.as_str()) && tensor.shape.len() > 1;
+        let mut all = 0;
+        for tensor in plan.tensors().iter().filter(is_used) {
+            all += tensor.elements();
+            self.0.insert(made_of(plan, tensor), tensor.elements());
         }
+        all
     }
 
     /// What the base model's first layers need.
     pub fn add_first_layers(&mut self, base: &Network, layers: usize) {
-        for (name, shape) in first_layers(base, layers) {
-            let input = Input { model: BASE, tensor: name.to_owned() };
-            self.0.insert(fingerprint(&input), shape.iter().product());
+        for (name, shape) in first_layers(base, layers).filter(|(_, shape)| shape.len() > 1) {
+            self.0.insert(of_base(name), shape.iter().product());
         }
     }
 
-    /// Memory of all of them.
-    pub fn bytes(&self, precision: Precision) -> Bytes {
-        let each = match precision {
-            Precision::F32 => 4,
-            Precision::Bf16 => 2,
-        };
-        Bytes(self.0.values().map(|elements| *elements as u64 * each).sum())
+    /// Of all of them.
+    pub fn elements(&self) -> usize {
+        self.0.values().sum()
     }
 }

@@ -111,13 +111,7 @@ impl CandleEvaluator {
 
     /// Models that are in memory together, in turns with the base model and with each other. One that cannot compute is left
     /// out, and the others begin again.
-    fn time(
-        &self,
-        mut ready: Vec<Ready>,
-        block: &Block,
-        rounds: usize,
-        tallies: &mut [Tally],
-    ) {
+    fn time(&self, mut ready: Vec<Ready>, block: &Block, rounds: usize, tallies: &mut [Tally]) {
         let laps = loop {
             let measure = |scratch: &mut Scratch| Ok(self.laps(&ready, block, rounds, scratch));
             match self.pool.alone(|| self.pool.with_scratch(measure)) {

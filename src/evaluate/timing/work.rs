@@ -26,7 +26,11 @@ enum Work<'a> {
     /// The same of prompts that texts follow.
     Beginning(usize, &'a [u32]),
     Text(TextPack<'a>),
-    Prefill { network: &'a Network, batch: &'a Batch, layer: usize },
+    Prefill {
+        network: &'a Network,
+        batch: &'a Batch,
+        layer: usize,
+    },
 }
 
 impl<'a> Timed<'a> {
