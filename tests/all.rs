@@ -46,5 +46,7 @@ mod sources;
 mod space;
 mod space_evolve;
 mod space_objective;
+mod timing;
+mod timing_under_load;
 mod tiny;
 mod vocabulary;

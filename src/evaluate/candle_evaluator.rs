@@ -22,8 +22,8 @@ use super::{
 use crate::checkpoint::{Architecture, Checkpoint};
 use crate::hub::Hub;
 use crate::merge::MergePlan;
-use crate::model::spec::{NetworkSpec, Reading};
 use crate::model::Network;
+use crate::model::spec::{NetworkSpec, Reading};
 use crate::outcome::{Cost, DocSubset, Evaluation, ItemScore, Outcome, Timing};
 use crate::recipe::{MergeMethod, ModelRef, Recipe};
 use crate::task::Task;
@@ -222,10 +222,12 @@ impl CandleEvaluator {
         let set = &asked.set;
         let (resident, merged) =
             self.residents.merge(candidate.plan, &candidate.spec, &self.pool)?;
-        let result = self.score(&resident, candidate.fingerprints, asked);
-        let timed = self.time_in_search(candidate.recipe, &resident.network, asked);
+        let run = self.score(&resident, candidate.fingerprints, asked).map_err(Fault::from);
+        let result = run.and_then(|run| {
+            Ok((run, self.time_in_search(candidate.recipe, &resident.network, asked)?))
+        });
         self.residents.give_back(resident);
-        let (run, relative_time) = (result?, timed?);
+        let (run, relative_time) = result?;
         let tasks = set.decide(&set.nest(&run)).map_err(|error| asked.in_split(error))?;
         Ok(Evaluation {
             tasks: tasks.into_iter().flatten().collect(),

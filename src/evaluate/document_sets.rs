@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::fingerprint::{Fingerprint, fingerprint};
 use super::lru::Lru;
+use super::tokenize::Encoder;
 use super::{
     Documents, EvaluateError, Pool, Room, ScoreError, ScoringSet, SetError, TaskTokenizer,
 };
-use super::tokenize::Encoder;
 use crate::model::Network;
 use crate::model::spec::NetworkSpec;
 use crate::outcome::DocSubset;
@@ -129,8 +129,9 @@ impl DocumentSets {
         for (index, task) in tasks.iter().enumerate() {
             let encoder = Encoder { task, tokenizer, spec };
             for doc in documents.of(index) {
-                let prompt = encoder.prompt(doc).map_err(|error| {
-                    EvaluateError::Set { split, source: Box::new(error.into()) }
+                let prompt = encoder.prompt(doc).map_err(|error| EvaluateError::Set {
+                    split,
+                    source: Box::new(error.into()),
                 })?;
                 prompts.push(prompt);
             }

@@ -6,7 +6,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// Time that the calling thread has computed so far, in seconds. While something else has its core, this clock stands still.
 pub(in crate::evaluate) fn thread_seconds() -> f64 {
-    let now = clock_gettime(ClockId::ThreadCPUTimeID);
+    let now = clock_gettime(ClockId::ThreadCPUTime);
     now.tv_sec as f64 + 1e-9 * now.tv_nsec as f64
 }
 

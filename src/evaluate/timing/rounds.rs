@@ -103,13 +103,7 @@ impl CandleEvaluator {
 
     /// Models that are in memory together, in turns with the base model and with each other. One that cannot compute is left
     /// out, and the others begin again.
-    fn time(
-        &self,
-        mut ready: Vec<Ready>,
-        block: &Block,
-        rounds: usize,
-        tallies: &mut [Tally],
-    ) {
+    fn time(&self, mut ready: Vec<Ready>, block: &Block, rounds: usize, tallies: &mut [Tally]) {
         let laps = loop {
             let measure = |scratch: &mut Scratch| Ok(self.laps(&ready, block, rounds, scratch));
             match self.pool.alone(|| self.pool.with_scratch(measure)) {
@@ -143,7 +137,10 @@ impl CandleEvaluator {
         let mut sides = vec![Timed::new(&self.base, &block.set)];
         for Ready { unit, model } in ready {
             let timed = Timed::new(&model.network, &unit.set);
-            sides.push(timed.after(unit.prefill.as_ref(), &self.base));
+            sides.push(match &unit.prefill {
+                Some(prefill) => timed.after(Timed::of_gate(&self.base, prefill)),
+                None => timed,
+            });
         }
         in_turns(&mut sides, rounds, scratch)
     }

@@ -42,7 +42,8 @@ impl Tally {
     }
 
     pub fn add(&mut self, round: usize, lap: &Lap, base: &Lap) {
-        if let (Some(relative), Some(own)) = (self.relative.get_mut(round), self.laps.get_mut(round))
+        if let (Some(relative), Some(own)) =
+            (self.relative.get_mut(round), self.laps.get_mut(round))
         {
             *relative += lap.seconds / base.seconds;
             *own += *lap;
