@@ -47,8 +47,8 @@ pub struct Evaluation {
     pub score_seconds: Seconds,
     /// Scoring time divided by the number of documents.
     pub seconds_per_item: Seconds,
-    /// Time of a fixed block of documents divided by the base model's time for the same block, measured back to back
-    /// on the same core (1 = as fast as the base model).
+    /// Time of a fixed block of documents, from tokens to answers, divided by the base model's time for the same documents,
+    /// measured in turns on one thread by that thread's clock (1 = as fast as the base model).
     pub relative_time: f64,
     /// Highest resident memory of the process so far.
     pub peak_bytes: Bytes,

@@ -269,12 +269,14 @@ impl CandleEvaluator {
         let set = &asked.set;
         let (resident, merged) =
             self.residents.merge(candidate.plan, &candidate.spec, &self.pool)?;
-        let result = self.score(&resident, candidate.fingerprints, asked);
-        let timed = self.time_in_search(candidate.recipe, &resident.network, asked);
-        let cost = result.as_ref().map(|run| set.cost(&resident.network, &run.texts));
+        let run = self.score(&resident, candidate.fingerprints, asked).map_err(Fault::from);
+        let result = run.and_then(|run| {
+            Ok((run, self.time_in_search(candidate.recipe, &resident.network, asked)?))
+        });
+        let cost = result.as_ref().map(|(run, _)| set.cost(&resident.network, &run.texts));
         let cost = cost.unwrap_or_default();
         self.residents.give_back(resident);
-        let (run, relative_time) = (result?, timed?);
+        let (run, relative_time) = result?;
         let tasks = set.decide(&set.nest(&run)).map_err(|error| asked.in_split(error))?;
         Ok(Evaluation {
             tasks: tasks.into_iter().flatten().collect(),

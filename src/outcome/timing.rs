@@ -18,15 +18,17 @@ pub struct Cost {
 /// How long a model takes and what it holds, measured in turns with the base model while nothing else runs here.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Timing {
-    /// Time of a block of documents from prompts to answers, the base model's = 1: median over the rounds.
+    /// Time of a block of documents from their tokens to the answers, the base model's = 1: median over the rounds.
     pub relative_time: Estimate,
     /// Seconds per document on one core.
     pub seconds_per_item: Estimate,
-    /// Seconds per generated token on one core; `None` where no task asks for a text.
+    /// Seconds per generated token behind a text's first, up to eight texts at once, on one core; `None` where no task asks for
+    /// a text of more than one token.
     pub seconds_per_token: Option<Estimate>,
     /// Time for making the model: merging and packing its weights, on one core.
     pub load_seconds: Seconds,
-    /// Growth of the process's resident memory by the model; what it shares with the base model is not in it.
+    /// Growth of the process's resident memory by the model, or the bytes of its weights where the memory of an earlier one was
+    /// taken again; what it shares with the base model is not in it.
     pub resident_bytes: Bytes,
     /// How often it was measured.
     pub rounds: usize,

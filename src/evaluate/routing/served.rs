@@ -11,7 +11,7 @@ use crate::evaluate::source::{
 };
 use crate::evaluate::{
     DocAnswer, Documents, OpenError, Pool, ReadyModel, Resources, Room, ScoreError, Scorer,
-    ScoringSet, SetError, TaskTokenizer, load_network,
+    ScoringSet, SetError, TaskTokenizer, load_network, plan_merge,
 };
 use crate::hub::Hub;
 use crate::merge::MergePlan;

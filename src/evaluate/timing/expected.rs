@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::median::median;
-use crate::evaluate::ScoringSet;
-use crate::evaluate::fingerprint::{Fingerprint, fingerprint};
-use crate::model::spec::NetworkSpec;
+use crate::evaluate::fingerprint::Fingerprint;
 use crate::units::Split;
 
 /// So many models of an inference graph are timed before a median stands for the next.
@@ -33,14 +31,9 @@ struct Times {
     measured: Vec<f64>,
 }
 
-pub(super) fn graph_of(
-    spec: &NetworkSpec,
-    split: Split,
-    own: &ScoringSet,
-    base: &ScoringSet,
-) -> Graph {
-    let (own, base) = (own.tokens_and_texts(), base.tokens_and_texts().max(1));
-    (fingerprint(spec), split, (SHARES * own + base / 2) / base)
+/// `own` tokens as a share of the base model's, in twentieths.
+pub(super) fn share(own: usize, base: usize) -> usize {
+    (SHARES * own + base / 2) / base.max(1)
 }
 
 impl RelativeTimes {

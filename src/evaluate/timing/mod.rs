@@ -23,11 +23,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use self::block::timing_block;
-use self::expected::{RelativeTimes, graph_of};
+use self::expected::{Graph, RelativeTimes, share};
 use self::turns::{Failed, in_turns};
 use self::work::Timed;
 use super::document_sets::Asked;
 use super::fault::Fault;
+use super::fingerprint::fingerprint;
 use super::{CandleEvaluator, ScoreError, ScoringSet};
 use crate::model::{Network, Scratch};
 use crate::outcome::DocSubset;
@@ -91,28 +92,31 @@ impl CandleEvaluator {
             return Ok(0.0);
         }
         let own = self.set_of(split, &block.docs, &recipe.prompts)?;
-        let graph = graph_of(network.spec(), split, &own, &block.set);
+        let read = share(own.tokens_and_texts(), block.set.tokens_and_texts());
+        let graph = (fingerprint(network.spec()), split, read);
+        let work = || Timed::new(network, &own);
+        Ok(self.expected_or_measured(graph, always, &block.set, work)?)
+    }
+
+    fn expected_or_measured<'a>(
+        &self,
+        graph: Graph,
+        always: bool,
+        base: &ScoringSet,
+        work: impl Fn() -> Timed<'a> + Sync,
+    ) -> Result<f64, ScoreError> {
         if !always && let Some(relative_time) = self.clock.times.expected(&graph) {
             return Ok(relative_time);
         }
-        let relative_time = self.compare(network, &own, &block.set)?;
-        self.clock.times.add(&graph, relative_time);
-        Ok(relative_time)
-    }
-
-    /// One round, as one job of the pool.
-    fn compare(
-        &self,
-        network: &Network,
-        own: &ScoringSet,
-        base: &ScoringSet,
-    ) -> Result<f64, ScoreError> {
         let round = |scratch: &mut Scratch| {
-            let mut sides = [Timed::new(&self.base, base), Timed::new(network, own)];
+            let mut sides = [Timed::new(&self.base, base), work()];
             in_turns(&mut sides, 1, scratch).map_err(|Failed { error, .. }| error)
         };
+        // One job of the pool.
         let laps = self.pool.install(|| self.pool.with_scratch(round))?.concat();
-        let seconds = |side: usize| laps.get(side).map_or(0.0, |lap| lap.seconds);
-        Ok(seconds(1) / seconds(0))
+        let seconds = |side: usize| laps.get(side).map_or(0.0, |lap: &Lap| lap.seconds);
+        let relative_time = seconds(1) / seconds(0);
+        self.clock.times.add(&graph, relative_time);
+        Ok(relative_time)
     }
 }

@@ -145,7 +145,10 @@ impl CandleEvaluator {
         let mut sides = vec![Timed::new(&self.base, &block.set)];
         for Ready { unit, model } in ready {
             let timed = Timed::new(&model.network, &unit.set);
-            sides.push(timed.after(unit.prefill.as_ref(), &self.base));
+            sides.push(match &unit.prefill {
+                Some(prefill) => timed.after(Timed::of_gate(&self.base, prefill)),
+                None => timed,
+            });
         }
         in_turns(&mut sides, rounds, scratch)
     }

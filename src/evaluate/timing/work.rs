@@ -44,13 +44,16 @@ impl<'a> Timed<'a> {
         Timed { network, work: work.collect(), headers: Vec::new(), beginnings: Vec::new() }
     }
 
-    /// With what a gate makes the base model do before.
-    pub fn after(mut self, prefill: Option<&'a Prefill>, network: &'a Network) -> Self {
-        let batches = prefill.into_iter().flat_map(|prefill| {
-            let layer = prefill.layer;
-            prefill.batches.iter().map(move |batch| Work::Prefill { network, batch, layer })
-        });
-        self.work = batches.chain(self.work).collect();
+    /// What a gate makes the base model do.
+    pub fn of_gate(network: &'a Network, prefill: &'a Prefill) -> Self {
+        let layer = prefill.layer;
+        let work = prefill.batches.iter().map(|batch| Work::Prefill { network, batch, layer });
+        Timed { network, work: work.collect(), headers: Vec::new(), beginnings: Vec::new() }
+    }
+
+    /// All of `first`, and then this.
+    pub fn after(mut self, first: Timed<'a>) -> Self {
+        self.work = first.work.into_iter().chain(self.work).collect();
         self
     }
 
