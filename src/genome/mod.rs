@@ -13,6 +13,7 @@ mod layered;
 mod layers;
 mod parents;
 mod probe;
+mod runs;
 mod structure;
 mod unlaid;
 mod values;
