@@ -15,6 +15,7 @@ mod layers;
 mod parents;
 mod probe;
 mod routing;
+mod runs;
 mod structure;
 mod unlaid;
 mod values;
