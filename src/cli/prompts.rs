@@ -28,7 +28,8 @@ pub fn put(tasks: Vec<Task>, recipe: &Recipe) -> Result<Vec<Task>, Failure> {
 pub fn check(path: &str, space: &SearchSpace, evaluator: &CandleEvaluator) -> Result<(), Failure> {
     for routing in &space.routing.prompts {
         let checked = |change: &PromptChange| {
-            evaluator.check_prompts(&BTreeMap::from([(routing.task.clone(), change.clone())]))
+            let prompts = BTreeMap::from([(routing.task.clone(), change.clone())]);
+            evaluator.check_prompts(&prompts).map_err(Box::new)
         };
         options(routing).iter().try_for_each(|ways| possible(path, ways, checked))?;
     }
@@ -39,7 +40,7 @@ pub fn check(path: &str, space: &SearchSpace, evaluator: &CandleEvaluator) -> Re
 fn possible(
     path: &str,
     ways: &[PromptChange],
-    checked: impl Fn(&PromptChange) -> Result<(), OpenError>,
+    checked: impl Fn(&PromptChange) -> Result<(), Box<OpenError>>,
 ) -> Result<(), Failure> {
     let mut first = None;
     for way in ways {
@@ -50,7 +51,7 @@ fn possible(
     }
     match first {
         None => Ok(()),
-        Some(error) => Err(Failure::from_error(&error).at(&format!("{path}: routing.prompts"))),
+        Some(error) => Err(Failure::from_error(&*error).at(&format!("{path}: routing.prompts"))),
     }
 }
 

@@ -30,7 +30,7 @@ CASES = [
     ("shots_listed", dict(num_fewshot=1), dict(num_fewshot=1), {}),
     ("generated_shots", dict(num_fewshot=1, max_gen_toks=5), dict(num_fewshot=1, generation_kwargs=dict(max_gen_toks=5)), {}),
     ("generated_shots", dict(num_fewshot=0, system_instruction=docs.SYSTEM), dict(num_fewshot=0), dict(system_instruction=docs.SYSTEM)),
-    ("shots_train", dict(doc_to_text="{{topic}}, {{start | upper}} and"), dict(doc_to_text="{{topic}}, {{start | upper}} and"), {}),
+    ("shots_train", dict(num_fewshot=2, doc_to_text="{{topic}}, {{start | upper}} and"), dict(num_fewshot=2, doc_to_text="{{topic}}, {{start | upper}} and"), {}),
     ("generated", dict(doc_to_text="question"), dict(doc_to_text="question"), {}),
     ("field_choices", dict(doc_to_text="Say: {{prompt}}\n"), dict(doc_to_text="Say: {{prompt}}\n"), {}),
     ("shots_train", dict(LETTER, num_fewshot=2), dict(num_fewshot=2, doc_to_text="Start: {{start}}\nEnd:" + LINES, doc_to_choice=LETTERS), {}),
