@@ -439,6 +439,6 @@ fn a_mixture_may_have_layers_of_one_block() {
     for (number, layer) in stack(&spec).layers.iter().enumerate() {
         assert_eq!(matches!(layer.mlp, MlpSpec::Gated(_)), number == 1, "{number}");
     }
-    let dense = "model.layers.1.mlp.up_proj.weight";
+    let dense = "layers.1.mlp.up_proj.weight";
     assert!(spec.tensors().any(|(name, _)| name == dense));
 }
