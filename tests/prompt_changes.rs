@@ -229,7 +229,7 @@ fn prompts_that_cannot_be_are_infeasible_in_words() {
         ),
     ];
     for (prompts, words) in cases {
-        let reason = reason(&evaluator, &[prompts.clone()]);
+        let reason = reason(&evaluator, std::slice::from_ref(&prompts));
         for word in words {
             assert!(reason.contains(word), "{prompts:?}: {reason}");
         }
@@ -241,7 +241,7 @@ fn prompts_that_cannot_be_are_infeasible_in_words() {
 fn an_option_that_can_never_work_is_found_without_a_model() {
     let evaluator = open();
     let check = |name: &str, change: PromptChange| {
-        evaluator.check_prompts(&BTreeMap::from([(name.to_owned(), change)]))
+        evaluator.check_prompts(&BTreeMap::from([(name.to_owned(), change)])).map_err(Box::new)
     };
     assert!(check("logic", shots(8)).is_ok());
     assert!(check("logic", letters()).is_ok());

@@ -31,7 +31,7 @@ fn under_load<R>(job: impl FnOnce() -> R) -> R {
                     if turn % 64 < 2 {
                         std::thread::sleep(std::time::Duration::from_millis(7));
                     }
-                    turn += 1 + u64::from(turn % 16 == 0);
+                    turn += 1 + u64::from(turn.is_multiple_of(16));
                 }
             });
         }

@@ -13,7 +13,7 @@ use merge_search::task::Task;
 use merge_search::units::{Bytes, Split};
 
 use super::workbench::SpaceSource;
-use super::{Failure, merge, print, quickstart, tasks};
+use super::{Failure, export_routed, merge, print, quickstart, tasks};
 
 /// As `merge --shard-size` has it without being told.
 const SHARD_SIZE: Bytes = Bytes(5_000_000_000);
@@ -45,6 +45,16 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let recipe = Recipe::from_yaml(&text).map_err(|error| Failure::from_error(&error))?;
     let tasks: Vec<String> = folder.manifest().task_names().map(str::to_owned).collect();
     let card = model_card(&recipe, &tasks, &scores(&trials, number));
+    if let Some(router) = &recipe.document_router {
+        let output = &args.output;
+        let difference = export_routed::write(&recipe, router, &folder, output, &card, SHARD_SIZE)?;
+        return print(&format!(
+            "wrote trial {number} to {}: {} merges, a gate, and routed.py, which runs them with torch and transformers\n\
+             checked: a second implementation gives the merges' log-probabilities (largest difference {difference:.1e})\n",
+            output.display(),
+            1 + router.merges.len(),
+        ));
+    }
     let prompts = router_tasks(&recipe, &folder)?;
     merge::write(&recipe, &prompts, &args.output, &card, SHARD_SIZE, false)?;
     let Verification { difference, by } =

@@ -118,7 +118,7 @@ pub fn write(
     Ok(Written { tensors: tensors.len(), elements, bytes: Bytes(size), seconds })
 }
 
-fn plan<'a>(
+pub(super) fn plan<'a>(
     recipe: &Recipe,
     models: &[(ModelRef, &'a Checkpoint)],
     tasks: &[Task],

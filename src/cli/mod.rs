@@ -3,6 +3,7 @@
 mod analyze;
 mod eval;
 mod export;
+mod export_routed;
 mod failure;
 mod merge;
 mod objectives;

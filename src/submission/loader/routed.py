@@ -91,8 +91,14 @@ class Gate:
 
 def load_merge(folder, device, dtype):
     config = json.loads((folder / "config.json").read_text())
-    kind = AutoModelForCausalLM if not config.get(DENSE) else partly_routed(config[DENSE])
-    return kind.from_pretrained(folder, torch_dtype=dtype).to(device).eval()
+    if DENSE in config:
+        from transformers import MixtralConfig
+
+        mixtral = MixtralConfig.from_dict({**config, "model_type": "mixtral"})
+        model = partly_routed(config[DENSE]).from_pretrained(folder, config=mixtral, torch_dtype=dtype)
+    else:
+        model = AutoModelForCausalLM.from_pretrained(folder, torch_dtype=dtype)
+    return model.to(device).eval()
 
 
 def partly_routed(dense):

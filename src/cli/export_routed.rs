@@ -1,0 +1,88 @@
+//! A routed recipe as a folder: its merges, the fitted gate and a program that runs them.
+
+use std::path::Path;
+
+use merge_search::checkpoint::Checkpoint;
+use merge_search::evaluate::{Verification, open_checkpoint, verify_export};
+use merge_search::merge::MergePlan;
+use merge_search::recipe::{
+    DocumentRouter, Features, LayerRange, MergeMethod, ModelRef, OutputSlice, Parameters, Recipe,
+    SliceSource,
+};
+use merge_search::record::RunFolder;
+use merge_search::submission::{Output, PlannedMerge, RoutedFolder, write_routed};
+use merge_search::units::Bytes;
+
+use super::tasks::GuardArgs;
+use super::workbench::{SpaceSource, Workbench, WorkerArgs, hub};
+use super::{Failure, merge};
+
+/// Fits the gate to the run's own documents and writes the folder; gives the largest difference of a log-probability between
+/// two implementations of its merges.
+pub fn write(
+    recipe: &Recipe,
+    router: &DocumentRouter,
+    run: &RunFolder,
+    output: &Path,
+    card: &str,
+    shard_size: Bytes,
+) -> Result<f64, Failure> {
+    let space = &run.manifest().space;
+    let machine = WorkerArgs { workers: None, memory: None, precision: None };
+    let guard = GuardArgs { forbid_overlap: Vec::new() };
+    let source = SpaceSource::recorded(&space.path, &space.text)?;
+    let bench = Workbench::open(&source, &machine, &guard)?;
+    let gate = bench.evaluator.gate(&router.gate).map_err(|error| Failure::from_error(&error))?;
+    let gate = serde_json::to_value(&gate).map_err(|error| Failure::from_error(&error))?;
+    let recipes: Vec<Recipe> =
+        (0..=router.merges.len()).filter_map(|merge| recipe.merge(merge)).collect();
+    let gate_recipe = gate_model(router.gate.features, &bench.decoder.space().base);
+    let hub = hub();
+    let named = recipe.models().into_iter().chain([&bench.decoder.space().base]);
+    let open = |model: &ModelRef| -> Result<(ModelRef, Checkpoint), Failure> {
+        Ok((model.clone(), open_checkpoint(model, &hub)?))
+    };
+    let models = named.map(open).collect::<Result<Vec<_>, _>>()?;
+    let models: Vec<(ModelRef, &Checkpoint)> =
+        models.iter().map(|(name, checkpoint)| (name.clone(), checkpoint)).collect();
+    let plan = |recipe: &Recipe| merge::plan(recipe, &models, &bench.tasks);
+    let plans = recipes.iter().map(plan).collect::<Result<Vec<MergePlan>, _>>()?;
+    let gate_plan = gate_recipe.as_ref().map(plan).transpose()?;
+    let folder = RoutedFolder {
+        recipe,
+        gate,
+        routes: &router.routes,
+        merges: planned(&recipes, &plans),
+        gate_model: gate_recipe
+            .as_ref()
+            .zip(gate_plan.as_ref())
+            .map(|(recipe, plan)| PlannedMerge { recipe, plan }),
+    };
+    let layout = Output { dir: output, card, shard_size, progress: &|_| () };
+    write_routed(&folder, &layout).map_err(|error| Failure::from_error(&error))?;
+    let mut farthest = 0.0_f64;
+    for merge in 0..recipes.len() {
+        let checked = verify_export(&output.join(format!("merge-{merge}")));
+        let Verification { difference, .. } =
+            checked.map_err(|error| Failure::from_error(&error))?;
+        farthest = farthest.max(difference);
+    }
+    Ok(farthest)
+}
+
+fn planned<'a>(recipes: &'a [Recipe], plans: &'a [MergePlan<'a>]) -> Vec<PlannedMerge<'a>> {
+    recipes.iter().zip(plans).map(|(recipe, plan)| PlannedMerge { recipe, plan }).collect()
+}
+
+/// The base model's layers before the one whose input a gate sees; at least one, which a checkpoint must have.
+fn gate_model(features: Features, base: &ModelRef) -> Option<Recipe> {
+    let Features::Hidden { layer, .. } = features else { return None };
+    let source = SliceSource {
+        model: base.clone(),
+        layer_range: LayerRange::new(0, layer.max(1))?,
+        parameters: Parameters::default(),
+    };
+    let slice =
+        OutputSlice { sources: vec![source], base_model: None, parameters: Parameters::default() };
+    Some(Recipe::of_slices(MergeMethod::Passthrough, vec![slice]))
+}
