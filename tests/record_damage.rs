@@ -88,7 +88,7 @@ fn another_schema_version_is_refused() {
     let run = run_of(1);
     let path = run.path().join("manifest.json");
     let text = fs::read_to_string(&path).unwrap();
-    let newer = text.replace("\"schema_version\": 4", "\"schema_version\": 4");
+    let newer = text.replace("\"schema_version\": 4", "\"schema_version\": 5");
     let newer = newer.replace("\"written_by\": \"0.1.0\"", "\"written_by\": \"0.9.0\"");
     fs::write(&path, newer.replace("\"budget\"", "\"limits\"")).unwrap();
     let error = RunFolder::open(run.path()).unwrap_err();
