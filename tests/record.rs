@@ -228,7 +228,8 @@ fn docs_of(outcome: &Outcome, number: u64) -> Option<DocSubset> {
 
 /// Order of the parts: generations, then the other splits; within a part by number.
 fn part_order(trial: &Trial) -> (bool, Split, u64, u64, u32) {
-    let last = trial.kind == TrialKind::Final || trial.split != Split::Search;
+    let last =
+        matches!(trial.kind, TrialKind::Final | TrialKind::Front) || trial.split != Split::Search;
     match last {
         true => (true, trial.split, 0, trial.trial, trial.rung),
         false => (false, Split::Search, trial.generation, trial.trial, trial.rung),
