@@ -13,6 +13,7 @@ use merge_search::record::RunFolder;
 use merge_search::submission::{Output, PlannedMerge, RoutedFolder, write_routed};
 use merge_search::units::Bytes;
 
+use super::objectives::ObjectiveArgs;
 use super::tasks::GuardArgs;
 use super::workbench::{SpaceSource, Workbench, WorkerArgs, hub};
 use super::{Failure, merge};
@@ -31,7 +32,7 @@ pub fn write(
     let machine = WorkerArgs { workers: None, memory: None, precision: None };
     let guard = GuardArgs { forbid_overlap: Vec::new() };
     let source = SpaceSource::recorded(&space.path, &space.text)?;
-    let bench = Workbench::open(&source, &machine, &guard)?;
+    let bench = Workbench::open(&source, &ObjectiveArgs::default(), &machine, &guard)?;
     let gate = bench.evaluator.gate(&router.gate).map_err(|error| Failure::from_error(&error))?;
     let gate = serde_json::to_value(&gate).map_err(|error| Failure::from_error(&error))?;
     let recipes: Vec<Recipe> =
