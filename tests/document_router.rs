@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use merge_search::evaluate::{
     CandleEvaluator, Documents, EvaluateError, Evaluator, Pool, Resources, ScoringSet, Source,
@@ -194,7 +193,7 @@ fn memory_is_one_merge_and_the_differences() {
 }
 
 #[test]
-fn hidden_states_cost_a_prefill_unless_the_merge_goes_on_from_it() {
+fn hidden_states_cost_a_prefill() {
     let evaluator = two_tasks(2);
     let docs = DocSubset(vec![vec![0, 1, 2], vec![0, 1, 2]]);
     let flops = |recipe: &Recipe| evaluate(&evaluator, recipe, Some(&docs)).cost.flops_per_item;
@@ -204,8 +203,9 @@ fn hidden_states_cost_a_prefill_unless_the_merge_goes_on_from_it() {
         (flops(&routed(&a, &[&b], NGRAMS, &[0, 1])), flops(&routed(&a, &[&b], hidden, &[0, 1])));
     // Two of five layers over the prompts: no more than two fifths of everything, and not nothing.
     assert!(prefilled > 1.05 * free && prefilled < 1.4 * free, "{prefilled} {free}");
+    // Nobody goes on from the gate's states, also where a merge begins as the base model does.
     let (c, d) = (merge([0.0, 0.0, 0.0, 0.5, 0.5], 0.0), merge([0.0, 0.0, 0.9, 0.5, 0.5], 0.0));
-    assert_eq!(flops(&routed(&c, &[&d], hidden, &[0, 1])), free);
+    assert_eq!(flops(&routed(&c, &[&d], hidden, &[0, 1])), prefilled);
 }
 
 /// As `merge-search eval` scores it: all merges in memory.
@@ -225,7 +225,7 @@ fn a_routed_model_outside_a_search_gives_the_same_scores() {
             Documents { tasks: &tasks, split: Some(Split::Selection), limit: Some(40), docs: None };
         let room = model.room(&resources, 2);
         let set = ScoringSet::new(&documents, &model.tokenizer, &*model.network, room).unwrap();
-        let answers = model.ask(&set, &documents, room, &pool, None).unwrap();
+        let answers = model.ask(&set, &documents, &documents, room, &pool, None).unwrap();
         let scores: Vec<_> = set.decide(&answers).unwrap().into_iter().flatten().collect();
         let scored: Vec<_> = scores.iter().map(|task| task.items.clone()).collect();
         assert_eq!(scored, items(&evaluate(&evaluator, &recipe, None)));
@@ -273,56 +273,37 @@ fn documents_that_are_not_there_are_an_error() {
     assert!(matches!(error, EvaluateError::Set { .. }), "{error}");
 }
 
-/// What issue 7 asks for: time on one core of a routed merge against the plain one's, and memory against the base model's.
+/// A routed model takes no more than 1.1 times the plain merge's time, and a gate on hidden states its prefill besides, for
+/// which the base model's first layers over whole documents stand: an upper bound. Its memory is one merge and the
+/// differences: here one layer of five.
+///
+/// `cargo test --release what_a_routed_candidate_costs -- --ignored --nocapture`
 #[test]
-#[ignore = "prints a table"]
+#[ignore = "half a minute"]
 fn what_a_routed_candidate_costs() {
     let names = ["arithmetic", "logic", "strings", "agreement", "mixed"];
     let evaluator = open(&names, 250, 1);
-    let pool = Pool::new(1).unwrap();
-    let resources = Resources { memory: None, precision: Precision::F32 };
-    let bytes = |recipe: &Recipe| {
-        let model = Source::Recipe(Box::new(recipe.clone()));
-        model.load(&hub(), &resources, None, &pool, &[]).unwrap().bytes()
-    };
-    println!("base: {} bytes", bytes(&plain("base")));
     let of_tasks = |gate| Gate { classes: Classes::Tasks(5), ..gate };
-    for gate in [of_tasks(NGRAMS), of_tasks(HIDDEN)] {
-        let start = Instant::now();
-        evaluator.classes(&gate, Split::Selection).unwrap();
-        println!("{gate:?}: {:.3} s to fit and judge", start.elapsed().as_secs_f64());
-        for (first, more) in
-            [([0.0, 0.0, 0.3, 0.3, 0.3], "begins as base"), ([0.3; 5], "all differs")]
-        {
-            let mut ratios = Vec::new();
-            for round in 1..=9 {
-                let rest = |by: f64| if first[0] == 0.0 { 0.0 } else { by };
-                let vary = |by: f64| merge(first.map(|weight| weight * (1.0 + by)), rest(by));
-                let step = 0.01 * f64::from(round);
-                let (a, b, c) = (vary(step), vary(-step), vary(0.5 + step));
-                let routed = evaluate(&evaluator, &routed(&a, &[&b], gate, &[0, 1, 0, 1, 0]), None);
-                let plain = evaluate(&evaluator, &c, None);
-                ratios.push(routed.score_seconds.0 / plain.score_seconds.0);
-            }
-            ratios.sort_by(f64::total_cmp);
-            let recipe = routed(
-                &merge(first, 0.0),
-                &[&merge(first.map(|w| w + 0.1 * w), 0.0)],
-                gate,
-                &[0, 1, 0, 1, 0],
-            );
-            let evaluation = evaluate(&evaluator, &recipe, None);
-            println!(
-                "  {more}: time of the plain merge × {:.3} ({:.3} to {:.3}), relative time {:.3}, {:?}, {} bytes in memory",
-                ratios[4],
-                ratios[0],
-                ratios[8],
-                evaluation.relative_time,
-                evaluation.cost,
-                bytes(&recipe)
-            );
-        }
+    let (a, b) = (merge([0.3; 5], 0.3), merge([0.3, 0.3, 0.3, 0.3, 0.4], 0.3));
+    let with = |gate| routed(&a, &[&b], of_tasks(gate), &[0, 1, 0, 1, 0]);
+    let (ngrams, hidden) = (with(NGRAMS), with(HIDDEN));
+    let Features::Hidden { layer, .. } = HIDDEN.features else { panic!("hidden states") };
+    let prefill = crate::timing::first_layers(layer);
+    let recipes = [&a, &ngrams, &hidden, &prefill];
+    let timings = evaluator.times(&recipes, Split::Search, 25).unwrap();
+    let [plain, ngrams, hidden, prefill] = [0, 1, 2, 3].map(|it| timings[it].unwrap());
+    for (name, timing) in
+        [("plain", plain), ("ngrams", ngrams), ("hidden", hidden), ("prefill", prefill)]
+    {
+        let time = timing.relative_time;
+        let bytes = timing.resident_bytes.0;
+        println!("{name}: {:.3} [{:.3}, {:.3}], {bytes} bytes", time.value, time.low, time.high);
     }
+    let limit = 1.1 * plain.relative_time.value;
+    assert!(ngrams.relative_time.value <= limit);
+    assert!(hidden.relative_time.value <= limit + prefill.relative_time.value);
+    let ratio = ngrams.resident_bytes.0 as f64 / plain.resident_bytes.0 as f64;
+    assert!(ratio < 1.35, "one layer of five more: {ratio}");
 }
 
 /// Not a law but a measurement: `cargo test --release document_router -- --ignored --nocapture`.

@@ -90,13 +90,13 @@ fn repeat(repetitions: usize, docs: usize, rounds: usize) -> Seen {
     seen
 }
 
-/// Were intervals apart in one of ten cases, the most that is tolerated below, three or more of five would be in 0.9 % of
-/// runs; they are apart far more seldom.
+/// Were intervals apart in one of ten cases, the most that is tolerated below, all of three would be in 0.1 % of runs; they are
+/// apart far more seldom.
 #[test]
 fn times_agree_with_themselves_under_load() {
-    let seen = repeat(5, 60, 6);
-    assert!(seen.overlaps.iter().all(|&overlaps| overlaps >= 3), "{seen:?}");
-    assert!(seen.ordered >= 4 && seen.ordered_across >= 4, "{seen:?}");
+    let seen = repeat(3, 40, 6);
+    assert!(seen.overlaps.iter().all(|&overlaps| overlaps >= 1), "{seen:?}");
+    assert!(seen.ordered >= 2 && seen.ordered_across >= 2, "{seen:?}");
 }
 
 /// `cargo test --release --test all -- --ignored --nocapture twenty_repetitions_under_load`

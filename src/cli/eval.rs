@@ -119,7 +119,7 @@ impl SplitName {
 
 impl Args {
     /// As the recipe to be scored puts them, except for what the command line says.
-    fn read_tasks(&self, source: &Source) -> Result<Vec<Task>, Failure> {
+    fn put(&self, tasks: Vec<Task>, source: &Source) -> Result<Vec<Task>, Failure> {
         let asked = |task: Task| {
             let task = match &self.metric {
                 Some(metric) => task.judged_by(metric)?,
@@ -128,8 +128,8 @@ impl Args {
             task.with_prompt(self.prompt.of(&task), None)
         };
         let tasks = match source {
-            Source::Recipe(recipe) => prompts::put(tasks::load(&self.tasks)?, recipe)?,
-            Source::Checkpoint(_) | Source::Gguf(_) => tasks::load(&self.tasks)?,
+            Source::Recipe(recipe) => prompts::put(tasks, recipe)?,
+            Source::Checkpoint(_) | Source::Gguf(_) => tasks,
         };
         let tasks = tasks.into_iter().map(asked).collect::<Result<Vec<_>, _>>();
         tasks.map_err(|error| Failure::from_error(&error))
@@ -148,9 +148,17 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         require_writable(file)?;
     }
     let source = source(&args.model)?;
-    let tasks = args.read_tasks(&source)?;
+    let own = tasks::load(&args.tasks)?;
+    let tasks = args.put(own.clone(), &source)?;
     check_names(&tasks)?;
-    let report = Report::measure(args, &source, &tasks)?;
+    if let Source::Recipe(recipe) = &source
+        && recipe.document_router.is_some()
+    {
+        tell(
+            "note: the router's gate is fitted to these tasks; name those of its run, in their order",
+        );
+    }
+    let report = Report::measure(args, &source, &own, &tasks)?;
     print(&if args.json { report.json(args) } else { report.text(args) })
 }
 
@@ -260,14 +268,20 @@ impl TaskReport {
 }
 
 impl Report {
-    fn measure(args: &Args, source: &Source, tasks: &[Task]) -> Result<Self, Failure> {
+    /// `own`: the tasks as their files have them.
+    fn measure(
+        args: &Args,
+        source: &Source,
+        own: &[Task],
+        tasks: &[Task],
+    ) -> Result<Self, Failure> {
         let device = device::open(&args.device).map_err(|error| Failure::from_error(&error))?;
         let machine = args.machine_of(device.is_cuda());
         let (threads, pool) = (machine.count(), machine.pool()?);
         let (resources, precision) = (machine.resources(), machine.precision());
         let start = Instant::now();
         let device = (!device.is_cpu()).then_some(&device);
-        let model = source.load(&hub(), &resources, device, &pool, tasks).map_err(unusable)?;
+        let model = source.load(&hub(), &resources, device, &pool, own).map_err(unusable)?;
         let load_seconds = start.elapsed().as_secs_f64();
         let room = model.room(&resources, threads);
         let start = Instant::now();
@@ -278,7 +292,9 @@ impl Report {
             .map_err(|error| with_remedy(error.into()))?;
         let bar = progress_bar(set.answers(), args.quiet);
         let progress = |answers: usize| bar.inc(answers as u64);
-        let answers = model.ask(&set, &documents, room, &pool, Some(&progress));
+        let own = ready_tasks(own, &model.folder)?;
+        let prompts = Documents { tasks: &own, ..documents };
+        let answers = model.ask(&set, &documents, &prompts, room, &pool, Some(&progress));
         bar.finish_and_clear();
         let answers = answers.map_err(|error| Failure::from_error(&error))?;
         let scores = set.decide(&answers).map_err(|error| Failure::from_error(&error))?;

@@ -13,7 +13,7 @@ use merge_search::task::Task;
 use merge_search::units::{Bytes, Split};
 
 use super::workbench::SpaceSource;
-use super::{Failure, export_routed, merge, print, quickstart, tasks};
+use super::{Failure, export_routed, merge, print, quickstart, tasks, tell};
 
 /// As `merge --shard-size` has it without being told.
 const SHARD_SIZE: Bytes = Bytes(5_000_000_000);
@@ -45,6 +45,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let recipe = Recipe::from_yaml(&text).map_err(|error| Failure::from_error(&error))?;
     let tasks: Vec<String> = folder.manifest().task_names().map(str::to_owned).collect();
     let card = model_card(&recipe, &tasks, &scores(&trials, number));
+    if !recipe.prompts.is_empty() {
+        let tasks: Vec<&str> = recipe.prompts.keys().map(String::as_str).collect();
+        tell(&format!(
+            "note: the scores are under other prompts for {}, which the export does not apply by itself: see `prompts` in the recipe",
+            tasks.join(", ")
+        ));
+    }
     if let Some(router) = &recipe.document_router {
         let output = &args.output;
         let difference = export_routed::write(&recipe, router, &folder, output, &card, SHARD_SIZE)?;
@@ -123,8 +130,10 @@ fn scores(trials: &[Trial], exported: u64) -> Vec<CardScore> {
 
 fn score(trials: &[Trial], number: u64, name: String) -> CardScore {
     let on = |split| {
-        let mut rows = trials.iter().filter(|trial| trial.trial == number && trial.split == split);
-        rows.find_map(|trial| trial.geometric_mean).map(|mean| 100.0 * mean.value)
+        let rows = trials.iter().filter(|trial| trial.trial == number && trial.split == split);
+        // Of a race the row with all documents, or else the latest.
+        let latest = rows.max_by_key(|trial| (trial.docs.is_none(), trial.rung));
+        latest.and_then(|trial| trial.geometric_mean).map(|mean| 100.0 * mean.value)
     };
     CardScore { name, geometric_means: Split::ALL.map(on) }
 }

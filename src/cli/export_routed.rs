@@ -5,12 +5,13 @@ use std::path::Path;
 use merge_search::checkpoint::Checkpoint;
 use merge_search::evaluate::{Verification, open_checkpoint, verify_export};
 use merge_search::merge::MergePlan;
+use merge_search::model::Reading;
 use merge_search::recipe::{
     DocumentRouter, Features, LayerRange, MergeMethod, ModelRef, OutputSlice, Parameters, Recipe,
     SliceSource,
 };
 use merge_search::record::RunFolder;
-use merge_search::submission::{Output, PlannedMerge, RoutedFolder, write_routed};
+use merge_search::submission::{Output, PlannedMerge, RoutedFolder, model_card, write_routed};
 use merge_search::units::Bytes;
 
 use super::objectives::ObjectiveArgs;
@@ -33,6 +34,7 @@ pub fn write(
     let guard = GuardArgs { forbid_overlap: Vec::new() };
     let source = SpaceSource::recorded(&space.path, &space.text)?;
     let bench = Workbench::open(&source, &ObjectiveArgs::default(), &machine, &guard)?;
+    refuse_what_the_loader_cannot(&bench, router)?;
     let gate = bench.evaluator.gate(&router.gate).map_err(|error| Failure::from_error(&error))?;
     let gate = serde_json::to_value(&gate).map_err(|error| Failure::from_error(&error))?;
     let recipes: Vec<Recipe> =
@@ -53,11 +55,8 @@ pub fn write(
         recipe,
         gate,
         routes: &router.routes,
-        merges: planned(&recipes, &plans),
-        gate_model: gate_recipe
-            .as_ref()
-            .zip(gate_plan.as_ref())
-            .map(|(recipe, plan)| PlannedMerge { recipe, plan }),
+        merges: recipes.iter().zip(&plans).map(planned).collect(),
+        gate_model: gate_recipe.as_ref().zip(gate_plan.as_ref()).map(planned),
     };
     let layout = Output { dir: output, card, shard_size, progress: &|_| () };
     write_routed(&folder, &layout).map_err(|error| Failure::from_error(&error))?;
@@ -71,8 +70,29 @@ pub fn write(
     Ok(farthest)
 }
 
-fn planned<'a>(recipes: &'a [Recipe], plans: &'a [MergePlan<'a>]) -> Vec<PlannedMerge<'a>> {
-    recipes.iter().zip(plans).map(|(recipe, plan)| PlannedMerge { recipe, plan }).collect()
+/// A part of the folder, whose card has no scores: they are the whole recipe's.
+fn planned<'a>((recipe, plan): (&'a Recipe, &'a MergePlan<'a>)) -> PlannedMerge<'a> {
+    PlannedMerge { recipe, card: model_card(recipe, &[], &[]), plan }
+}
+
+/// Families whose decoder torch has under the names that the loader uses.
+const FAMILIES: [&str; 7] = ["llama", "mistral", "mixtral", "qwen2", "qwen3", "gemma", "gemma2"];
+
+fn refuse_what_the_loader_cannot(
+    bench: &Workbench,
+    router: &DocumentRouter,
+) -> Result<(), Failure> {
+    let spec = bench.evaluator.spec();
+    let hidden = matches!(router.gate.features, Features::Hidden { .. });
+    if spec.reading == Reading::Causal && (!hidden || FAMILIES.contains(&spec.family.as_str())) {
+        return Ok(());
+    }
+    Err(Failure::input(format!(
+        "routed.py does not run document routers{} of the family {}",
+        if hidden { " on hidden states" } else { "" },
+        spec.family
+    ))
+    .remedy("export another trial with --trial N, one without a document router"))
 }
 
 /// The base model's layers before the one whose input a gate sees; at least one, which a checkpoint must have.

@@ -3,7 +3,7 @@
 use super::generation::GeneratedText;
 use super::pack::{Item, Packing};
 use super::scoring::ScoringSet;
-use crate::model::spec::Reading;
+use crate::model::spec::{NetworkSpec, Reading};
 use crate::model::{Network, Workload};
 use crate::outcome::Cost;
 use crate::units::Bytes;
@@ -50,6 +50,15 @@ impl ScoringSet {
             }
         }
         demand
+    }
+
+    /// Operations of a network for all documents, where every text is as long as it may be.
+    pub(super) fn most_flops(&self, spec: &NetworkSpec) -> f64 {
+        let mut work = self.choices_work().clone();
+        if let Some(set) = self.texts() {
+            work.add(&set.work(|index| set.room(index).1));
+        }
+        spec.flops(&work)
     }
 
     /// What `network` costs that gave `texts`; the same on every machine, with any number of threads and whatever earlier

@@ -36,7 +36,7 @@ impl From<MergeError> for Fault {
                 error @ (CheckpointError::ShapesDiffer { .. } | CheckpointError::NoTensor { .. }),
             ) => Fault::Candidate(error.to_string()),
             MergeError::Checkpoint(error) => Fault::Machine(error.into()),
-            other => Fault::Candidate(other.to_string()),
+            other => Fault::Candidate(told(&other)),
         }
     }
 }
@@ -46,7 +46,7 @@ impl From<PlanError> for Fault {
         match error {
             PlanError::Merge(error) => error.into(),
             PlanError::Load(LoadError::Checkpoint(error)) => Fault::Machine(error.into()),
-            other => Fault::Candidate(other.to_string()),
+            other => Fault::Candidate(told(&other)),
         }
     }
 }
@@ -55,31 +55,31 @@ impl From<ResidentError> for Fault {
     fn from(error: ResidentError) -> Self {
         match error {
             ResidentError::Merge(error) => error.into(),
-            other => Fault::Candidate(other.to_string()),
+            other => Fault::Candidate(told(&other)),
         }
     }
 }
 
 impl From<ScoreError> for Fault {
     fn from(error: ScoreError) -> Self {
-        Fault::Candidate(error.to_string())
+        Fault::Candidate(told(&error))
     }
 }
 
 impl From<RoutingError> for Fault {
     fn from(error: RoutingError) -> Self {
-        Fault::Candidate(error.to_string())
+        Fault::Candidate(told(&error))
     }
 }
 
 impl From<ArchitectureError> for Fault {
     fn from(error: ArchitectureError) -> Self {
-        Fault::Candidate(error.to_string())
+        Fault::Candidate(told(&error))
     }
 }
 
 impl From<ConfigError> for Fault {
     fn from(error: ConfigError) -> Self {
-        Fault::Candidate(error.to_string())
+        Fault::Candidate(told(&error))
     }
 }

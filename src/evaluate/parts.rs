@@ -1,16 +1,14 @@
 //! The plain merges that a recipe is made of, and the documents that each of them reads.
 
+use std::collections::BTreeMap;
+
 use super::candle_evaluator::spec_of;
 use super::fault::Fault;
-use super::routing::{Judgement, PromptReader, Routed, Scored, Weights, begins_as_base, join};
+use super::routing::{Judgement, PromptReader, Routed, Scored, Weights, join};
 use super::{CandleEvaluator, EvaluateError, FittedGate, RoutingError, SetError};
-use crate::model::Workload;
 use crate::outcome::{DocSubset, Evaluation, Outcome};
 use crate::recipe::{Features, Gate, Recipe};
 use crate::units::{Bytes, Split};
-
-/// Length of the text by which networks of different depths are compared.
-const PROBE_TOKENS: usize = 64;
 
 /// A merge without a document router, and what it reads.
 pub(super) struct Part {
@@ -44,7 +42,6 @@ impl CandleEvaluator {
     /// there is one part, and also where all classes go to equal merges. Otherwise there is one for each class, so that all
     /// candidates read the same sets of documents wherever they send them; those of one merge follow each other, so that it is
     /// merged once.
-    #[allow(dead_code)]
     pub(super) fn parts(
         &self,
         recipe: &Recipe,
@@ -99,7 +96,7 @@ impl CandleEvaluator {
             match self.outcome(&part.recipe, split, Some(&part.docs))? {
                 Outcome::Feasible(evaluation) => {
                     let (merge, docs) = (part.merge, part.docs.clone());
-                    let work = self.base_work(&part.recipe, &evaluation)?;
+                    let work = self.base_work(split, &docs)?;
                     scored.push(Scored { merge, docs, evaluation, work });
                 }
                 infeasible => return Ok(infeasible),
@@ -160,20 +157,16 @@ impl CandleEvaluator {
 }
 
 impl CandleEvaluator {
-    /// Operations of the base model on the documents of a merge's evaluation: the merge's own, as much less or more as it has
-    /// more or fewer layers.
-    fn base_work(&self, recipe: &Recipe, evaluation: &Evaluation) -> Result<f64, Fault> {
-        let plan = self.plan(recipe)?;
-        let spec = spec_of(&plan, &plan.config()?)?;
-        let probe = Workload::prefill(0, PROBE_TOKENS, 1);
-        let (own, base) = (spec.flops(&probe), self.base.spec().flops(&probe));
-        let ratio = if own > 0.0 { base / own } else { 1.0 };
-        Ok(ratio * evaluation.cost.flops_per_item * evaluation.items() as f64)
+    /// Operations of the base model on these documents under the tasks' own prompts, each text as long as it may be.
+    fn base_work(&self, split: Split, docs: &DocSubset) -> Result<f64, Fault> {
+        let own = BTreeMap::new();
+        let set = self.documents.ask(split, Some(docs), &own, self.preparing())?.set;
+        Ok(set.most_flops(self.base.spec()))
     }
 
     /// `joined` with what the gate adds to its cost, and the weights that the merges share counted once. Hidden states take a
-    /// prefill of the base model's first layers over the prompts, but for documents that go to merges which begin with the
-    /// same layers and go on from there. Other gates are as good as free.
+    /// prefill of the base model's first layers over the prompts, from which no merge goes on; other gates are as good as
+    /// free.
     fn with_gate(
         &self,
         gate: &Gate,
@@ -193,8 +186,7 @@ impl CandleEvaluator {
             let elements = weights.add(&plan, &spec_of(&plan, &plan.config()?)?);
             let bytes = merges.bytes(merge) as f64;
             bytes_per_element = f64::max(bytes_per_element, bytes / elements.max(1) as f64);
-            let prefill = |layers: &usize| !begins_as_base(&plan, &self.base, *layers);
-            if let Some(layers) = layers.filter(prefill) {
+            if let Some(layers) = layers {
                 let tokens = self.prompt_tokens(gate, split, merges.parts_of(merge))?;
                 let flops = |tokens: &usize| self.base.spec().prefix_flops(layers, *tokens);
                 prefilled += tokens.iter().map(flops).sum::<f64>();

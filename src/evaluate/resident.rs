@@ -24,6 +24,9 @@ pub(super) struct Resident {
     pub(super) network: Network,
 }
 
+/// Which network has a tensor already, and under which name.
+pub(super) type Lender<'l, 'n> = dyn Fn(&str) -> Option<(&'n Network, String)> + 'l;
+
 /// Why a plan gave no model.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ResidentError {
@@ -56,21 +59,22 @@ impl Residents {
     ) -> Result<(Resident, f64), ResidentError> {
         let (resident, begun) = timed(|| match self.take(plan, spec) {
             Some(resident) => Ok(resident),
-            None => Resident::new(plan, spec, self.precision),
+            None => Resident::sharing(plan, spec, self.precision, &|_| None),
         });
         let mut resident = resident?;
         let merged = resident.update(plan, Some(&self.prepared), pool)?;
         Ok((resident, begun + merged))
     }
 
-    /// A model of its own, every tensor merged as if none had been before.
-    pub(super) fn fresh(
+    /// A model of its own but for the tensors that `lender` has, every other tensor merged as if none had been before.
+    pub(super) fn fresh<'n>(
         &self,
         plan: &MergePlan,
         spec: &NetworkSpec,
+        lender: &Lender<'_, 'n>,
         pool: &Pool,
     ) -> Result<(Network, f64), ResidentError> {
-        let (resident, begun) = timed(|| Resident::new(plan, spec, self.precision));
+        let (resident, begun) = timed(|| Resident::sharing(plan, spec, self.precision, lender));
         let mut resident = resident?;
         let merged = resident.update(plan, None, pool)?;
         Ok((resident.network, begun + merged))
@@ -102,11 +106,12 @@ impl Residents {
 }
 
 impl Resident {
-    /// Of the plan's shape; nothing is merged yet.
-    fn new(
+    /// Of the plan's shape; nothing is merged yet but what is lent.
+    fn sharing<'n>(
         plan: &MergePlan,
         spec: &NetworkSpec,
         precision: Precision,
+        lender: &Lender<'_, 'n>,
     ) -> Result<Resident, ResidentError> {
         let shapes: BTreeMap<&str, &[usize]> = plan
             .tensors()
@@ -114,7 +119,7 @@ impl Resident {
             .map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice()))
             .collect();
         require_tensors(spec, |name| shapes.get(name).copied())?;
-        let network = Network::new(spec, precision).map_err(LoadError::from)?;
+        let network = Network::sharing(spec, precision, lender).map_err(LoadError::from)?;
         Ok(Resident { tensors: BTreeMap::new(), network })
     }
 
@@ -161,7 +166,7 @@ impl Resident {
     }
 }
 
-/// Merges one tensor and packs it; one that the network has no use for is left out.
+/// Merges one tensor and packs it; one that the network has no use for, or that is lent to it, is left out.
 fn write(
     plan: &MergePlan,
     tensor: &PlannedTensor,
@@ -169,7 +174,7 @@ fn write(
     pool: &Pool,
     network: &Network,
 ) -> Result<(), ResidentError> {
-    if network.depth(&tensor.name).is_none() {
+    if network.depth(&tensor.name).is_none() || network.is_shared(&tensor.name) {
         return Ok(());
     }
     pool.with_buffer(tensor.elements(), |values| {

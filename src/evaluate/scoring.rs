@@ -208,9 +208,12 @@ impl ScoringSet {
         self.headers().map(<[u32]>::len).sum::<usize>() + self.tokens_of_packs()
     }
 
-    /// The same, and the tokens of the prompts that texts follow.
+    /// The same, and the tokens of texts: of the prompts that they follow, and of their own as many as they may have.
     pub(super) fn tokens_and_texts(&self) -> usize {
-        self.tokens() + self.texts.as_ref().map_or(0, TextSet::prompt_tokens)
+        let of_texts = |set: &TextSet| {
+            set.prompt_tokens() + (0..set.len()).map(|index| set.room(index).1).sum::<usize>()
+        };
+        self.tokens() + self.texts.as_ref().map_or(0, of_texts)
     }
 
     /// Number of places at which something is predicted, or of texts to classify.

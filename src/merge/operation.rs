@@ -42,6 +42,16 @@ pub enum Operation {
     Given(Given),
 }
 
+impl Operation {
+    /// Whether random masks are drawn, by the tensor's name among others.
+    pub fn draws_masks(&self) -> bool {
+        let is_random = |sparsifier: &Sparsifier| {
+            matches!(sparsifier, Sparsifier::Random { .. } | Sparsifier::Ranked { .. })
+        };
+        matches!(self, Operation::TaskVectors(own) if own.sparsifiers.iter().any(is_random))
+    }
+}
+
 /// `base + λ Σ w s(x − base)`, where `s` leaves elements out and rescales.
 ///
 /// | method | sparsifier | `elect_sign` |

@@ -42,16 +42,18 @@ impl Measured {
     }
 }
 
-/// Whether each of `models` is on the front: no other dominates it, and of equals it is the first. What is not finite is not
-/// on it.
+/// Whether each of `models` is on the front: no other dominates it, and of equals it is the one whose interval of times ends
+/// first, or else the first. What is not finite is not on it.
 ///
-/// Equality of times by overlapping intervals is not transitive, yet nobody is left out for good: along a chain of dominators
-/// accuracy never falls and, where accuracy and memory stay the same, the intervals move strictly down, so that every chain
-/// ends in somebody on the front.
+/// Equality of times by overlapping intervals is not transitive, yet nobody is left out for good: along a chain of those who
+/// beat each other accuracy never falls and memory never grows, and where both stay the same the intervals end ever earlier
+/// (or, ending alike, stand ever further to the front), so that every chain ends in somebody on the front.
 pub fn measured_front(models: &[Measured]) -> Vec<bool> {
     let beaten = |(index, model): (usize, &Measured)| {
         let by = |(other, rival): (usize, &Measured)| {
-            rival.is_finite() && (rival.dominates(model) || (other < index && rival.equals(model)))
+            let earlier =
+                || rival.time.high.total_cmp(&model.time.high).then(other.cmp(&index)).is_lt();
+            rival.is_finite() && (rival.dominates(model) || (rival.equals(model) && earlier()))
         };
         !model.is_finite() || models.iter().enumerate().any(by)
     };

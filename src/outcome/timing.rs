@@ -28,7 +28,8 @@ pub struct Timing {
     /// Time for making the model: merging and packing its weights, on one core.
     pub load_seconds: Seconds,
     /// Growth of the process's resident memory by the model, or the bytes of its weights where the memory of an earlier one was
-    /// taken again; what it shares with the base model is not in it.
+    /// taken again. What several merges of a recipe have in common counts once, the base model, which a gate may need, not at
+    /// all.
     pub resident_bytes: Bytes,
     /// How often it was measured.
     pub rounds: usize,

@@ -16,11 +16,15 @@ pub(super) struct Axes {
     /// Accuracy first; empty: accuracy alone.
     pub objectives: Vec<Objective>,
     pub constraints: Constraints,
+    /// Whether candidates can do different work but by their number of layers. Where they cannot, what is counted differs with
+    /// the documents alone that a race has shown to a candidate.
+    pub varied: bool,
 }
 
 impl Axes {
     pub fn of(space: &SearchSpace) -> Self {
-        Self { objectives: space.objectives.clone(), constraints: space.constraints }
+        let varied = space.routing.varies_time();
+        Self { objectives: space.objectives.clone(), constraints: space.constraints, varied }
     }
 
     /// Whether it matters which models do the same work.
@@ -80,7 +84,11 @@ impl Pool {
     }
 
     pub fn graph(&self, cost: Cost, layers: usize) -> Graph {
-        if self.axes.tells_graphs_apart() { Graph::of(cost, layers) } else { Graph::Any }
+        match self.axes.tells_graphs_apart() {
+            true if self.axes.varied => Graph::of(cost, layers),
+            true => Graph::Layers(layers),
+            false => Graph::Any,
+        }
     }
 
     /// Takes in the base model's cost on `split`.
@@ -166,7 +174,7 @@ mod tests {
 
     fn pool(constraints: Constraints) -> Pool {
         let objectives = vec![Objective::Aggregate, Objective::RelativeTime];
-        let mut pool = Pool::new(Axes { objectives, constraints });
+        let mut pool = Pool::new(Axes { objectives, constraints, varied: true });
         pool.add_base(Split::Search, cost(1000.0, 80), 4);
         pool
     }

@@ -30,9 +30,16 @@ pub fn model_card(recipe: &Recipe, tasks: &[String], scores: &[CardScore]) -> St
     if !scores.is_empty() {
         card.push_str(&score_table(tasks, scores));
     }
-    card.push_str(
-        "\n## Recipe\n\nReadable by merge-search and by mergekit (`mergekit_config.yml`):\n\n",
-    );
+    let own = recipe.document_router.is_some()
+        || recipe.token_router.is_some()
+        || !recipe.prompts.is_empty();
+    card.push_str(match own {
+        true => {
+            "\n## Recipe\n\nReadable by merge-search (`mergekit_config.yml`). Do not merge it with mergekit, which leaves out routers and prompts \
+             without a word:\n\n"
+        }
+        false => "\n## Recipe\n\nReadable by merge-search and by mergekit (`mergekit_config.yml`):\n\n",
+    });
     card.push_str(&format!("```yaml\n{}```\n", recipe.to_yaml()));
     card
 }

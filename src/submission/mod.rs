@@ -15,6 +15,9 @@ use crate::units::{Bytes, Dtype};
 pub use card::{CardScore, model_card};
 pub use routed::{PlannedMerge, RoutedFolder, write_routed};
 
+/// Of a `config.json` whose layers are not all routed.
+const DENSE_LAYERS: &str = "merge_search_dense_layers";
+
 /// Name of the recipe beside the weights, as mergekit names it.
 pub const RECIPE_FILE: &str = "mergekit_config.yml";
 
@@ -105,6 +108,10 @@ fn write_beside(
     }
     if let Some(Some(template)) = template {
         write_chat_template(dir, template)?;
+    }
+    if plan.settings().contains_key(DENSE_LAYERS) {
+        // No library has such a network.
+        std::fs::write(dir.join("routed.py"), routed::LOADER)?;
     }
     std::fs::write(dir.join(RECIPE_FILE), recipe.to_yaml())?;
     Ok(std::fs::write(dir.join("README.md"), card)?)

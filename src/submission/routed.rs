@@ -11,7 +11,7 @@ use crate::merge::MergePlan;
 use crate::recipe::Recipe;
 
 /// Runs the folder with torch and transformers.
-const LOADER: &str = include_str!("loader/routed.py");
+pub(super) const LOADER: &str = include_str!("loader/routed.py");
 /// Gate and routes, for the loader.
 const ROUTER_FILE: &str = "router.json";
 /// What a gate on hidden states reads prompts with.
@@ -20,6 +20,8 @@ const GATE_MODEL: &str = "gate-model";
 /// A plain recipe and its plan.
 pub struct PlannedMerge<'a> {
     pub recipe: &'a Recipe,
+    /// Of its own folder.
+    pub card: String,
     pub plan: &'a MergePlan<'a>,
 }
 
@@ -56,7 +58,7 @@ pub fn write_routed(folder: &RoutedFolder, output: &Output) -> Result<(), Submis
     let gate_model = folder.gate_model.iter().map(|own| (GATE_MODEL, own));
     for (name, own) in names.iter().map(String::as_str).zip(&folder.merges).chain(gate_model) {
         let dir = partial.path().join(name);
-        write_merged(own.recipe, own.plan, &Output { dir: &dir, ..*output })?;
+        write_merged(own.recipe, own.plan, &Output { dir: &dir, card: &own.card, ..*output })?;
     }
     let router = json!({ "gate": folder.gate, "routes": folder.routes, "merges": names });
     let texts = [

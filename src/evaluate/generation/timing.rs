@@ -10,8 +10,8 @@ use crate::model::{Pace, Prefix, Prompt, Scratch, Texts};
 
 /// Texts of one pack.
 const TEXTS: usize = 8;
-/// New tokens of each text that is timed, if its limit allows. Where a model's texts end does not count: one that rambles
-/// is not slower by that.
+/// New tokens of each text that are timed, if its limit allows; the rest, up to the limit, counts as long as these took. Where
+/// a model's texts end does not count: one that rambles is not slower by that.
 const NEW_TOKENS: usize = 16;
 
 /// Neighbours of a group.
@@ -37,8 +37,8 @@ pub(super) fn packs(set: &TextSet) -> Vec<TextPack<'_>> {
 }
 
 impl TextPack<'_> {
-    /// Time of this pack alone on the calling thread: the prompts behind `prefixes`, and up to 16 new tokens for each, no end
-    /// token heeded.
+    /// Time of this pack alone on the calling thread: the prompts behind `prefixes`, and as many new tokens for each as its limit
+    /// allows, no end token heeded; what is beyond 16 is reckoned from the pace of those.
     ///
     /// # Errors
     /// candle's.
@@ -55,7 +55,20 @@ impl TextPack<'_> {
         let (result, seconds) = clocked(|| network.generate(prefix, pace, &mut texts, scratch));
         result?;
         let (decode_seconds, decoded) = texts.decoding.map_or((0.0, 0), |it| it.taken());
+        let per_token = if decoded > 0 { decode_seconds / decoded as f64 } else { 0.0 };
+        let seconds = seconds + per_token * self.untimed() as f64;
         Ok(Lap { seconds, decode_seconds, decoded })
+    }
+
+    /// New tokens that are only reckoned.
+    fn untimed(&self) -> usize {
+        let of_text = |index: &usize| {
+            self.set
+                .texts
+                .get(*index)
+                .map_or(0, |text| text.max_new_tokens.saturating_sub(NEW_TOKENS))
+        };
+        self.members.iter().map(of_text).sum()
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) use prompts::PromptReader;
 pub(super) use routed::Routed;
 pub use served::AskError;
 pub(super) use served::{Router, load_routed};
-pub(super) use weights::{Weights, begins_as_base};
+pub(super) use weights::{Weights, made_of};
 
 #[cfg(test)]
 mod tests;

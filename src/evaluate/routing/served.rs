@@ -162,7 +162,7 @@ impl Shared {
 impl ReadyModel {
     /// What the model answers to every document of `set`, which was prepared from `documents` for its network, task by task; of
     /// a routed recipe each by the merge that its gate sends it to, whose gate is fitted to the search split of the same
-    /// tasks. `progress` as in [`ScoringSet::ask`].
+    /// tasks. `prompts`: the same documents as the tasks' files ask for them, which is what the gate sees. `progress` as in [`ScoringSet::ask`].
     ///
     /// # Errors
     /// See [`AskError`].
@@ -170,6 +170,7 @@ impl ReadyModel {
         &self,
         set: &ScoringSet,
         documents: &Documents,
+        prompts: &Documents,
         room: Room,
         pool: &Pool,
         progress: Option<&(dyn Fn(usize) + Sync)>,
@@ -177,7 +178,7 @@ impl ReadyModel {
         let Some(router) = &self.router else {
             return Ok(set.ask(&*self.network, &self.tokenizer, pool, progress)?);
         };
-        let merges = router.merges(documents, pool)?;
+        let merges = router.merges(prompts, pool)?;
         let mut answers: Vec<Vec<DocAnswer>> =
             merges.iter().map(|task| vec![DocAnswer::default(); task.len()]).collect();
         let networks = std::iter::once(&self.network).chain(&router.others);

@@ -26,26 +26,16 @@ fn copied<'a>(plan: &MergePlan, tensor: &'a PlannedTensor) -> Option<&'a Input> 
     }
 }
 
-/// Whether a merge's embedding and first `layers` layers are the base model's, so that it can go on from the base model's
-/// states.
-pub(in crate::evaluate) fn begins_as_base(plan: &MergePlan, base: &Network, layers: usize) -> bool {
-    let planned: BTreeMap<&str, &PlannedTensor> =
-        plan.tensors().iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
-    let is_base = |name: &str| {
-        let input = planned.get(name).and_then(|tensor| copied(plan, tensor));
-        input.is_some_and(|input| input.model == BASE && input.tensor == name)
-    };
-    first_layers(base, layers).all(|(name, _)| is_base(name))
-}
-
 fn first_layers(base: &Network, layers: usize) -> impl Iterator<Item = (&str, &[usize])> {
     base.tensors().filter(move |(name, _)| base.depth(name) < Some(Depth::Layer(layers)))
 }
 
-/// What a tensor is made of: equal for tensors of equal merges, in whichever layers they are. Plans made with the same models.
-pub(super) fn made_of(plan: &MergePlan, tensor: &PlannedTensor) -> Fingerprint {
+/// What a tensor is made of: equal for tensors of equal merges, in whichever layers they are; where masks are drawn, which
+/// depend on the tensor's name, only in the same one. Plans made with the same models.
+pub(in crate::evaluate) fn made_of(plan: &MergePlan, tensor: &PlannedTensor) -> Fingerprint {
     match copied(plan, tensor) {
         Some(input) => fingerprint(input),
+        None if tensor.operation.draws_masks() => fingerprint(tensor),
         None => {
             let mut nameless = tensor.clone();
             nameless.name.clear();

@@ -74,9 +74,13 @@ impl CandleEvaluator {
         split: Split,
         block: &Block,
     ) -> Result<Vec<Unit>, Fault> {
-        let mut prefill = self.prefill(recipe, split, &block.docs).map_err(Fault::Machine)?;
-        let mut units = Vec::new();
         let parts = self.parts(recipe, split, &block.docs)?;
+        // One part: all classes go to equal merges, and no gate is asked.
+        let mut prefill = match parts.len() {
+            0 | 1 => None,
+            _ => self.prefill(recipe, split, &block.docs).map_err(Fault::Machine)?,
+        };
+        let mut units = Vec::new();
         for of_merge in parts.chunk_by(|a, b| a.merge == b.merge) {
             let Some(recipe) = of_merge.first().map(|part| part.recipe.clone()) else { continue };
             let none = DocSubset::default();
@@ -98,7 +102,10 @@ impl CandleEvaluator {
         let mut ready = Vec::with_capacity(units.len());
         for unit in units {
             let tally = &mut tallies[unit.member];
-            match self.build(&unit.recipe) {
+            let of_member = |ready: &&Ready| ready.unit.member == unit.member;
+            let others: Vec<&Built> =
+                ready.iter().filter(of_member).map(|it: &Ready| &it.model).collect();
+            match self.build(&unit.recipe, &others) {
                 Ok(model) => {
                     tally.add_model(&model);
                     ready.push(Ready { unit, model });

@@ -31,7 +31,8 @@ pub(super) const ROUNDS: usize = 5;
 /// Whether there is a choice between models that do not do the same work.
 pub(super) fn is_wanted(session: &Session<'_>) -> bool {
     let archive = session.archive();
-    archive.pool().axes().objectives.len() > 1 && archive.graphs() > 1
+    let varies = session.decoder.space().routing.varies_time();
+    varies && archive.pool().axes().objectives.len() > 1 && archive.graphs() > 1
 }
 
 /// A model that may be on the front.

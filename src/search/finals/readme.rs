@@ -9,7 +9,7 @@ use crate::units::Split;
 pub(super) fn readme(report: &Report) -> String {
     let mut text = format!(
         "# A merge-search run\n\n`manifest.json` says how it was made (command, seed, search space), `best.yaml` is the \
-         winner as a mergekit recipe, `front.parquet` the Pareto front with the baselines. Rows of `trials/` and `items/` join by `trial`, \
+         winner as a recipe (mergekit's, but for routers and prompts, which mergekit leaves out without a word), `front.parquet` the Pareto front with the baselines. Rows of `trials/` and `items/` join by `trial`, \
          `split` and `rung`; the winner's row on holdout is named `winner`.\n\nThe {} of the tasks' scores, ×100, with \
          95 % intervals:\n\n| | search | selection | holdout |\n|---|---|---|---|\n",
         report.aggregate

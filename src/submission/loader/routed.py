@@ -7,6 +7,8 @@ Needs torch and transformers, and numpy for the gate. Written by merge-search.
     model.route("Tom has 4 keys. Now")            # which merge reads it
     model.generate("Tom has 4 keys. Now", max_new_tokens=8)
     model.score("Tom has 4 keys. Now Tom has", [" 7.", " 1."])    # log-likelihood of each answer
+
+In a folder with one merge some of whose layers are routed: load_merge(Path("."), "cpu", torch.float32).
 """
 
 import json
@@ -61,7 +63,7 @@ class Gate:
         self.vectors = np.array([term["vector"] for term in gate["terms"]])
         self.biases = np.array([term["bias"] for term in gate["terms"]])
         if (folder / "gate-model").exists():
-            self.reader = load_merge(folder / "gate-model", device, dtype).model
+            self.reader = load_merge(folder / "gate-model", device, dtype).base_model
             self.reader.norm = torch.nn.Identity()
 
     def classify(self, prompt, choices=None):
@@ -126,15 +128,16 @@ def partly_routed(dense):
     return PartlyRouted
 
 
-def share(model, owner):
-    """Lets `model` use `owner`'s memory for every weight that both have alike; returns the bytes saved."""
+def share(model, owners):
+    """Lets `model` use the memory of a weight that one of `owners` has alike; returns the bytes saved."""
     saved = 0
-    theirs = dict(owner.named_parameters())
     for name, weight in model.named_parameters():
-        other = theirs.get(name)
-        if other is not None and other.shape == weight.shape and torch.equal(other, weight):
-            saved += weight.numel() * weight.element_size()
-            weight.data = other.data
+        for owner in owners:
+            other = dict(owner.named_parameters()).get(name)
+            if other is not None and other.shape == weight.shape and torch.equal(other, weight):
+                saved += weight.numel() * weight.element_size()
+                weight.data = other.data
+                break
     return saved
 
 
@@ -146,7 +149,7 @@ class RoutedModel:
         self.merges, self.shared_bytes = [], 0
         for name in router["merges"]:
             model = load_merge(folder / name, device, dtype)
-            self.shared_bytes += max((share(model, owner) for owner in self.merges), default=0)
+            self.shared_bytes += share(model, self.merges)
             self.merges.append(model)
         self.tokenizer = AutoTokenizer.from_pretrained(folder / router["merges"][0])
         self.gate.tokenizer = self.tokenizer
