@@ -221,10 +221,14 @@ fn progress_counts_every_text_and_every_pack_is_timed() {
     let mut scratch = Scratch::new().unwrap();
     let packs = set.packs();
     assert!(packs.len() >= 400 / 8, "{}", packs.len());
+    let mut decoded = 0;
     for pack in packs.iter().step_by(20) {
         let lap = pack.lap(&case.network, &run.prefixes, &mut scratch).unwrap();
-        assert!(0.0 < lap.decode_seconds && lap.decode_seconds < lap.seconds, "{lap:?}");
-        // 16 new tokens for each of 8 texts at most, the first of which comes with the prompt.
-        assert!((1..=8 * 15).contains(&lap.decoded), "{lap:?}");
+        assert!(0.0 < lap.seconds && lap.decode_seconds < lap.seconds, "{lap:?}");
+        // 16 new tokens for each of 8 texts at most, the first of which comes with the prompt; with texts of a single token
+        // there is nothing besides.
+        assert!(lap.decoded <= 8 * 15 && (lap.decoded > 0) == (lap.decode_seconds > 0.0), "{lap:?}");
+        decoded += lap.decoded;
     }
+    assert!(decoded > 0);
 }

@@ -400,8 +400,8 @@ fn the_ready_space_of_routers_is_a_space() {
         Ok(())
     );
     let decoder = Decoder::new(space, 5, GroupFilters::llama()).unwrap();
-    // Twice four weights and five layers; five routes and what the gate sees.
-    assert_eq!(decoder.dimensions().len(), 2 * (4 + 5) + 5 + 1);
+    // Three times four weights and five layers; five routes.
+    assert_eq!(decoder.dimensions().len(), 3 * (4 + 5) + 5);
     for folder in &decoder.space().tasks {
         assert!(folder.join("task.toml").exists(), "{}", folder.display());
     }
