@@ -349,3 +349,18 @@ fn the_counted_cost_depends_on_nothing_but_recipe_and_documents() {
     let layer = 4 * 96 * 80 + 2 * 192 * 80 + 96 * 176;
     assert_eq!(first.weight_bytes, Bytes(4 * (5 * layer + 288 * 80)));
 }
+
+/// "Ann has 3 keys and buys 2 from Sam. Now Ann has" and one of 7, 3, 8, 5 with a full stop after it, which is not read: 13
+/// tokens (by the family's tokenizer) once, four behind them. Four whole layers of 4 · 80² + 3 · 80 · 176 per token and 2 · 80 per
+/// key; in the last one keys and values of all, the rest of the five tokens at which something is predicted, as in the head of
+/// 278 · 80.
+#[test]
+fn the_work_of_a_document_is_counted_by_hand() {
+    let docs = DocSubset(vec![vec![0], vec![]]);
+    let scored = evaluate_part(&open(1), &recipe([0.5; 5]), Split::Search, Some(&docs));
+    let n = 13;
+    let keys = n * (n + 1) / 2 + 4 * (n + 1);
+    let whole = 4 * ((n + 4) * (4 * 6400 + 3 * 80 * 176) + keys * 160);
+    let last = (n + 4) * 2 * 6400 + 5 * (2 * 6400 + 3 * 80 * 176) + (n + 4 * (n + 1)) * 160;
+    assert_eq!(scored.cost.flops_per_item, f64::from(2 * (whole + last + 5 * 278 * 80)));
+}
