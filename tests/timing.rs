@@ -144,11 +144,11 @@ fn in_a_search_a_model_is_timed_on_whole_splits_and_on_parts() {
 #[test]
 fn written_tokens_are_timed_where_a_task_asks_for_texts() {
     let folder = tempfile::tempdir().unwrap();
-    let line =
-        |i: usize| format!("{{\"question\":\"Kim writes {i} backwards:\",\"answer\":\"x\"}}\n");
-    let lines: String = (0..40).map(line).collect();
     for split in ["search", "selection", "holdout"] {
-        fs::write(folder.path().join(format!("{split}.jsonl")), &lines).unwrap();
+        let line =
+            |i: usize| format!("{{\"question\":\"Kim writes {i} {split}:\",\"answer\":\"x\"}}\n");
+        let lines: String = (0..40).map(line).collect();
+        fs::write(folder.path().join(format!("{split}.jsonl")), lines).unwrap();
     }
     let settings = "task = \"written\"\nsummary = \"s\"\noutput_type = \"generate_until\"\ndoc_to_text = \"{{question}}\"\n\
         doc_to_target = \"answer\"\nmetric = \"exact_match\"\nlicense = \"MIT\"\n\
