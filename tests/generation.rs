@@ -227,7 +227,10 @@ fn progress_counts_every_text_and_every_pack_is_timed() {
         assert!(0.0 < lap.seconds && lap.decode_seconds < lap.seconds, "{lap:?}");
         // 16 new tokens for each of 8 texts at most, the first of which comes with the prompt; with texts of a single token
         // there is nothing besides.
-        assert!(lap.decoded <= 8 * 15 && (lap.decoded > 0) == (lap.decode_seconds > 0.0), "{lap:?}");
+        assert!(
+            lap.decoded <= 8 * 15 && (lap.decoded > 0) == (lap.decode_seconds > 0.0),
+            "{lap:?}"
+        );
         decoded += lap.decoded;
     }
     assert!(decoded > 0);

@@ -68,6 +68,12 @@ fn two_tasks() -> [Task; 2] {
     ["arithmetic", "logic"].map(task)
 }
 
+/// Held by tests that compare times, and by the one that loads the machine.
+pub fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 fn times(evaluator: &CandleEvaluator, recipes: &[&Recipe], rounds: usize) -> Vec<Timing> {
     let timings = evaluator.times(recipes, Split::Search, rounds).unwrap();
     timings.into_iter().map(|timing| timing.expect("feasible")).collect()
@@ -76,12 +82,13 @@ fn times(evaluator: &CandleEvaluator, recipes: &[&Recipe], rounds: usize) -> Vec
 /// An interval misses the true value once in twenty; that four of five do happens once in 30 000 runs.
 #[test]
 fn a_model_equal_to_the_base_model_takes_its_time() {
+    let _alone = alone();
     let evaluator = open(&two_tasks(), 60, 1);
     let whole = first_layers(5);
     let timings = times(&evaluator, &[&whole; 5], 9);
     let holds = |timing: &&Timing| {
         let time = timing.relative_time;
-        assert!((0.9..1.1).contains(&time.value), "{time:?}");
+        assert!((0.6..1.6).contains(&time.value), "{time:?}");
         time.low <= 1.0 && 1.0 <= time.high
     };
     assert!(timings.iter().filter(holds).count() >= 2, "{timings:?}");
@@ -89,6 +96,7 @@ fn a_model_equal_to_the_base_model_takes_its_time() {
 
 #[test]
 fn fewer_layers_take_less_time_and_memory() {
+    let _alone = alone();
     let evaluator = open(&two_tasks(), 60, 2);
     let [two, four] = [2, 4].map(first_layers);
     let timings = times(&evaluator, &[&four, &two], 6);
@@ -104,6 +112,7 @@ fn fewer_layers_take_less_time_and_memory() {
 
 #[test]
 fn only_clocks_depend_on_workers_and_memory() {
+    let _alone = alone();
     let unknown = Recipe::from_yaml(
         "merge_method: passthrough\nslices:\n  - sources:\n      - model: nowhere\n        layer_range: [0, 1]\n",
     )
@@ -128,6 +137,7 @@ fn only_clocks_depend_on_workers_and_memory() {
 
 #[test]
 fn in_a_search_a_model_is_timed_on_whole_splits_and_on_parts() {
+    let _alone = alone();
     let evaluator = open(&two_tasks(), 60, 2);
     let part = DocSubset(vec![vec![3, 30], vec![7]]);
     for docs in [None, Some(&part)] {
@@ -143,6 +153,7 @@ fn in_a_search_a_model_is_timed_on_whole_splits_and_on_parts() {
 
 #[test]
 fn written_tokens_are_timed_where_a_task_asks_for_texts() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     for split in ["search", "selection", "holdout"] {
         let line =

@@ -12,6 +12,7 @@ use crate::timing::{first_layers, open, task};
 /// Runs `job` beside as many threads as there are cores, half of which sweep through more memory than a core's cache has
 /// while the others calculate, and all of which now and then pause.
 fn under_load<R>(job: impl FnOnce() -> R) -> R {
+    let _alone = crate::timing::alone();
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {

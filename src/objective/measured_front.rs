@@ -42,22 +42,31 @@ impl Measured {
     }
 }
 
-/// Whether each of `models` is on the front: no other dominates it, and of equals it is the one whose interval of times ends
-/// first, or else the first. What is not finite is not on it.
+/// Whether each of `models` is on the front: nobody on it dominates another of it, and whoever is not on it is dominated by
+/// somebody who is, or equals one who is. What is not finite is not on it.
 ///
-/// Equality of times by overlapping intervals is not transitive, yet nobody is left out for good: along a chain of those who
-/// beat each other accuracy never falls and memory never grows, and where both stay the same the intervals end ever earlier
-/// (or, ending alike, stand ever further to the front), so that every chain ends in somebody on the front.
+/// Equality of times by overlapping intervals is not transitive: of a row of models each of which overlaps the next and is
+/// less accurate, all but the last are dominated, although the first may be much faster than the last. So only members count
+/// as dominators: the front is the stable set of the relation (von Neumann & Morgenstern, Theory of Games and Economic
+/// Behavior, 1944, section 4.5.3), of which there is one, since along the relation accuracy falls, or memory grows, or the
+/// intervals end later: whoever comes first by these is a member.
 pub fn measured_front(models: &[Measured]) -> Vec<bool> {
-    let beaten = |(index, model): (usize, &Measured)| {
-        let by = |(other, rival): (usize, &Measured)| {
-            let earlier =
-                || rival.time.high.total_cmp(&model.time.high).then(other.cmp(&index)).is_lt();
-            rival.is_finite() && (rival.dominates(model) || (rival.equals(model) && earlier()))
+    let mut order: Vec<usize> = (0..models.len()).filter(|&i| models[i].is_finite()).collect();
+    order.sort_by(|&a, &b| {
+        let (a, b) = (&models[a], &models[b]);
+        (b.accuracy.total_cmp(&a.accuracy))
+            .then(a.memory.total_cmp(&b.memory))
+            .then(a.time.high.total_cmp(&b.time.high))
+    });
+    let mut front = vec![false; models.len()];
+    for index in order {
+        let own = &models[index];
+        let beats = |(rival, on_front): (&Measured, &bool)| {
+            *on_front && (rival.dominates(own) || rival.equals(own))
         };
-        !model.is_finite() || models.iter().enumerate().any(by)
-    };
-    models.iter().enumerate().map(|own| !beaten(own)).collect()
+        front[index] = !models.iter().zip(&front).any(beats);
+    }
+    front
 }
 
 /// Index of the point of `front` that gives most accuracy for its time: the one farthest above the chord between the fastest
@@ -86,6 +95,7 @@ pub fn knee(front: &[Point]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn measured(accuracy: f64, low: f64, high: f64) -> Measured {
         let time = Estimate { value: (low + high) / 2.0, low, high };
@@ -104,14 +114,50 @@ mod tests {
                 .collect();
             measured_front(&models)
         };
-        // The second is as fast as the first and more accurate; the third as fast as the second and more accurate.
-        assert_eq!(front([0.5, 0.6, 0.7]), [false, false, true]);
+        // The third is as fast as the second and more accurate. The second is as fast as the first and more accurate, but no
+        // member; the first is faster than the third.
+        assert_eq!(front([0.5, 0.6, 0.7]), [true, false, true]);
         // The first is faster than the third, and as fast as the second.
         assert_eq!(front([0.6, 0.5, 0.7]), [true, false, true]);
         // Of equals the first stays, and it is faster than the third.
         assert_eq!(front([0.5, 0.5, 0.5]), [true, false, false]);
         assert_eq!(front([0.7, 0.6, 0.5]), [true, false, false]);
         assert_eq!(front([f64::NAN, 0.6, 0.5]), [false, true, false]);
+    }
+
+    #[test]
+    fn equal_models_in_any_order_leave_one() {
+        let [a, b, c] = [(0.9, 1.1), (1.05, 1.2), (1.15, 1.3)].map(|(l, h)| measured(0.5, l, h));
+        assert_eq!(measured_front(&[c, b, a]), [false, false, true]);
+        assert_eq!(measured_front(&[b, c, a]), [false, false, true]);
+    }
+
+    proptest! {
+        /// Inside and outside stability.
+        #[test]
+        fn the_front_is_a_stable_set(
+            models in prop::collection::vec((0_u8..4, 0_u8..12, 1_u8..5, 0_u8..2), 1..12),
+        ) {
+            let models: Vec<Measured> = models
+                .into_iter()
+                .map(|(accuracy, low, width, memory)| {
+                    let (low, width) = (f64::from(low), f64::from(width));
+                    let memory = f64::from(memory);
+                    Measured { memory, ..measured(f64::from(accuracy), low, low + width) }
+                })
+                .collect();
+            let front = measured_front(&models);
+            let members = || models.iter().zip(&front).filter(|(_, on)| **on).map(|(own, _)| own);
+            for (own, on_front) in models.iter().zip(&front) {
+                let beats = |member: &&Measured| member.dominates(own);
+                let same = |member: &&Measured| member.equals(own);
+                if *on_front {
+                    prop_assert!(!members().any(|member| beats(&member)));
+                } else {
+                    prop_assert!(members().any(|member| beats(&member) || same(&member)));
+                }
+            }
+        }
     }
 
     #[test]

@@ -97,10 +97,13 @@ fn require_one_vocabulary(merges: &[Recipe]) -> Result<(), RoutingError> {
     }
 }
 
-/// The base model, or else the first, and then all others.
+/// The model whose hidden states the gate reads, or else the first, and then all others.
 fn names<'a>(recipe: &'a Recipe, routed: &'a Routed) -> Result<Vec<&'a ModelRef>, RoutingError> {
-    let own = recipe.models();
-    let base = recipe.base_model.as_ref().or(own.first().copied()).ok_or(RoutingError::NoBase)?;
+    let base = match reads_hidden_states(recipe) {
+        true => recipe.base_model.as_ref(),
+        false => recipe.models().first().copied(),
+    };
+    let base = base.ok_or(RoutingError::NoBase)?;
     let mut names = vec![base];
     for name in routed.merges.iter().flat_map(Recipe::models) {
         if !names.contains(&name) {
@@ -108,6 +111,12 @@ fn names<'a>(recipe: &'a Recipe, routed: &'a Routed) -> Result<Vec<&'a ModelRef>
         }
     }
     Ok(names)
+}
+
+/// Only they say which model is meant.
+fn reads_hidden_states(recipe: &Recipe) -> bool {
+    let features = recipe.document_router.as_ref().map(|router| router.gate.features);
+    matches!(features, Some(Features::Hidden { .. }))
 }
 
 /// Networks, and what each tensor in memory is made of.

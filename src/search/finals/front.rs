@@ -26,7 +26,7 @@ pub(super) const MEMBERS: usize = 10;
 /// So many of them are what the optimizer recommends.
 const RECOMMENDED: usize = 4;
 /// How often each is timed.
-pub(super) const ROUNDS: usize = 5;
+pub(super) const ROUNDS: usize = 9;
 
 /// Whether there is a choice between models that do not do the same work.
 pub(super) fn is_wanted(session: &Session<'_>) -> bool {
