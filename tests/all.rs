@@ -44,6 +44,7 @@ mod recipe_round_trip;
 mod record;
 mod record_damage;
 mod record_transfer;
+mod routed_export;
 mod routed_space;
 mod search;
 mod search_replay;
