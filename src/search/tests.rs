@@ -29,6 +29,8 @@ b = "made/b"
 methods = ["task_arithmetic"]
 [parameters]
 weight = { range = [0.0, 1.0], initial = 0.5, per = ["expert"] }
+[routing.prompts.t1]             # no gene, but candidates that may read more or less
+num_fewshot = [0]
 [tasks]
 folders = ["t1"]
 "#;
