@@ -3,7 +3,7 @@
 //! A prompt becomes numbers ([`text`]: of its text, [`prompts`]: of its tokens by the base model), a gate is fitted to those of
 //! the search split ([`fit`], with [`clusters`] and [`ridge`]) and from then on tells the class of any document by its prompt
 //! ([`FittedGate`]). [`gates`] remembers what a search has fitted, [`routed`] is what a recipe says of merges and classes,
-//! [`join`] makes one evaluation of those of the merges, [`weights`] counts what the merges have in common once. [`served`] is a routed
+//! [`mod@join`] makes one evaluation of those of the merges, [`weights`] counts what the merges have in common once. [`served`] is a routed
 //! recipe outside a search.
 
 mod clusters;
