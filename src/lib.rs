@@ -21,7 +21,8 @@
 //! `tests/layering.rs` holds the table of who may import whom. [`objective`] says what is searched for; a space names it in its
 //! words and a record keeps it, so both may import it; an optimizer for several costs takes the geometry of fronts from it.
 //! [`race`] decides which candidates see which documents, from scores alone;
-//! a record keeps its settings. [`target`] estimates, from a network's spec, how long a competition's evaluation takes on its GPU.
+//! a record keeps its settings. [`rules`] are those of competitions, held against spaces, runs and submissions.
+//! [`target`] estimates, from a network's spec, how long a competition's evaluation takes on its GPU.
 //!
 //! Start reading at [`search::run`], which tells the story of a run.
 pub mod analysis;
@@ -37,6 +38,7 @@ pub mod outcome;
 pub mod race;
 pub mod recipe;
 pub mod record;
+pub mod rules;
 pub mod search;
 mod simd;
 pub mod space;

@@ -44,6 +44,21 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     ("analysis", &["units", "outcome", "record", "objective"]),
     ("target", &["units", "model"]),
+    (
+        "rules",
+        &[
+            "units",
+            "recipe",
+            "space",
+            "hub",
+            "checkpoint",
+            "model",
+            "task",
+            "target",
+            "record",
+            "submission",
+        ],
+    ),
     ("submission", &["units", "recipe", "record", "checkpoint", "merge", "task"]),
 ];
 

@@ -9,6 +9,7 @@ mod digest;
 mod download;
 mod error;
 mod files;
+mod known;
 mod layout;
 mod pattern;
 mod repository;
@@ -20,6 +21,7 @@ use download::Remote;
 
 pub use dataset::{DatasetFiles, DatasetSnapshot};
 pub use error::HubError;
+pub use known::{KnownModel, known};
 pub use repository::{Repository, RepositoryKind};
 
 /// Where models and datasets come from. The caller reads the environment; this does not.

@@ -1,6 +1,7 @@
 //! From a recipe to something that can be handed in: a merged checkpoint with its recipe and model card.
 
 mod card;
+pub mod competition;
 mod routed;
 
 use std::path::{Path, PathBuf};
