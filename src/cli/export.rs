@@ -8,10 +8,11 @@ use merge_search::merge::token_router;
 use merge_search::recipe::{Prompts, Recipe};
 use merge_search::record::{RunFolder, Trial, TrialKind};
 use merge_search::space::SearchSpace;
-use merge_search::submission::{CardScore, model_card};
+use merge_search::submission::model_card;
 use merge_search::task::Task;
 use merge_search::units::{Bytes, Split};
 
+use super::run_facts::run_facts;
 use super::workbench::SpaceSource;
 use super::{Failure, export_routed, merge, print, quickstart, tasks, tell};
 
@@ -43,8 +44,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         None => winner(&trials, args)?,
     };
     let recipe = Recipe::from_yaml(&text).map_err(|error| Failure::from_error(&error))?;
-    let tasks: Vec<String> = folder.manifest().task_names().map(str::to_owned).collect();
-    let card = model_card(&recipe, &tasks, &scores(&trials, number));
+    let card = model_card(&recipe, Some(&run_facts(&folder, trials, number)?));
     if !recipe.prompts.is_empty() {
         let tasks: Vec<&str> = recipe.prompts.keys().map(String::as_str).collect();
         tell(&format!(
@@ -108,32 +108,4 @@ fn recipe_of(trials: &[Trial], number: u64, args: &Args) -> Result<String, Failu
         let last = trials.iter().map(|trial| trial.trial).max().unwrap_or(0);
         Failure::input(format!("--trial {number}: {} has trials 0 to {last}", args.run.display()))
     })
-}
-
-/// Baselines and the exported trial.
-fn scores(trials: &[Trial], exported: u64) -> Vec<CardScore> {
-    let mut numbers: Vec<u64> = trials
-        .iter()
-        .filter(|trial| trial.kind == TrialKind::Baseline)
-        .map(|trial| trial.trial)
-        .collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    let named = |number: u64| trials.iter().find(|trial| trial.trial == number)?.name.clone();
-    let mut scores: Vec<CardScore> = numbers
-        .into_iter()
-        .map(|number| score(trials, number, named(number).unwrap_or_default()))
-        .collect();
-    scores.push(score(trials, exported, "this model".to_owned()));
-    scores
-}
-
-fn score(trials: &[Trial], number: u64, name: String) -> CardScore {
-    let on = |split| {
-        let rows = trials.iter().filter(|trial| trial.trial == number && trial.split == split);
-        // Of a race the row with all documents, or else the latest.
-        let latest = rows.max_by_key(|trial| (trial.docs.is_none(), trial.rung));
-        latest.and_then(|trial| trial.geometric_mean).map(|mean| 100.0 * mean.value)
-    };
-    CardScore { name, geometric_means: Split::ALL.map(on) }
 }
