@@ -6,11 +6,12 @@ use clap::{Args as ClapArgs, ValueEnum};
 use merge_search::evaluate::{SecondOpinion, Verification, verify_export};
 use merge_search::recipe::Recipe;
 use merge_search::record::{RunFolder, Trial, TrialKind};
-use merge_search::submission::{CardScore, model_card};
+use merge_search::submission::model_card;
 use merge_search::units::{Bytes, Split};
 
 use super::export_competition::{self, CompetitionArgs, Exported};
 use super::run_bench::RunBench;
+use super::run_facts::run_facts;
 use super::workbench::hub;
 use super::{Failure, export_routed, merge, print, quickstart, run_models, tell};
 
@@ -72,8 +73,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let exported = Exported { number, recipe: &recipe, run: &folder, trials: &trials };
         return export_competition::run(&args.competition, &exported, &args.output, args.json);
     }
-    let tasks: Vec<String> = folder.manifest().task_names().map(str::to_owned).collect();
-    let card = model_card(&recipe, &tasks, &scores(&trials, number));
+    let card = model_card(&recipe, Some(&run_facts(&folder, trials, number)?));
     if let Some(router) = &recipe.document_router {
         let output = &args.output;
         let difference = export_routed::write(&recipe, router, &folder, output, &card, SHARD_SIZE)?;
@@ -131,32 +131,4 @@ fn recipe_of(trials: &[Trial], number: u64, args: &Args) -> Result<String, Failu
         let last = trials.iter().map(|trial| trial.trial).max().unwrap_or(0);
         Failure::input(format!("--trial {number}: {} has trials 0 to {last}", args.run.display()))
     })
-}
-
-/// Baselines and the exported trial.
-pub(super) fn scores(trials: &[Trial], exported: u64) -> Vec<CardScore> {
-    let mut numbers: Vec<u64> = trials
-        .iter()
-        .filter(|trial| trial.kind == TrialKind::Baseline)
-        .map(|trial| trial.trial)
-        .collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    let named = |number: u64| trials.iter().find(|trial| trial.trial == number)?.name.clone();
-    let mut scores: Vec<CardScore> = numbers
-        .into_iter()
-        .map(|number| score(trials, number, named(number).unwrap_or_default()))
-        .collect();
-    scores.push(score(trials, exported, "this model".to_owned()));
-    scores
-}
-
-fn score(trials: &[Trial], number: u64, name: String) -> CardScore {
-    let on = |split| {
-        let rows = trials.iter().filter(|trial| trial.trial == number && trial.split == split);
-        // Of a race the row with all documents, or else the latest.
-        let latest = rows.max_by_key(|trial| (trial.docs.is_none(), trial.rung));
-        latest.and_then(|trial| trial.geometric_mean).map(|mean| 100.0 * mean.value)
-    };
-    CardScore { name, geometric_means: Split::ALL.map(on) }
 }

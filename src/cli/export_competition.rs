@@ -13,9 +13,9 @@ use merge_search::space::SearchSpace;
 use merge_search::submission::competition::{
     ChoiceScorer, ClassDtype, ClassParts, ClassRouter, CompetitionError, ExportTexts, Files,
     MANIFEST_FILE, Published, SubmissionManifest, SubmittedModel, class_file, class_name,
-    export_files, fault_of_class_name, kit, method_name, require_free, sealed, sha256,
-    write_folder,
+    export_files, fault_of_class_name, method_name, require_free, sealed, sha256, write_folder,
 };
+use merge_search::submission::{competition_card, report};
 use serde_json::json;
 
 use super::dry_run::{self, DryRunArgs};
@@ -23,6 +23,7 @@ use super::export_defaults::{max_gen_len, scorer};
 use super::published::{self, PublishedAs};
 use super::run_bench::RunBench;
 use super::run_models::{self, RunModel};
+use super::submission_facts::submission_facts;
 use super::workbench::hub;
 use super::{Failure, merge, print};
 
@@ -62,6 +63,15 @@ enum TorchDtype {
     Bfloat16,
 }
 
+impl TorchDtype {
+    fn as_str(self) -> &'static str {
+        match self {
+            TorchDtype::Float32 => "float32",
+            TorchDtype::Bfloat16 => "bfloat16",
+        }
+    }
+}
+
 fn parse_class_name(name: &str) -> Result<String, String> {
     fault_of_class_name(name).map_or_else(|| Ok(name.to_owned()), |fault| Err(fault.to_owned()))
 }
@@ -72,6 +82,22 @@ fn parse_scorer(name: &str) -> Result<ChoiceScorer, String> {
 }
 
 impl CompetitionArgs {
+    /// Those that change what is written, as they would be typed again.
+    fn typed(&self) -> Vec<String> {
+        let mut typed = Vec::new();
+        let mut option = |name: &str, value: Option<String>| {
+            typed.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
+        };
+        option("--class-name", self.class_name.clone());
+        for place in &self.published {
+            option("--published", Some(place.to_string()));
+        }
+        option("--scorer", self.scorer.map(|scorer| scorer.as_str().to_owned()));
+        option("--dtype", self.dtype.map(|dtype| dtype.as_str().to_owned()));
+        option("--max-gen-len", self.max_gen_len.map(|tokens| tokens.to_string()));
+        typed
+    }
+
     /// An option that only a submission has, if one was given.
     pub fn given(&self) -> Option<&'static str> {
         let given = [
@@ -300,14 +326,6 @@ impl Made<'_> {
         let recipe = published_recipe(exported.recipe, self.models, self.places)?;
         let card =
             format!("{}\n{}", exported.card(&recipe), kit::instructions(&self.class, &method));
-        let texts = ExportTexts {
-            class: &self.class,
-            method: &method,
-            code: &code,
-            recipe: &recipe.to_yaml(),
-            card: &card,
-            report: "",
-        };
         let models: Vec<SubmittedModel> =
             self.models.iter().zip(self.places).map(submitted).collect();
         let manifest = SubmissionManifest {
@@ -319,24 +337,21 @@ impl Made<'_> {
             run_sha256: run_digest(exported.run)?,
             trial: exported.number,
             scorer: self.scorer.as_str().to_owned(),
-            dtype: match args.dtype {
-                None | Some(TorchDtype::Float32) => "float32",
-                Some(TorchDtype::Bfloat16) => "bfloat16",
-            }
-            .to_owned(),
+            dtype: args.dtype.unwrap_or(TorchDtype::Float32).as_str().to_owned(),
             models: models.clone(),
             files: Files::new(),
         };
-        let files = sealed(export_files(&texts), manifest);
+        let facts = submission_facts(exported.run, manifest, &recipe, args.typed())?;
+        let texts = ExportTexts {
+            class: &self.class,
+            method: &method,
+            code: &code,
+            recipe: &recipe.to_yaml(),
+            card: &competition_card(&facts),
+            report: &report(&facts),
+        };
+        let files = sealed(export_files(&texts), facts.manifest);
         Ok(Submission { class: self.class, method, code, models, files })
-    }
-}
-
-impl Exported<'_> {
-    fn card(&self, recipe: &Recipe) -> String {
-        let tasks: Vec<String> = self.run.manifest().task_names().map(str::to_owned).collect();
-        let scores = super::export::scores(self.trials, self.number);
-        merge_search::submission::model_card(recipe, &tasks, &scores)
     }
 }
 

@@ -65,7 +65,7 @@ pub fn write(
 
 /// A part of the folder, whose card has no scores: they are the whole recipe's.
 fn planned<'a>((recipe, plan): (&'a Recipe, &'a MergePlan<'a>)) -> PlannedMerge<'a> {
-    PlannedMerge { recipe, card: model_card(recipe, &[], &[]), plan }
+    PlannedMerge { recipe, card: model_card(recipe, None), plan }
 }
 
 /// Families whose decoder torch has under the names that the loader uses.

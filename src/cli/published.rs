@@ -1,5 +1,7 @@
 //! Where everybody can get the models of a submission.
 
+use std::fmt;
+
 use merge_search::evaluate::OpenError;
 use merge_search::hub::{Hub, HubError};
 use merge_search::recipe::ModelRef;
@@ -14,6 +16,14 @@ use super::{Failure, tell};
 pub struct PublishedAs {
     name: String,
     place: Published,
+}
+
+impl fmt::Display for PublishedAs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Published { repository, revision, adapter } = &self.place;
+        write!(f, "{}={repository}@{revision}", self.name)?;
+        adapter.iter().try_for_each(|(adapter, commit)| write!(f, "+{adapter}@{commit}"))
+    }
 }
 
 /// As `--published` takes it.
@@ -157,7 +167,9 @@ mod tests {
 
     #[test]
     fn commits_are_whole_and_ids_are_ids() {
-        let right = parse(&format!("logic=a/b.c@{COMMIT}+d/e@{COMMIT}")).unwrap();
+        let typed = format!("logic=a/b.c@{COMMIT}+d/e@{COMMIT}");
+        let right = parse(&typed).unwrap();
+        assert_eq!(right.to_string(), typed);
         assert_eq!(right.name, "logic");
         assert_eq!(right.place.repository, "a/b.c");
         assert_eq!(right.place.adapter, Some(("d/e".to_owned(), COMMIT.to_owned())));
