@@ -33,12 +33,19 @@ class Reader:
 
 
 def open_tokenizer(path):
-    settings = json.loads(path.read_text(encoding="utf-8"))
-    # The tokenizers library of transformers 4.39 knows pairs to merge by the blank between them only.
-    merges = settings["model"].get("merges", [])
-    if all(isinstance(pair, list) and " " not in "".join(pair) for pair in merges):
-        settings["model"]["merges"] = [" ".join(pair) for pair in merges]
+    settings = json.loads(path.read_text(encoding="utf-8"), object_hook=as_before)
     tokenizer = Tokenizer.from_str(json.dumps(settings))
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def as_before(part):
+    """What the tokenizers library of transformers 4.39 knows in its older form only: pairs to merge, and whether a blank
+    comes first."""
+    merges = part.get("merges")
+    if isinstance(merges, list) and all(isinstance(pair, list) and " " not in "".join(pair) for pair in merges):
+        part["merges"] = [" ".join(pair) for pair in merges]
+    if part.get("type") == "Metaspace":
+        part.setdefault("add_prefix_space", part.get("prepend_scheme") != "never")
+    return part
