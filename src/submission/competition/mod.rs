@@ -16,7 +16,7 @@ use crate::merge::MergePlan;
 pub use class::class_file;
 pub use error::CompetitionError;
 pub use manifest::{MANIFEST_FILE, SubmissionManifest, SubmittedModel};
-pub use merging::{MergeLiteral, merge_literal};
+pub use merging::{MergeLiteral, literal_text, merge_literal};
 
 /// A model where everybody can get it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
