@@ -8,7 +8,9 @@ use serde::Deserialize;
 use super::profile::Severity;
 use super::{Finding, Verdict};
 use crate::record::{DataSource, DocCounts, TaskEntry};
-use crate::task::{Definition, DatasetPath, Task};
+use crate::task::definition::DatasetPath;
+use crate::task::{Definition, Task};
+use crate::units::Split;
 
 pub use generated::GeneratorRules;
 pub use overlap::{TestSet, overlap};
@@ -59,7 +61,6 @@ impl From<&TaskEntry> for DataUse {
 
 impl From<&Task> for DataUse {
     fn from(task: &Task) -> DataUse {
-        use crate::units::Split;
         let docs = |split| task.docs(split).len() as u64;
         let counts = DocCounts {
             search: docs(Split::Search),

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{Finding, Verdict};
-
-/// The format that is read.
-const FORMAT: u32 = 1;
+use crate::submission::competition::dry_run::{DRY_RUN_FORMAT, DryRunReport};
 
 /// What of a report counts here.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +46,7 @@ pub enum MeasuredError {
         source: serde_json::Error,
     },
     /// Of another version of the program.
-    #[error("{}: format {found}; this program reads format {FORMAT}", file.display())]
+    #[error("{}: format {found}; this program reads format {DRY_RUN_FORMAT}", file.display())]
     Format {
         /// The file.
         file: PathBuf,
@@ -63,36 +61,10 @@ pub enum MeasuredError {
     },
 }
 
+/// What every format of a report has.
 #[derive(Deserialize)]
-struct Report {
+struct Head {
     format: u32,
-    class_sha256: String,
-    rows: Rows,
-    seconds: Times,
-    machine: Machine,
-    estimates: Vec<Whole>,
-    problems: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Rows {
-    multiple_choice: u64,
-    generation: u64,
-}
-
-#[derive(Deserialize)]
-struct Times {
-    apart_from_rows: f64,
-}
-
-#[derive(Deserialize)]
-struct Machine {
-    device: String,
-}
-
-#[derive(Deserialize)]
-struct Whole {
-    seconds: f64,
 }
 
 impl Measured {
@@ -104,11 +76,12 @@ impl Measured {
         let path = || file.to_owned();
         let text = std::fs::read(file)
             .map_err(|source| MeasuredError::Read { file: path(), source })?;
-        let report: Report = serde_json::from_slice(&text)
-            .map_err(|source| MeasuredError::NotAReport { file: path(), source })?;
-        if report.format != FORMAT {
-            return Err(MeasuredError::Format { file: path(), found: report.format });
+        let wrong = |source| MeasuredError::NotAReport { file: path(), source };
+        let Head { format } = serde_json::from_slice(&text).map_err(wrong)?;
+        if format != DRY_RUN_FORMAT {
+            return Err(MeasuredError::Format { file: path(), found: format });
         }
+        let report: DryRunReport = serde_json::from_slice(&text).map_err(wrong)?;
         if report.estimates.is_empty() {
             return Err(MeasuredError::NoEstimate { file: path() });
         }
@@ -116,7 +89,7 @@ impl Measured {
         Ok(Measured {
             file: name.unwrap_or_default(),
             minutes: minutes(&report),
-            rows: report.rows.multiple_choice.saturating_add(report.rows.generation),
+            rows: report.rows.multiple_choice.saturating_add(report.rows.generation) as u64,
             machine: report.machine.device,
             class_sha256: report.class_sha256,
             problems: report.problems,
@@ -146,9 +119,9 @@ impl Measured {
 }
 
 /// Each set's time has what is apart from rows.
-fn minutes(report: &Report) -> f64 {
+fn minutes(report: &DryRunReport) -> f64 {
     let all: f64 = report.estimates.iter().map(|whole| whole.seconds).sum();
-    let again = (report.estimates.len() - 1) as f64 * report.seconds.apart_from_rows;
+    let again = report.estimates.len().saturating_sub(1) as f64 * report.seconds.apart_from_rows;
     (all - again) / 60.0
 }
 

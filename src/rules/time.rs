@@ -68,7 +68,7 @@ fn unknown(why: &str) -> Finding {
 fn estimated(rules: &TimeRules, network: &Network) -> Vec<Finding> {
     let work = rules.work_of(network);
     if work.is_empty() {
-        let family = network.spec.family;
+        let family = &network.spec.family;
         return vec![unknown(&format!("a `{family}` writes no texts, as the evaluation asks for"))];
     }
     let tracks: Vec<Reach> =
