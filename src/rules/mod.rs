@@ -3,6 +3,8 @@
 //! A [`Profile`] says what the rules are and where that is written; each
 //! [`Finding`] says what was found, and by what evidence. What cannot be known here is [`Verdict::Unknown`], never passed.
 
+mod finding;
+pub mod models;
 mod profile;
 
 use std::fmt;
