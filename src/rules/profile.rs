@@ -10,6 +10,7 @@ use super::data::DataRules;
 use super::disk::DiskRules;
 use super::hours::SearchRules;
 use super::memory::MemoryRules;
+use super::models::ModelRules;
 use super::package::SubmissionRules;
 use super::time::TimeRules;
 
@@ -23,6 +24,8 @@ pub struct Profile {
     pub title: String,
     /// Where its rules are published.
     pub sources: Vec<String>,
+    /// What may be merged.
+    pub models: Option<ModelRules>,
     /// What may be searched on.
     pub data: Option<DataRules>,
     /// How long merging and evaluating may take, and on what.
@@ -127,6 +130,7 @@ impl Profile {
 
     /// Who says the rule of a [`Finding`](super::Finding).
     pub fn source(&self, rule: &str) -> Option<&str> {
+        let of_models = self.models.as_ref().and_then(|models| models.source(rule));
         let source = match rule {
             "data" | "generated_by" | "overlap" => self.data.as_ref().map(|data| &data.source),
             "time" | "time_measured" => self.time.as_ref().map(|time| &time.source),
@@ -139,7 +143,7 @@ impl Profile {
             }
             _ => None,
         };
-        source.map(String::as_str)
+        of_models.or(source.map(String::as_str))
     }
 }
 
