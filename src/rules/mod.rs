@@ -3,6 +3,7 @@
 //! A [`Profile`] says what the rules are and where that is written; each
 //! [`Finding`] says what was found, and by what evidence. What cannot be known here is [`Verdict::Unknown`], never passed.
 
+mod check;
 pub mod code;
 pub mod data;
 pub mod disk;
@@ -15,12 +16,15 @@ pub mod models;
 pub mod network;
 pub mod package;
 mod profile;
+pub mod subject;
+pub mod tasks;
 pub mod time;
 
 use std::fmt;
 
 use serde::Serialize;
 
+pub use check::{Given, check};
 pub use profile::{Profile, ProfileError, Severity};
 
 /// What a check says.

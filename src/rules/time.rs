@@ -48,12 +48,12 @@ impl TimeRules {
 /// What is estimated for every track, and what was measured.
 pub fn check(
     rules: &TimeRules,
-    network: Option<&Network>,
+    network: Result<&Network, &str>,
     measured: Option<&Measured>,
 ) -> Vec<Finding> {
     let mut findings = match network {
-        None => vec![unknown("the base model's config.json is not at hand")],
-        Some(network) => estimated(rules, network),
+        Err(why) => vec![unknown(why)],
+        Ok(network) => estimated(rules, network),
     };
     findings.push(of_measured(rules, measured));
     findings
