@@ -2,6 +2,7 @@
 
 mod card;
 pub mod competition;
+pub mod predictions;
 mod routed;
 
 use std::path::{Path, PathBuf};
