@@ -13,7 +13,7 @@ use merge_search::task::Task;
 use merge_search::units::{Bytes, Split};
 
 use super::workbench::SpaceSource;
-use super::{Failure, export_routed, merge, print, quickstart, tasks, tell};
+use super::{Failure, export_routed, merge, print, quickstart, tasks, tell, trials};
 
 /// As `merge --shard-size` has it without being told.
 const SHARD_SIZE: Bytes = Bytes(5_000_000_000);
@@ -38,10 +38,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         quickstart::unpack()?;
     }
     let trials = folder.trials()?;
-    let (number, text) = match args.trial {
-        Some(number) => (number, recipe_of(&trials, number, args)?),
-        None => winner(&trials, args)?,
-    };
+    let (number, text) = trials::chosen(&trials, args.trial, &args.run)?;
     let recipe = Recipe::from_yaml(&text).map_err(|error| Failure::from_error(&error))?;
     let tasks: Vec<String> = folder.manifest().task_names().map(str::to_owned).collect();
     let card = model_card(&recipe, &tasks, &scores(&trials, number));
@@ -85,29 +82,6 @@ fn router_tasks(recipe: &Recipe, folder: &RunFolder) -> Result<Vec<Task>, Failur
     let space = &folder.manifest().space;
     let source = SpaceSource::recorded(&space.path, &space.text)?;
     tasks::load(&SearchSpace::parse(&source.text, &source.file)?.tasks)
-}
-
-fn winner(trials: &[Trial], args: &Args) -> Result<(u64, String), Failure> {
-    let winner =
-        trials.iter().find(|trial| trial.kind == TrialKind::Final && trial.split == Split::Holdout);
-    winner.map(|trial| (trial.trial, trial.recipe.clone())).ok_or_else(|| {
-        Failure::input(format!(
-            "{} has no winner yet: its search has not finished",
-            args.run.display()
-        ))
-        .remedy(format!(
-            "finish it with --resume {}, or name a trial with --trial N",
-            args.run.display()
-        ))
-    })
-}
-
-fn recipe_of(trials: &[Trial], number: u64, args: &Args) -> Result<String, Failure> {
-    let found = trials.iter().find(|trial| trial.trial == number);
-    found.map(|trial| trial.recipe.clone()).ok_or_else(|| {
-        let last = trials.iter().map(|trial| trial.trial).max().unwrap_or(0);
-        Failure::input(format!("--trial {number}: {} has trials 0 to {last}", args.run.display()))
-    })
 }
 
 /// Baselines and the exported trial.

@@ -1,6 +1,7 @@
 //! The command line: one file per command. What is printed, asked of the environment or turned into an exit code is here.
 
 mod analyze;
+mod compared;
 mod eval;
 mod export;
 mod export_routed;
@@ -9,13 +10,17 @@ mod merge;
 mod objectives;
 mod optimizer;
 mod plan;
+mod predict;
+mod prediction_model;
 mod progress;
 mod prompts;
 mod quickstart;
 mod report;
+mod scored;
 mod search;
 mod target;
 mod tasks;
+mod trials;
 mod warm_start;
 mod workbench;
 
@@ -44,6 +49,7 @@ enum Command {
     Export(export::Args),
     Merge(merge::Args),
     Eval(eval::Args),
+    Predict(predict::Args),
 }
 
 /// Runs the command that was typed.
@@ -56,6 +62,7 @@ pub fn main() -> ExitCode {
         Some(Command::Export(args)) => export::run(args),
         Some(Command::Merge(args)) => merge::run(args),
         Some(Command::Eval(args)) => eval::run(args),
+        Some(Command::Predict(args)) => predict::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
