@@ -3,6 +3,7 @@
 mod analyze;
 mod dry_run;
 mod check;
+mod compared;
 mod eval;
 mod export;
 mod export_competition;
@@ -13,6 +14,8 @@ mod merge;
 mod objectives;
 mod optimizer;
 mod plan;
+mod predict;
+mod prediction_model;
 mod progress;
 mod prompts;
 mod published;
@@ -21,11 +24,13 @@ mod report;
 mod run_bench;
 mod run_facts;
 mod run_models;
+mod scored;
 mod search;
 mod submission_facts;
 mod target;
 mod tasks;
 mod unchanged;
+mod trials;
 mod warm_start;
 mod workbench;
 
@@ -55,6 +60,7 @@ enum Command {
     Merge(merge::Args),
     Eval(eval::Args),
     Check(check::Args),
+    Predict(predict::Args),
 }
 
 /// Runs the command that was typed.
@@ -68,6 +74,7 @@ pub fn main() -> ExitCode {
         Some(Command::Merge(args)) => merge::run(args),
         Some(Command::Eval(args)) => eval::run(args),
         Some(Command::Check(args)) => check::run(args),
+        Some(Command::Predict(args)) => predict::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
