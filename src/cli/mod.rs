@@ -1,9 +1,9 @@
 //! The command line: one file per command. What is printed, asked of the environment or turned into an exit code is here.
 
 mod analyze;
-mod dry_run;
 mod check;
 mod compared;
+mod dry_run;
 mod eval;
 mod export;
 mod export_competition;
@@ -12,8 +12,10 @@ mod export_routed;
 mod failure;
 mod merge;
 mod objectives;
+mod offline_models;
 mod optimizer;
 mod plan;
+mod plan_offline;
 mod predict;
 mod prediction_model;
 mod progress;
@@ -29,8 +31,8 @@ mod search;
 mod submission_facts;
 mod target;
 mod tasks;
-mod unchanged;
 mod trials;
+mod unchanged;
 mod warm_start;
 mod workbench;
 
