@@ -272,7 +272,7 @@ fn writes_the_cases_for_python() {
     }
 }
 
-/// What the script wrote: digest of the module, and per merge and tensor four numbers.
+/// What the script wrote: digest of the module, and for each merge four numbers per tensor, in order of their names.
 fn of_python() -> BTreeMap<String, Value> {
     let text = fs::read_to_string(tests().join("kit_interface/merging.json")).unwrap();
     serde_json::from_str(&text).unwrap()
@@ -308,11 +308,64 @@ fn python_merged_with_the_code_of_today_what_we_merge() {
         };
         let Some(known) = python.get(&case.name) else { continue };
         assert_eq!(known["sha256"], digest(&module), "{}: run merging.py again", case.name);
-        for (ours, python) in merged.iter().zip(known["merges"].as_array().unwrap()) {
-            assert_eq!(ours.len(), python.as_object().unwrap().len());
-            ours.iter().for_each(|tensor| require_close(&case.name, tensor, &python[&tensor.name]));
+        for (mut ours, python) in merged.into_iter().zip(known["merges"].as_array().unwrap()) {
+            let python = python.as_array().unwrap();
+            assert_eq!(ours.len(), python.len());
+            ours.sort_by(|a, b| a.name.cmp(&b.name));
             compared += ours.len();
+            let pairs = ours.iter().zip(python);
+            pairs.for_each(|(tensor, numbers)| require_close(&case.name, tensor, numbers));
         }
     }
     assert!(compared > 1000, "{compared} tensors");
+}
+
+fn refusal(case: &Case) -> CompetitionError {
+    let models = case.models().unwrap();
+    let borrowed = borrowed(&models);
+    let plans = case.recipes.iter().map(|recipe| MergePlan::new(recipe, &borrowed).unwrap());
+    let plans: Vec<MergePlan> = plans.collect();
+    merge_literal(&parts(&models, &plans)).unwrap_err()
+}
+
+#[test]
+fn what_the_class_does_not_do_is_refused() {
+    let text = |rest: &str, model: &str| {
+        format!(
+            "merge_method: linear\nmodels:\n  - {{model: {model}, parameters: {{weight: 1}}}}\n{rest}"
+        )
+    };
+    let refused = |text: String| message(&refusal(&case("refused", &text, &matrix()).unwrap()));
+    let encoder = refused(text("", "models/bert/a"));
+    assert!(encoder.contains("encoders without a decoder"), "{encoder}");
+    let none = parts(&[], &[]);
+    assert!(matches!(merge_literal(&none), Err(CompetitionError::Unsupported { .. })));
+}
+
+#[test]
+fn models_that_are_not_the_plans_are_refused() {
+    let case = routes();
+    let models = case.models().unwrap();
+    let borrowed = borrowed(&models);
+    let plan = [MergePlan::new(&case.recipes[0], &borrowed).unwrap()];
+    let few = parts(&models[..1], &plan);
+    let error = merge_literal(&few).unwrap_err();
+    assert!(matches!(error, CompetitionError::Models { published: 1, planned: 2 }), "{error}");
+}
+
+#[test]
+fn a_route_holds_only_what_differs_from_the_first_merge() {
+    let case = routes();
+    let models = case.models().unwrap();
+    let borrowed = borrowed(&models);
+    let plans: Vec<MergePlan> =
+        case.recipes.iter().map(|recipe| MergePlan::new(recipe, &borrowed).unwrap()).collect();
+    let recipe = merge_literal(&parts(&models, &plans)).unwrap().recipe;
+    let groups = recipe["merges"][1].as_array().unwrap();
+    let names = |group: &Value| recipe["names"][group["names"].as_u64().unwrap() as usize].clone();
+    let mlp =
+        ["down", "gate", "up"].map(|part| format!("model.layers.{{}}.mlp.{part}_proj.weight"));
+    assert_eq!(groups.iter().map(names).collect::<Vec<_>>(), [json!(mlp)]);
+    assert_eq!(groups[0]["layers"], json!([0, 1, 2, 3]));
+    assert_eq!(groups[0]["weights"], json!([0.7, 0.9]));
 }
