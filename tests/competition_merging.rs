@@ -45,6 +45,10 @@ fn matrix() -> PathBuf {
     tests().join("reference/mergekit/matrix")
 }
 
+fn vocabulary() -> PathBuf {
+    tests().join("reference/mergekit/vocabulary")
+}
+
 fn case(name: &str, text: &str, root: &Path) -> Option<Case> {
     let recipe = Recipe::from_yaml(text).ok()?;
     Some(Case { name: name.to_owned(), recipes: vec![recipe], root: root.to_owned() })
@@ -340,7 +344,9 @@ fn what_the_class_does_not_do_is_refused() {
     let refused = |text: String| message(&refusal(&case("refused", &text, &matrix()).unwrap()));
     let encoder = refused(text("", "models/bert/a"));
     assert!(encoder.contains("encoders without a decoder"), "{encoder}");
-    let tokens = refused(text("tokenizer: {source: base}\n", "models/llama/a"));
+    let union = fs::read_to_string(vocabulary().join("recipes/bare-model.yaml")).unwrap();
+    let union = case("union", &union, vocabulary().parent().unwrap()).unwrap();
+    let tokens = message(&refusal(&union));
     assert!(tokens.contains("choose their tokens"), "{tokens}");
     let none = parts(&[], &[]);
     assert!(matches!(merge_literal(&none), Err(CompetitionError::Unsupported { .. })));
