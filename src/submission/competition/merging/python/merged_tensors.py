@@ -1,7 +1,7 @@
 def merged_tensors(merge):
     """Name and values of each tensor of a merge; of the merges behind the first only what differs from the first."""
     for group in RECIPE["merges"][merge]:
-        models = [group["base"]] * ("base" in group) + group["inputs"]
+        models = ([group["base"]] if "base" in group else []) + group["inputs"]
         for layer in group.get("layers", [""]):
             to, *layers = layer if isinstance(layer, list) else [layer] * (1 + len(models))
             for pattern in group["tensors"]:
