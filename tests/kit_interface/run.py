@@ -6,8 +6,8 @@
     python3.11 -m venv current && current/bin/pip install transformers==5.23.0 peft pandas torch safetensors
     for venv in pinned current; do $venv/bin/python tests/kit_interface/run.py FOLDER; done
 
-Every class goes through both evaluation loops, the entry points' rows as JSON lines; both must agree. The first class is also run
-by both command lines, as organisers run it. tests/kit_interface.rs compares with our own evaluator.
+Every class goes through both evaluation loops, the entry points' rows as JSON lines; both must agree. The first class is
+also run by both command lines, as organisers run it. tests/kit_interface.rs compares with our own evaluator.
 """
 
 import csv
@@ -67,7 +67,8 @@ def scores(method):
     found = {}
     for batch in batches(CsvRows(HERE / "rows.csv")):
         if batch["eval_type"][0] == "multiple_choice":
-            found[str(batch["id"][0])] = [round(score, 6) for score in method.predict_multiple_choice(batch)[1].tolist()[0]]
+            _, all_scores = method.predict_multiple_choice(batch)
+            found[str(batch["id"][0])] = [round(score, 6) for score in all_scores.tolist()[0]]
     return found
 
 
@@ -81,7 +82,8 @@ def of_case(path):
     with tempfile.TemporaryDirectory() as folder:
         method.save_model(folder)
         saved = load_file(Path(folder) / "safetensor.pt")
-    answers = {str(row["id"]): {"prediction": row["prediction"]} for row in evaluation.predictions(method, HERE / "rows.csv")}
+    answered = evaluation.predictions(method, HERE / "rows.csv")
+    answers = {str(row["id"]): {"prediction": row["prediction"]} for row in answered}
     for id, own in scores(method).items():
         answers[id]["scores"] = own
     with tempfile.TemporaryDirectory() as folder:
@@ -127,7 +129,8 @@ def run_both_command_lines(path, answers):
         folder.mkdir()
         kit(folder, path)
         out = Path(place) / "out"
-        command(folder, "llm_merging/main.py", "-m", METHOD, "--dataset_filepaths", HERE / "rows.csv", "--output_folder", out)
+        files = ["--dataset_filepaths", HERE / "rows.csv", "--output_folder", out]
+        command(folder, "llm_merging/main.py", "-m", METHOD, *files)
         with open(out / "rows.csv", encoding="utf-8", newline="") as file:
             table = list(csv.DictReader(file))
         assert list(table[0]) == ["id", "prediction", "dummy_field"], table[0]

@@ -80,7 +80,7 @@ pub fn class_file(parts: &ClassParts) -> Result<String, CompetitionError> {
     let head = [
         docstring(parts),
         import_lines(own.chain(literal.imports).chain([auto_import(network)]).collect()),
-        format!("RECIPE = json.loads(\n    r\"\"\"\n{}\n\"\"\"\n)", literal_text(&recipe)),
+        format!("RECIPE = json.loads(r\"\"\"\n{}\n\"\"\")", literal_text(&recipe)),
     ];
     let code = used.iter().map(|(text, _)| (*text).to_owned());
     let sections: Vec<String> = std::iter::once(literal.code).chain(code).collect();
