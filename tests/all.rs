@@ -5,6 +5,7 @@ mod analysis;
 mod architectures;
 mod bad_data;
 mod command;
+mod competition;
 mod conformance;
 mod conversations;
 mod counted;
