@@ -6,6 +6,7 @@ mod architectures;
 mod bad_data;
 mod command;
 mod competition_merging;
+mod competition;
 mod conformance;
 mod conversations;
 mod counted;

@@ -324,8 +324,6 @@ impl Made<'_> {
     ) -> Result<Submission, Failure> {
         let method = method_name(&self.class);
         let recipe = published_recipe(exported.recipe, self.models, self.places)?;
-        let card =
-            format!("{}\n{}", exported.card(&recipe), kit::instructions(&self.class, &method));
         let models: Vec<SubmittedModel> =
             self.models.iter().zip(self.places).map(submitted).collect();
         let manifest = SubmissionManifest {
@@ -380,7 +378,9 @@ fn refused(error: &CompetitionError, trial: u64) -> Failure {
         CompetitionError::Unsupported { .. } => failure.remedy(
             "export another trial with --trial N, or search without what the class does not do",
         ),
-        CompetitionError::Checkpoint(_) | CompetitionError::Merge(_) => failure,
+        CompetitionError::Checkpoint(_)
+        | CompetitionError::Merge(_)
+        | CompetitionError::Models { .. } => failure,
     }
 }
 
