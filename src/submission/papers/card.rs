@@ -3,6 +3,7 @@
 use super::markdown::{block, counted};
 use super::plain_card::readers;
 use super::{HubLicence, SubmissionFacts, choice, documents, licences, reproduce, results};
+use crate::submission::competition::kit::instructions;
 use crate::units::Split;
 
 /// README.md of a submission, with the front matter that the hub reads.
@@ -14,11 +15,18 @@ pub fn competition_card(facts: &SubmissionFacts) -> String {
         ("Recipe", recipe(facts)),
         ("Documents that were read", documents::sources(&facts.run)),
         ("Making it again", reproduce::again(facts)),
-        ("Handing it in", reproduce::hand_in(facts)),
     ];
     let sections: String =
         sections.iter().map(|(title, text)| format!("\n## {title}\n\n{text}")).collect();
-    format!("{}\n{}{sections}", front_matter(facts), opening(facts))
+    let manifest = &facts.manifest;
+    format!(
+        "{}\n{}{sections}\n{}\n`merge-search predict {} --trial {} --data test.csv -o submission.csv` writes the same file without the kit.\n",
+        front_matter(facts),
+        opening(facts),
+        instructions(&manifest.class, &manifest.method),
+        manifest.run,
+        manifest.trial,
+    )
 }
 
 fn front_matter(facts: &SubmissionFacts) -> String {

@@ -1,7 +1,7 @@
 //! The data that the run read.
 
 use super::RunFacts;
-use super::markdown::{NONE, table_of};
+use super::markdown::{NONE, words_table};
 use crate::record::TaskEntry;
 
 /// Source, licence, maker and digest of every task's documents.
@@ -11,7 +11,7 @@ pub(super) fn sources(run: &RunFacts) -> String {
     let unlicensed = names(run, |task| task.source.license.is_none());
     let mut text = format!(
         "Rows are search + selection + holdout; the digest is of all the task's documents.\n\n{}",
-        table_of(&heads, &rows)
+        words_table(&heads, &rows)
     );
     if !unlicensed.is_empty() {
         text.push_str(&format!(

@@ -1,6 +1,6 @@
 //! The models and on what terms they may be used.
 
-use super::markdown::{NONE, table_of};
+use super::markdown::{NONE, words_table};
 use super::{HubLicence, SubmissionFacts};
 use crate::submission::competition::SubmittedModel;
 
@@ -12,7 +12,7 @@ pub(super) fn models(facts: &SubmissionFacts) -> String {
         vec![model.name.clone(), place(model), licence, format!("`{}`", model.sha256)]
     };
     let rows: Vec<Vec<String>> = facts.manifest.models.iter().enumerate().map(row).collect();
-    table_of(&["model", "repository and commit", "licence", "SHA-256 of the weights"], &rows)
+    words_table(&["model", "repository and commit", "licence", "SHA-256 of the weights"], &rows)
 }
 
 fn place(model: &SubmittedModel) -> String {

@@ -15,6 +15,8 @@ mod plain_card;
 mod report;
 mod reproduce;
 mod results;
+#[cfg(test)]
+mod tests;
 
 pub use card::competition_card;
 pub use facts::{
