@@ -1,8 +1,11 @@
 //! The command line: one file per command. What is printed, asked of the environment or turned into an exit code is here.
 
 mod analyze;
+mod dry_run;
 mod eval;
 mod export;
+mod export_competition;
+mod export_defaults;
 mod export_routed;
 mod failure;
 mod merge;
@@ -11,13 +14,17 @@ mod optimizer;
 mod plan;
 mod progress;
 mod prompts;
+mod published;
 mod quickstart;
 mod report;
+mod run_bench;
 mod run_facts;
+mod run_models;
 mod search;
 mod submission_facts;
 mod target;
 mod tasks;
+mod unchanged;
 mod warm_start;
 mod workbench;
 

@@ -2,8 +2,9 @@
 
 use super::markdown::{block, counted};
 use super::plain_card::readers;
-use super::{HubLicence, SubmissionFacts, choice, documents, licences, reproduce, results};
-use crate::submission::competition::kit::instructions;
+use super::{
+    HubLicence, SubmissionFacts, choice, documents, hand_in, licences, reproduce, results,
+};
 use crate::units::Split;
 
 /// README.md of a submission, with the front matter that the hub reads.
@@ -15,18 +16,11 @@ pub fn competition_card(facts: &SubmissionFacts) -> String {
         ("Recipe", recipe(facts)),
         ("Documents that were read", documents::sources(&facts.run)),
         ("Making it again", reproduce::again(facts)),
+        ("Handing it in", hand_in::commands(facts)),
     ];
     let sections: String =
         sections.iter().map(|(title, text)| format!("\n## {title}\n\n{text}")).collect();
-    let manifest = &facts.manifest;
-    format!(
-        "{}\n{}{sections}\n{}\n`merge-search predict {} --trial {} --data test.csv -o submission.csv` writes the same file without the kit.\n",
-        front_matter(facts),
-        opening(facts),
-        instructions(&manifest.class, &manifest.method),
-        manifest.run,
-        manifest.trial,
-    )
+    format!("{}\n{}{sections}", front_matter(facts), opening(facts))
 }
 
 fn front_matter(facts: &SubmissionFacts) -> String {

@@ -8,6 +8,7 @@ mod card;
 mod choice;
 mod documents;
 mod facts;
+mod hand_in;
 mod licences;
 mod markdown;
 mod method;

@@ -143,6 +143,6 @@ fn terms(facts: &SubmissionFacts) -> String {
         "{}\n{}\n{}",
         licences::models(facts),
         licences::terms(facts),
-        documents::sources(&facts.run)
+        documents::in_short(&facts.run)
     )
 }

@@ -269,6 +269,10 @@ fn the_report_of_a_large_run_fits_four_pages() {
     run.front = (0..30).map(member).collect();
     let text = report(&facts(run));
     assert_says(&text, &["the 12 lowest; README.md has the other 45", "(20 slower ones left out)"]);
+    assert_says(
+        &text,
+        &["| t0, t1, t2 and 54 more | owner/set@c0ffee, split train | apache-2.0 | – | 3420 |"],
+    );
     let words = text.split_whitespace().filter(|word| word.contains(char::is_alphanumeric)).count();
     assert!(words < 2000, "{words} words");
 }
