@@ -378,7 +378,9 @@ fn refused(error: &CompetitionError, trial: u64) -> Failure {
         CompetitionError::Unsupported { .. } => failure.remedy(
             "export another trial with --trial N, or search without what the class does not do",
         ),
-        CompetitionError::Checkpoint(_) | CompetitionError::Merge(_) => failure,
+        CompetitionError::Checkpoint(_)
+        | CompetitionError::Merge(_)
+        | CompetitionError::Models { .. } => failure,
     }
 }
 
