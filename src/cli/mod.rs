@@ -1,6 +1,7 @@
 //! The command line: one file per command. What is printed, asked of the environment or turned into an exit code is here.
 
 mod analyze;
+mod check;
 mod eval;
 mod export;
 mod export_routed;
@@ -44,6 +45,7 @@ enum Command {
     Export(export::Args),
     Merge(merge::Args),
     Eval(eval::Args),
+    Check(check::Args),
 }
 
 /// Runs the command that was typed.
@@ -56,6 +58,7 @@ pub fn main() -> ExitCode {
         Some(Command::Export(args)) => export::run(args),
         Some(Command::Merge(args)) => merge::run(args),
         Some(Command::Eval(args)) => eval::run(args),
+        Some(Command::Check(args)) => check::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

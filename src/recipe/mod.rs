@@ -9,6 +9,7 @@ mod method;
 mod model_ref;
 mod parameters;
 mod read;
+mod renamed;
 mod router;
 mod router_read;
 mod router_write;

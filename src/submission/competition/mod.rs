@@ -5,9 +5,13 @@
 //! reads it, put together from the parts that the recipe needs.
 
 mod class;
+pub mod dry_run;
 mod error;
+mod folder;
+pub mod kit;
 mod manifest;
 mod merging;
+mod names;
 
 use serde_json::Value;
 
@@ -15,8 +19,13 @@ use crate::merge::MergePlan;
 
 pub use class::class_file;
 pub use error::CompetitionError;
+pub use folder::{
+    CARD_FILE, ENTRY_POINT_FOLDER, ExportTexts, Files, HEAD_FOLDER, REPORT_FILE, export_files,
+    require_free, sealed, sha256, write_folder,
+};
 pub use manifest::{MANIFEST_FILE, SubmissionManifest, SubmittedModel};
 pub use merging::{MergeLiteral, merge_literal};
+pub use names::{class_name, fault_of_class_name, method_name};
 
 /// A model where everybody can get it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
