@@ -2,6 +2,7 @@
 
 mod analyze;
 mod dry_run;
+mod check;
 mod eval;
 mod export;
 mod export_competition;
@@ -53,6 +54,7 @@ enum Command {
     Export(export::Args),
     Merge(merge::Args),
     Eval(eval::Args),
+    Check(check::Args),
 }
 
 /// Runs the command that was typed.
@@ -65,6 +67,7 @@ pub fn main() -> ExitCode {
         Some(Command::Export(args)) => export::run(args),
         Some(Command::Merge(args)) => merge::run(args),
         Some(Command::Eval(args)) => eval::run(args),
+        Some(Command::Check(args)) => check::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,7 +7,7 @@ use merge_search::evaluate::{CandleEvaluator, Demand};
 use merge_search::model::NetworkSpec;
 use merge_search::recipe::Features;
 use merge_search::space::Routing;
-use merge_search::target::{DEVICES, Device, Estimate, Merge, Weights, Work, kit_work, rates};
+use merge_search::target::{DEVICES, Device, Estimate, Merge, Scale, Weights, Work, kit_work, rates};
 use merge_search::units::{Bytes, Split};
 use serde_json::{Value, json};
 
@@ -125,6 +125,7 @@ impl Target {
             checkpoints: self.checkpoints,
             stored: self.stored,
             router_layers: self.router_layers,
+            scale: Scale::ONE,
         }
     }
 
