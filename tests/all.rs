@@ -8,6 +8,7 @@ mod command;
 mod conformance;
 mod conversations;
 mod counted;
+mod damaged_runs;
 mod depth;
 mod document_router;
 mod encode;

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
 use merge_search::evaluate::{SecondOpinion, Verification, verify_export};
+use merge_search::outcome::Outcome;
 use merge_search::recipe::Recipe;
 use merge_search::record::{RunFolder, Trial, TrialKind};
 use merge_search::submission::model_card;
 use merge_search::units::{Bytes, Split};
 
 use super::export_competition::{self, CompetitionArgs, Exported};
+use super::export_place::{require_outside, require_writable};
 use super::run_bench::RunBench;
 use super::run_facts::run_facts;
 use super::workbench::hub;
@@ -53,6 +55,10 @@ enum Format {
 pub fn run(args: &Args) -> Result<(), Failure> {
     require_one_format(args)?;
     let folder = RunFolder::open(&args.run)?;
+    require_outside(&args.output, &args.run)?;
+    if args.format == Format::Checkpoint {
+        require_writable(&args.output)?;
+    }
     if folder.manifest().space.path == quickstart::NAME {
         quickstart::unpack()?;
     }
@@ -61,6 +67,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Some(number) => (number, recipe_of(&trials, number, args)?),
         None => winner(&trials, args)?,
     };
+    require_feasible(&trials, number)?;
     let recipe = Recipe::from_yaml(&text).map_err(|error| Failure::from_error(&error))?;
     if !recipe.prompts.is_empty() {
         let tasks: Vec<&str> = recipe.prompts.keys().map(String::as_str).collect();
@@ -131,4 +138,17 @@ fn recipe_of(trials: &[Trial], number: u64, args: &Args) -> Result<String, Failu
         let last = trials.iter().map(|trial| trial.trial).max().unwrap_or(0);
         Failure::input(format!("--trial {number}: {} has trials 0 to {last}", args.run.display()))
     })
+}
+
+/// What could not be scored is nothing to hand on.
+fn require_feasible(trials: &[Trial], number: u64) -> Result<(), Failure> {
+    let mut rows = trials.iter().filter(|trial| trial.trial == number);
+    match rows.find_map(|trial| match &trial.outcome {
+        Outcome::Infeasible { reason } => Some(reason),
+        Outcome::Feasible(_) => None,
+    }) {
+        None => Ok(()),
+        Some(reason) => Err(Failure::input(format!("trial {number} is infeasible: {reason}"))
+            .remedy("export another trial with --trial N")),
+    }
 }

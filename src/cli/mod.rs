@@ -1,12 +1,13 @@
 //! The command line: one file per command. What is printed, asked of the environment or turned into an exit code is here.
 
 mod analyze;
-mod dry_run;
 mod check;
+mod dry_run;
 mod eval;
 mod export;
 mod export_competition;
 mod export_defaults;
+mod export_place;
 mod export_routed;
 mod failure;
 mod merge;
