@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 use merge_search::evaluate::{CandleEvaluator, Demand};
 use merge_search::model::NetworkSpec;
-use merge_search::recipe::Features;
-use merge_search::space::Routing;
+use merge_search::rules::graph::Graph;
 use merge_search::target::{DEVICES, Device, Estimate, Merge, Scale, Weights, Work, kit_work, rates};
 use merge_search::units::{Bytes, Split};
 use serde_json::{Value, json};
@@ -41,6 +40,9 @@ pub struct Target {
     checkpoints: u64,
     stored: Bytes,
     router_layers: usize,
+    /// Of the largest candidate, and why it is that large.
+    scale: Scale,
+    scale_from: String,
     /// Title and rows of each evaluation.
     evaluations: Vec<(&'static str, &'static str, Vec<Work>)>,
 }
@@ -56,10 +58,14 @@ pub fn of_space(bench: &Workbench) -> Target {
     let evaluator = &bench.evaluator;
     let spec = evaluator.spec().clone();
     let own = own_work(&spec, evaluator);
+    let graph = Graph::of_space(bench.decoder.space());
+    let ([_, scale], scale_from) = graph.scales(&spec);
     Target {
+        scale,
+        scale_from,
         checkpoints: evaluator.checkpoints().count() as u64,
         stored: stored(evaluator),
-        router_layers: router_layers(&bench.decoder.space().routing),
+        router_layers: graph.router_layers(),
         evaluations: vec![(KIT.0, KIT.1, kit_work(&spec)), (TASKS.0, TASKS.1, vec![own])],
         spec,
     }
@@ -79,6 +85,8 @@ pub fn of_config(file: &Path, args: &TargetArgs, json: bool) -> Result<String, F
         checkpoints,
         stored: Bytes(spec.weight_bytes(element).saturating_mul(checkpoints)),
         router_layers: 0,
+        scale: Scale::ONE,
+        scale_from: "one dense model".to_owned(),
         evaluations: vec![(KIT.0, KIT.1, kit_work(&spec))],
         spec,
     };
@@ -91,16 +99,6 @@ pub fn of_config(file: &Path, args: &TargetArgs, json: bool) -> Result<String, F
 fn stored(evaluator: &CandleEvaluator) -> Bytes {
     let shapes = evaluator.checkpoints().flat_map(|checkpoint| checkpoint.tensors());
     Bytes(shapes.map(|(_, shape)| (shape.elements() * shape.dtype.size()) as u64).sum())
-}
-
-/// The deepest hidden state that a document router may read.
-fn router_layers(routing: &Routing) -> usize {
-    let features = routing.documents.iter().flat_map(|documents| &documents.features);
-    let layer = |feature: &Features| match feature {
-        Features::Hidden { layer, .. } => *layer,
-        Features::Ngrams { .. } | Features::Shape => 0,
-    };
-    features.map(layer).max().unwrap_or(0)
 }
 
 fn own_work(spec: &NetworkSpec, evaluator: &CandleEvaluator) -> Work {
@@ -125,7 +123,7 @@ impl Target {
             checkpoints: self.checkpoints,
             stored: self.stored,
             router_layers: self.router_layers,
-            scale: Scale::ONE,
+            scale: self.scale,
         }
     }
 
@@ -144,14 +142,15 @@ impl Target {
     pub fn text(&self, args: &TargetArgs) -> String {
         let mut text = format!(
             "\n1-hour rule, estimated: {} {} parameters, {} checkpoints ({} on disk), minutes * {} against {}, \
-             {} characters per token assumed\n",
+             {} characters per token assumed; counted: {}\n",
             self.spec.parameters(),
             self.spec.family,
             self.checkpoints,
             self.stored,
             rates::MARGIN,
             rates::LIMIT_MINUTES,
-            rates::CHARACTERS_PER_TOKEN
+            rates::CHARACTERS_PER_TOKEN,
+            self.scale_from
         );
         for (title, _, work) in &self.evaluations {
             if work.is_empty() {
