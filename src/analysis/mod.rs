@@ -87,7 +87,15 @@ impl Summary {
     /// # Errors
     /// As [`RunFolder::trials`] and [`RunFolder::front`].
     pub fn load(run: &RunFolder) -> Result<Summary, RecordError> {
-        let trials = last_rungs(run.trials()?);
+        Summary::of(run, run.trials()?)
+    }
+
+    /// As [`Summary::load`], of all `trials` of the run.
+    ///
+    /// # Errors
+    /// As [`RunFolder::front`].
+    pub fn of(run: &RunFolder, trials: Vec<Trial>) -> Result<Summary, RecordError> {
+        let trials = last_rungs(trials);
         let standings = standings::standings(&trials);
         Ok(Summary {
             header: header(run, &trials),

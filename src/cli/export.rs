@@ -1,24 +1,25 @@
-//! `merge-search export RUN -o DIR`: the winner (or any trial) as a checkpoint.
+//! `merge-search export RUN -o DIR`: the winner (or any trial) as a checkpoint or as a submission.
 
 use std::path::PathBuf;
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 use merge_search::evaluate::{SecondOpinion, Verification, verify_export};
-use merge_search::merge::token_router;
-use merge_search::recipe::{Prompts, Recipe};
-use merge_search::record::{RunFolder, Trial, TrialKind};
-use merge_search::space::SearchSpace;
-use merge_search::submission::{CardScore, model_card};
-use merge_search::task::Task;
-use merge_search::units::{Bytes, Split};
+use merge_search::recipe::Recipe;
+use merge_search::record::RunFolder;
+use merge_search::submission::model_card;
+use merge_search::units::Bytes;
 
-use super::workbench::SpaceSource;
-use super::{Failure, export_routed, merge, print, quickstart, tasks, tell};
+use super::export_competition::{self, CompetitionArgs, Exported};
+use super::run_bench::RunBench;
+use super::run_facts::run_facts;
+use super::workbench::hub;
+use super::{Failure, export_routed, merge, print, quickstart, run_models, tell, trials};
 
 /// As `merge --shard-size` has it without being told.
 const SHARD_SIZE: Bytes = Bytes(5_000_000_000);
 
-/// Writes a run's winner as a merged checkpoint (safetensors, config, tokenizer, recipe, model card)
+/// Writes a run's winner as a merged checkpoint (safetensors, config, tokenizer, recipe, model card), or as a submission to the
+/// LLM Merging competition
 #[derive(Debug, ClapArgs)]
 pub struct Args {
     /// Run folder
@@ -29,22 +30,35 @@ pub struct Args {
     /// Folder to write; must not exist or be empty
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
+    /// What is written
+    #[arg(long, value_enum, default_value_t = Format::Checkpoint)]
+    format: Format,
+    /// With --format competition: print a JSON object about what was written
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    competition: CompetitionArgs,
+}
+
+/// What an export is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A merged model in Hugging Face layout
+    Checkpoint,
+    /// The files that go into the starter kit of the LLM Merging competition
+    Competition,
 }
 
 /// Exports and checks what was written against an independent implementation of the model.
 pub fn run(args: &Args) -> Result<(), Failure> {
+    require_one_format(args)?;
     let folder = RunFolder::open(&args.run)?;
     if folder.manifest().space.path == quickstart::NAME {
         quickstart::unpack()?;
     }
     let trials = folder.trials()?;
-    let (number, text) = match args.trial {
-        Some(number) => (number, recipe_of(&trials, number, args)?),
-        None => winner(&trials, args)?,
-    };
+    let (number, text) = trials::chosen(&trials, args.trial, &args.run)?;
     let recipe = Recipe::from_yaml(&text).map_err(|error| Failure::from_error(&error))?;
-    let tasks: Vec<String> = folder.manifest().task_names().map(str::to_owned).collect();
-    let card = model_card(&recipe, &tasks, &scores(&trials, number));
     if !recipe.prompts.is_empty() {
         let tasks: Vec<&str> = recipe.prompts.keys().map(String::as_str).collect();
         tell(&format!(
@@ -52,6 +66,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             tasks.join(", ")
         ));
     }
+    if args.format == Format::Competition {
+        let exported = Exported { number, recipe: &recipe, run: &folder, trials: &trials };
+        return export_competition::run(&args.competition, &exported, &args.output, args.json);
+    }
+    let card = model_card(&recipe, Some(&run_facts(&folder, trials, number)?));
     if let Some(router) = &recipe.document_router {
         let output = &args.output;
         let difference = export_routed::write(&recipe, router, &folder, output, &card, SHARD_SIZE)?;
@@ -62,8 +81,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             1 + router.merges.len(),
         ));
     }
-    let prompts = router_tasks(&recipe, &folder)?;
-    merge::write(&recipe, &prompts, &args.output, &card, SHARD_SIZE, false)?;
+    run_models::open(&recipe.models(), &run_models::space(&folder)?, &folder, &hub())?;
+    let bench = RunBench::of(&recipe, &folder)?;
+    merge::write(&recipe, bench.tasks(), &args.output, &card, SHARD_SIZE, false)?;
     let Verification { difference, by } =
         verify_export(&args.output).map_err(|error| Failure::from_error(&error))?;
     let second = match by {
@@ -76,64 +96,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     print(&format!("wrote trial {number} to {}\n{checked}\n", args.output.display()))
 }
 
-/// The run's tasks, where the recipe's token router names some of them.
-fn router_tasks(recipe: &Recipe, folder: &RunFolder) -> Result<Vec<Task>, Failure> {
-    let experts = token_router(recipe).map_or(&[][..], |router| &router.experts);
-    if !experts.iter().any(|expert| matches!(expert.positive_prompts, Prompts::Task(_))) {
-        return Ok(Vec::new());
+fn require_one_format(args: &Args) -> Result<(), Failure> {
+    let option = args.competition.given().or(args.json.then_some("--json"));
+    match (args.format, option) {
+        (Format::Checkpoint, Some(option)) => Err(Failure::input(format!(
+            "{option} is for submissions, and a checkpoint would be written"
+        ))
+        .remedy("add --format competition")),
+        _ => Ok(()),
     }
-    let space = &folder.manifest().space;
-    let source = SpaceSource::recorded(&space.path, &space.text)?;
-    tasks::load(&SearchSpace::parse(&source.text, &source.file)?.tasks)
-}
-
-fn winner(trials: &[Trial], args: &Args) -> Result<(u64, String), Failure> {
-    let winner =
-        trials.iter().find(|trial| trial.kind == TrialKind::Final && trial.split == Split::Holdout);
-    winner.map(|trial| (trial.trial, trial.recipe.clone())).ok_or_else(|| {
-        Failure::input(format!(
-            "{} has no winner yet: its search has not finished",
-            args.run.display()
-        ))
-        .remedy(format!(
-            "finish it with --resume {}, or name a trial with --trial N",
-            args.run.display()
-        ))
-    })
-}
-
-fn recipe_of(trials: &[Trial], number: u64, args: &Args) -> Result<String, Failure> {
-    let found = trials.iter().find(|trial| trial.trial == number);
-    found.map(|trial| trial.recipe.clone()).ok_or_else(|| {
-        let last = trials.iter().map(|trial| trial.trial).max().unwrap_or(0);
-        Failure::input(format!("--trial {number}: {} has trials 0 to {last}", args.run.display()))
-    })
-}
-
-/// Baselines and the exported trial.
-fn scores(trials: &[Trial], exported: u64) -> Vec<CardScore> {
-    let mut numbers: Vec<u64> = trials
-        .iter()
-        .filter(|trial| trial.kind == TrialKind::Baseline)
-        .map(|trial| trial.trial)
-        .collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    let named = |number: u64| trials.iter().find(|trial| trial.trial == number)?.name.clone();
-    let mut scores: Vec<CardScore> = numbers
-        .into_iter()
-        .map(|number| score(trials, number, named(number).unwrap_or_default()))
-        .collect();
-    scores.push(score(trials, exported, "this model".to_owned()));
-    scores
-}
-
-fn score(trials: &[Trial], number: u64, name: String) -> CardScore {
-    let on = |split| {
-        let rows = trials.iter().filter(|trial| trial.trial == number && trial.split == split);
-        // Of a race the row with all documents, or else the latest.
-        let latest = rows.max_by_key(|trial| (trial.docs.is_none(), trial.rung));
-        latest.and_then(|trial| trial.geometric_mean).map(|mean| 100.0 * mean.value)
-    };
-    CardScore { name, geometric_means: Split::ALL.map(on) }
 }

@@ -14,10 +14,8 @@ use merge_search::record::RunFolder;
 use merge_search::submission::{Output, PlannedMerge, RoutedFolder, model_card, write_routed};
 use merge_search::units::Bytes;
 
-use super::objectives::ObjectiveArgs;
-use super::tasks::GuardArgs;
-use super::workbench::{SpaceSource, Workbench, WorkerArgs, hub};
-use super::{Failure, merge};
+use super::workbench::{Workbench, hub};
+use super::{Failure, merge, run_bench};
 
 /// Fits the gate to the run's own documents and writes the folder; gives the largest difference of a log-probability between
 /// two implementations of its merges.
@@ -29,14 +27,9 @@ pub fn write(
     card: &str,
     shard_size: Bytes,
 ) -> Result<f64, Failure> {
-    let space = &run.manifest().space;
-    let machine = WorkerArgs { workers: None, memory: None, precision: None };
-    let guard = GuardArgs { forbid_overlap: Vec::new() };
-    let source = SpaceSource::recorded(&space.path, &space.text)?;
-    let bench = Workbench::open(&source, &ObjectiveArgs::default(), &machine, &guard)?;
+    let bench = run_bench::whole(run)?;
     refuse_what_the_loader_cannot(&bench, router)?;
-    let gate = bench.evaluator.gate(&router.gate).map_err(|error| Failure::from_error(&error))?;
-    let gate = serde_json::to_value(&gate).map_err(|error| Failure::from_error(&error))?;
+    let gate = run_bench::fitted(&bench, &router.gate)?;
     let recipes: Vec<Recipe> =
         (0..=router.merges.len()).filter_map(|merge| recipe.merge(merge)).collect();
     let gate_recipe = gate_model(router.gate.features, &bench.decoder.space().base);
@@ -72,7 +65,7 @@ pub fn write(
 
 /// A part of the folder, whose card has no scores: they are the whole recipe's.
 fn planned<'a>((recipe, plan): (&'a Recipe, &'a MergePlan<'a>)) -> PlannedMerge<'a> {
-    PlannedMerge { recipe, card: model_card(recipe, &[], &[]), plan }
+    PlannedMerge { recipe, card: model_card(recipe, None), plan }
 }
 
 /// Families whose decoder torch has under the names that the loader uses.

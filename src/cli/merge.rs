@@ -68,7 +68,7 @@ pub struct Written {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let recipe = Recipe::read(&args.recipe).map_err(|error| Failure::from_error(&error))?;
     let tasks = tasks::load(&args.tasks)?;
-    let card = model_card(&recipe, &[], &[]);
+    let card = model_card(&recipe, None);
     let written = write(&recipe, &tasks, &args.output, &card, args.shard_size, args.quiet)?;
     let (output, Written { tensors, elements, bytes, seconds }) = (&args.output, written);
     if args.json {

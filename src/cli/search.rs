@@ -6,22 +6,20 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args as ClapArgs;
-use merge_search::checkpoint::Checkpoint;
 use merge_search::optimizer::Optimizer;
 use merge_search::race::Racing;
 use merge_search::record::{
-    CheckpointEntry, DataSource, DocCounts, GeneColumn, OptimizerSettings, RunBudget, RunManifest,
-    RunWriter, SCHEMA_VERSION, SpaceFile, TaskEntry,
+    GeneColumn, OptimizerSettings, RunBudget, RunManifest, RunWriter, SCHEMA_VERSION, SpaceFile,
 };
 use merge_search::search::{self, Budget, Ending, Setup};
-use merge_search::units::{Seed, Split};
+use merge_search::units::Seed;
 
 use super::objectives::{self, ObjectiveArgs};
 use super::optimizer::{OptimizerArgs, Plan};
 use super::progress::Watcher;
 use super::tasks::GuardArgs;
 use super::workbench::{NumberType, SpaceSource, Workbench, WorkerArgs, tell_notes};
-use super::{Failure, report, tell};
+use super::{Failure, report, tell, unchanged};
 
 /// What the search command takes.
 #[derive(Debug, ClapArgs)]
@@ -245,12 +243,12 @@ fn manifest(
             }
             Budget::Trials(trials) => RunBudget { seconds: None, trials: Some(trials) },
         },
-        tasks: task_entries(bench),
+        tasks: unchanged::task_entries(&bench.tasks, bench.decoder.space().docs),
         objective: bench.aggregate.clone(),
         objectives: objectives::words(bench.decoder.space()),
         constraints: bench.decoder.space().constraints,
         tie_break: bench.decoder.space().tie_break.unwrap_or(true),
-        checkpoints: checkpoint_entries(bench)?,
+        checkpoints: unchanged::checkpoint_entries(bench)?,
         device: device(machine.precision).to_owned(),
     })
 }
@@ -279,59 +277,12 @@ fn precision_of(args: &Args, manifest: &RunManifest) -> Result<Option<NumberType
     }
 }
 
-fn task_entries(bench: &Workbench) -> Vec<TaskEntry> {
-    let limits = bench.decoder.space().docs;
-    let count = |docs: usize, limit: Option<usize>| docs.min(limit.unwrap_or(docs)) as u64;
-    bench
-        .tasks
-        .iter()
-        .map(|task| TaskEntry {
-            name: task.name.clone(),
-            metric: task.judged().as_str().to_owned(),
-            others: task.metrics.iter().skip(1).map(|metric| metric.as_str().to_owned()).collect(),
-            sha256: task.digest.clone(),
-            source: DataSource {
-                dataset: task.origin.dataset.clone(),
-                commit: task.origin.commit.clone(),
-                split: task.origin.split.clone(),
-                license: task.license.clone(),
-                generated_by: task.generated_by.clone(),
-            },
-            docs: DocCounts {
-                search: count(task.docs(Split::Search).len(), limits.search),
-                selection: count(task.docs(Split::Selection).len(), limits.selection),
-                holdout: count(task.docs(Split::Holdout).len(), limits.holdout),
-            },
-        })
-        .collect()
-}
-
-fn checkpoint_entries(bench: &Workbench) -> Result<Vec<CheckpointEntry>, Failure> {
-    let entry = |(name, checkpoint): (&String, &Checkpoint)| {
-        let sha256 = checkpoint.digest().map_err(|error| Failure::from_error(&error))?;
-        Ok(CheckpointEntry { name: name.clone(), sha256: sha256.to_owned() })
-    };
-    bench.names.iter().zip(bench.evaluator.checkpoints()).map(entry).collect()
-}
-
 /// Scores of other weights or other documents must not be mixed into a run.
 fn check_unchanged(manifest: &RunManifest, bench: &Workbench) -> Result<(), Failure> {
-    let changed = |what: &str, name: &str| {
-        Err(Failure::input(format!("{what} `{name}` has changed since the run began"))
-            .remedy("put the old files back to resume, or begin a new run"))
-    };
-    for (then, now) in manifest.checkpoints.iter().zip(checkpoint_entries(bench)?) {
-        if *then != now {
-            return changed("checkpoint", &then.name);
-        }
-    }
-    for (then, now) in manifest.tasks.iter().zip(task_entries(bench)) {
-        if *then != now {
-            return changed("task", &then.name);
-        }
-    }
+    unchanged::require_all(manifest, bench, unchanged::TO_RESUME)?;
     if manifest.objective != bench.aggregate {
-        return changed("key", "objective.rivals");
+        let changed = "key `objective.rivals` has changed since the run began";
+        return Err(Failure::input(changed).remedy(unchanged::TO_RESUME));
     }
     Ok(())
 }

@@ -6,12 +6,15 @@ use clap::Args as ClapArgs;
 use merge_search::evaluate::{CandleEvaluator, Demand};
 use merge_search::model::NetworkSpec;
 use merge_search::rules::graph::Graph;
-use merge_search::target::{DEVICES, Device, Estimate, Merge, Scale, Weights, Work, kit_work, rates};
+use merge_search::target::{
+    DEVICES, Device, Estimate, Merge, Scale, Weights, Work, kit_work, rates,
+};
 use merge_search::units::{Bytes, Split};
 use serde_json::{Value, json};
 
 use super::Failure;
 use super::failure::chain;
+use super::offline_models::OfflineModel;
 use super::workbench::Workbench;
 
 /// Where the result is to be evaluated.
@@ -71,6 +74,19 @@ pub fn of_space(bench: &Workbench) -> Target {
     }
 }
 
+/// The same where there are only configs: the space's own tasks are left out, as nothing has counted their tokens.
+pub fn of_models(base: &OfflineModel, models: &[OfflineModel], graph: &Graph) -> Target {
+    let stored = models.iter().flat_map(OfflineModel::repositories).filter_map(|part| part.stored);
+    let stored = stored.fold(0u64, |sum, bytes| sum.saturating_add(bytes.0));
+    Target::of_kit(base.spec.clone(), models.len() as u64, Bytes(stored), Some(graph))
+}
+
+/// Bytes of a stored number, by the config's word; float32 where it has none.
+pub fn element_bytes(config: &Value) -> u64 {
+    let word = ["dtype", "torch_dtype"].iter().find_map(|key| config.get(key)?.as_str());
+    if matches!(word, Some("float16" | "bfloat16")) { 2 } else { 4 }
+}
+
 /// The estimate for a config alone, as text or as one JSON object.
 pub fn of_config(file: &Path, args: &TargetArgs, json: bool) -> Result<String, Failure> {
     let cannot = |why: String| Failure::input(format!("{}: {why}", file.display()));
@@ -78,18 +94,9 @@ pub fn of_config(file: &Path, args: &TargetArgs, json: bool) -> Result<String, F
     let config: Value =
         serde_json::from_slice(&text).map_err(|error| cannot(format!("is no JSON: {error}")))?;
     let spec = NetworkSpec::from_config_alone(&config).map_err(|error| cannot(chain(&error)))?;
-    let element = ["dtype", "torch_dtype"].iter().find_map(|key| config.get(key)?.as_str());
-    let element = if matches!(element, Some("float16" | "bfloat16")) { 2 } else { 4 };
     let checkpoints = u64::from(args.experts) + 1;
-    let target = Target {
-        checkpoints,
-        stored: Bytes(spec.weight_bytes(element).saturating_mul(checkpoints)),
-        router_layers: 0,
-        scale: Scale::ONE,
-        scale_from: "one dense model".to_owned(),
-        evaluations: vec![(KIT.0, KIT.1, kit_work(&spec))],
-        spec,
-    };
+    let stored = spec.weight_bytes(element_bytes(&config)).saturating_mul(checkpoints);
+    let target = Target::of_kit(spec, checkpoints, Bytes(stored), None);
     match json {
         true => Ok(format!("{:#}\n", target.json(args))),
         false => Ok(target.text(args)),
@@ -117,6 +124,15 @@ fn own_work(spec: &NetworkSpec, evaluator: &CandleEvaluator) -> Work {
 }
 
 impl Target {
+    fn of_kit(spec: NetworkSpec, checkpoints: u64, stored: Bytes, graph: Option<&Graph>) -> Self {
+        let router_layers = graph.map_or(0, Graph::router_layers);
+        let scales = graph.map(|graph| graph.scales(&spec));
+        let dense = || ([Scale::ONE; 2], "one dense model".to_owned());
+        let ([_, scale], scale_from) = scales.unwrap_or_else(dense);
+        let evaluations = vec![(KIT.0, KIT.1, kit_work(&spec))];
+        Self { spec, checkpoints, stored, router_layers, scale, scale_from, evaluations }
+    }
+
     fn merge(&self) -> Merge<'_> {
         Merge {
             spec: &self.spec,

@@ -22,7 +22,7 @@ use download::Remote;
 
 pub use dataset::{DatasetFiles, DatasetSnapshot};
 pub use error::HubError;
-pub use known::{KnownModel, known};
+pub use known::{KnownModel, catalogue, known};
 pub use remote::RemoteModel;
 pub use repository::{Repository, RepositoryKind};
 
@@ -77,6 +77,17 @@ impl Hub {
         let repository = Repository::parse(RepositoryKind::Model, model)
             .ok_or_else(|| HubError::NotAnId { model: model.to_owned() })?;
         self.wanted(&repository, revision)?.snapshot()
+    }
+
+    /// What of a commit is in the cache, complete or not; nothing is asked of the hub. `None` where there is nothing, or `model`
+    /// is no `owner/name`.
+    pub fn cached(&self, model: &str, revision: Option<&str>) -> Option<Snapshot> {
+        let repository = Repository::parse(RepositoryKind::Model, model)?;
+        let revision = revision.unwrap_or("main");
+        let cache = RepoCache::new(&self.cache, &repository);
+        let commit = is_revision(revision).then(|| cache.commit(revision)).flatten()?;
+        let folder = cache.snapshot(&commit);
+        folder.is_dir().then_some(Snapshot { folder, commit: Some(commit) })
     }
 
     fn wanted<'a>(

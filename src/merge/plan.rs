@@ -167,6 +167,16 @@ impl<'a> MergePlan<'a> {
         &self.source_layers
     }
 
+    /// The models that it was made with.
+    pub fn models(&self) -> &[(ModelRef, &'a Checkpoint)] {
+        &self.models
+    }
+
+    /// Index of [`MergePlan::reference`] among the models.
+    pub fn reference_index(&self) -> usize {
+        self.reference
+    }
+
     /// The model whose config and tokenizer the output takes: the base, or else the first one named.
     pub fn reference(&self) -> &'a Checkpoint {
         self.models[self.reference].1

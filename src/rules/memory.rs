@@ -32,8 +32,7 @@ fn devices(time: &TimeRules, network: &Network) -> Vec<Finding> {
         [weights, network.weights.unwrap_or(Weights::Bf16)]
             .map(|weights| network.estimate(device, weights, network.scales[1], &work))
     };
-    let tracks: Vec<[Estimate; 2]> =
-        time.tracks.iter().map(|track| estimate(track.0)).collect();
+    let tracks: Vec<[Estimate; 2]> = time.tracks.iter().map(|track| estimate(track.0)).collect();
     let fits = |of: &Estimate| of.bytes() <= of.device.memory;
     let nowhere = !tracks.iter().flatten().any(fits);
     tracks
@@ -67,8 +66,9 @@ fn of_device(network: &Network, [wide, narrow]: [&Estimate; 2], verdict: Verdict
         wide.kit_loader,
         network.checkpoints
     ));
-    Finding::new("device_memory", device.name, verdict, evidence)
-        .remedy("export with --dtype bfloat16, route between fewer merges, or merge a smaller model")
+    Finding::new("device_memory", device.name, verdict, evidence).remedy(
+        "export with --dtype bfloat16, route between fewer merges, or merge a smaller model",
+    )
 }
 
 /// The class keeps the merged weights as the model and as what the kit saves, beside a tensor of every checkpoint.

@@ -59,8 +59,7 @@ fn time(profile: &str, network: &Network) -> Vec<Finding> {
 
 fn memory(profile: &str, network: &Network, rule: &str) -> Vec<Finding> {
     let profile = Profile::named(profile).unwrap();
-    let mut findings =
-        memory::check(&profile.memory.unwrap(), profile.time.as_ref(), network);
+    let mut findings = memory::check(&profile.memory.unwrap(), profile.time.as_ref(), network);
     findings.retain(|finding| finding.rule == rule);
     findings
 }
@@ -71,7 +70,9 @@ fn a_7b_in_float32_is_tight_on_an_a6000() {
     let findings = time("merging-2024", &network(&llama_2_7b(), Some(Weights::F32)));
     assert_eq!(findings.len(), 1);
     assert_eq!((findings[0].subject.as_str(), findings[0].verdict), ("a6000", Verdict::Warn));
-    for word in ["42.3 min", "71.9 of 60 min", "31.6 GB of 48.0 GB", "fp32", "3 checkpoints", "config.json"] {
+    for word in
+        ["42.3 min", "71.9 of 60 min", "31.6 GB of 48.0 GB", "fp32", "3 checkpoints", "config.json"]
+    {
         assert!(findings[0].evidence.contains(word), "{word}: {}", findings[0].evidence);
     }
     assert!(findings[0].remedy.is_some());
@@ -94,7 +95,10 @@ fn a_70b_breaks_time_device_and_host_memory() {
     // 2 * 275.9 GB, and four tensors of 8192 * 32000 or 8192 * 28672 elements at most, against 80 GB.
     let host = memory("seed", &network, "host_memory");
     assert_eq!(host[0].verdict, Verdict::Fail);
-    assert!(host[0].evidence.contains("275.9 GB") && host[0].evidence.contains("of 80.0 GB"), "{host:?}");
+    assert!(
+        host[0].evidence.contains("275.9 GB") && host[0].evidence.contains("of 80.0 GB"),
+        "{host:?}"
+    );
 }
 
 /// A 4090 has 24 GB: 27 GB of float32 do not fit, and an A100 is enough to be judged.
@@ -137,7 +141,10 @@ fn snapshots_have_to_fit_on_the_disk() {
     let mut network = network(&llama_2_7b(), Some(Weights::F32));
     let finding = disk::check(&rules, &network);
     assert_eq!(finding.verdict, Verdict::Pass);
-    assert!(finding.evidence.contains("40.4 GB") && finding.evidence.contains("67.4 GB"), "{finding:?}");
+    assert!(
+        finding.evidence.contains("40.4 GB") && finding.evidence.contains("67.4 GB"),
+        "{finding:?}"
+    );
     network.stored = Bytes(20 * network.stored.0);
     let finding = disk::check(&rules, &network);
     assert_eq!(finding.verdict, Verdict::Fail);
@@ -171,7 +178,8 @@ fn what_is_not_at_hand_is_unknown_and_what_was_measured_counts() {
         class_sha256: String::new(),
         problems: Vec::new(),
     };
-    for (minutes, expected) in [(30.0, Verdict::Pass), (50.0, Verdict::Warn), (61.0, Verdict::Fail)] {
+    for (minutes, expected) in [(30.0, Verdict::Pass), (50.0, Verdict::Warn), (61.0, Verdict::Fail)]
+    {
         let finding = time::check(&rules, Err(""), Some(&measured(minutes))).pop().unwrap();
         assert_eq!((finding.rule, finding.verdict), ("time_measured", expected));
         assert!(finding.evidence.contains("12 rows on NVIDIA RTX A6000"), "{}", finding.evidence);

@@ -1,7 +1,8 @@
 //! From a recipe to something that can be handed in: a merged checkpoint with its recipe and model card.
 
-mod card;
 pub mod competition;
+mod papers;
+pub mod predictions;
 mod routed;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,10 @@ use crate::merge::{
 use crate::recipe::Recipe;
 use crate::units::{Bytes, Dtype};
 
-pub use card::{CardScore, model_card};
+pub use papers::{
+    ChoiceFacts, Effort, GeneGroup, HubLicence, Licences, ModelScores, PairedScore, RunFacts,
+    SplitScores, SubmissionFacts, competition_card, model_card, report,
+};
 pub use routed::{PlannedMerge, RoutedFolder, write_routed};
 
 /// Of a `config.json` whose layers are not all routed.

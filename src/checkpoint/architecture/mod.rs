@@ -113,6 +113,13 @@ impl Architecture {
         }
     }
 
+    /// A tensor's name with `{}` for the number of its layer, and that number; `None` outside the layers.
+    pub fn layer_pattern(&self, tensor: &str) -> Option<(String, usize)> {
+        let (place, digits) = self.family.layer_number(tensor)?;
+        let Position::Layer(layer) = place.position else { return None };
+        Some((format!("{}{{}}{}", &tensor[..digits.start], &tensor[digits.end..]), layer))
+    }
+
     /// What a tensor computes.
     pub fn group(&self, tensor: &str) -> TensorGroup {
         let is_of = |group: &TensorGroup| {

@@ -72,12 +72,32 @@ fn each_fault_of_a_folder_is_named() {
     let class = "LLM-Merging/llm_merging/merging/TinyMerge.py";
     type Spoil<'a> = &'a dyn Fn(&Path);
     let cases: [(Spoil, &str, Verdict, &str); 6] = [
-        (&|x| fs::remove_file(x.join("changes.diff")).unwrap(), "files", Verdict::Fail, "changes.diff"),
+        (
+            &|x| fs::remove_file(x.join("changes.diff")).unwrap(),
+            "files",
+            Verdict::Fail,
+            "changes.diff",
+        ),
         (&|x| fs::write(x.join(class), "import os\n").unwrap(), "digests", Verdict::Fail, class),
-        (&|x| fs::write(x.join("LLM-Merging/llm_merging/main.py"), "").unwrap(), "files", Verdict::Fail, "main.py"),
+        (
+            &|x| fs::write(x.join("LLM-Merging/llm_merging/main.py"), "").unwrap(),
+            "files",
+            Verdict::Fail,
+            "main.py",
+        ),
         (&|x| fs::write(x.join("notes.txt"), "").unwrap(), "files", Verdict::Warn, "notes.txt"),
-        (&|x| fs::write(x.join("REPORT.md"), "one two TODO").unwrap(), "report", Verdict::Warn, "3 words"),
-        (&|x| fs::write(x.join("REPORT.md"), "w ".repeat(2401)).unwrap(), "report", Verdict::Fail, "2401 words"),
+        (
+            &|x| fs::write(x.join("REPORT.md"), "one two TODO").unwrap(),
+            "report",
+            Verdict::Warn,
+            "3 words",
+        ),
+        (
+            &|x| fs::write(x.join("REPORT.md"), "w ".repeat(2401)).unwrap(),
+            "report",
+            Verdict::Fail,
+            "2401 words",
+        ),
     ];
     for (spoil, rule, verdict, word) in cases {
         let folder = folder(10);
@@ -101,13 +121,15 @@ fn a_changed_class_is_told_with_both_digests() {
     assert_eq!(same.2, Verdict::Fail);
 }
 
-const SHA256_OF_IMPORT_OS: &str = "3727adff524e0616022eadd8f4af21a0778b29fc4c77bdfefd1afce2cbf5e4b7";
+const SHA256_OF_IMPORT_OS: &str =
+    "3727adff524e0616022eadd8f4af21a0778b29fc4c77bdfefd1afce2cbf5e4b7";
 
 #[test]
 fn predictions_are_compared_with_the_file_that_was_predicted() {
     let folder = folder(10);
     let test = folder.path().join("test.csv");
-    let rows = "id,input,eval_type,answer_choices\n7,q,multiple_choice,\"['x', 'y']\"\n9,r,generation,\n";
+    let rows =
+        "id,input,eval_type,answer_choices\n7,q,multiple_choice,\"['x', 'y']\"\n9,r,generation,\n";
     fs::write(&test, rows).unwrap();
     let rows = KitRows::read(&test).unwrap();
     let csv = |text: &str| {
@@ -159,7 +181,10 @@ fn a_manifest_of_another_format_is_refused() {
     let path = folder.path().join("x/submission.json");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("\"format\": 1", "\"format\": 2")).unwrap();
-    assert!(matches!(Handed::read(&folder.path().join("x")), Err(HandedError::Format { found: 2, .. })));
+    assert!(matches!(
+        Handed::read(&folder.path().join("x")),
+        Err(HandedError::Format { found: 2, .. })
+    ));
     fs::write(&path, "{}").unwrap();
     assert!(matches!(Handed::read(&folder.path().join("x")), Err(HandedError::Manifest { .. })));
 }

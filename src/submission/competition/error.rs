@@ -16,4 +16,12 @@ pub enum CompetitionError {
         /// What it is.
         what: String,
     },
+    /// As many as the plans have.
+    #[error("{published} models are published, the merge was worked out with {planned}")]
+    Models {
+        /// Of the class.
+        published: usize,
+        /// Of a plan.
+        planned: usize,
+    },
 }

@@ -24,7 +24,7 @@ pub use folder::{
     require_free, sealed, sha256, write_folder,
 };
 pub use manifest::{MANIFEST_FILE, SubmissionManifest, SubmittedModel};
-pub use merging::{MergeLiteral, merge_literal};
+pub use merging::{MergeLiteral, literal_text, merge_literal};
 pub use names::{class_name, fault_of_class_name, method_name};
 
 /// A model where everybody can get it.

@@ -4,7 +4,6 @@
 //! entry point of the installed package.
 
 mod changes;
-mod instructions;
 mod registration;
 mod requirements;
 mod setup;
@@ -12,7 +11,6 @@ mod setup;
 use serde::{Deserialize, Serialize};
 
 pub use changes::changes;
-pub use instructions::instructions;
 pub use registration::{RegistrationError, register_class, register_import, registrations};
 pub use setup::{SetupPlace, setup_file};
 

@@ -1,0 +1,253 @@
+//! The class as text: the recipe, the code that merges, and of the parts in `python/` those that this recipe needs.
+
+mod imports;
+mod literal;
+
+use serde_json::{Value, json};
+
+use super::{ChoiceScorer, ClassParts, ClassRouter, CompetitionError, Published, merge_literal};
+use imports::import_lines;
+
+/// Families whose first layers the class can run by themselves.
+const LAYERED: [&str; 6] = ["llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2"];
+/// Families that score a text by hiding its tokens, which the starter kit's loops have no model class for.
+const MASKED: [&str; 2] = ["bert", "albert"];
+/// Of `python/merged_model.py`: lines that only a class with a router has.
+const ROUTED: &str = "  # routed";
+
+/// What kind of network the merge is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Network {
+    Decoder,
+    EncoderDecoder,
+}
+
+/// A part of the file and the imports that it needs.
+type Part = (&'static str, &'static [&'static str]);
+
+macro_rules! part {
+    ($file:literal, $($import:literal),*) => {
+        (include_str!(concat!("python/", $file, ".py")), &[$($import),*])
+    };
+}
+
+const ROWS: Part = part!("rows", "import ast");
+const READER: Part = part!("reader", "import json", "from tokenizers import Tokenizer");
+const MODEL: Part = part!("model", "import json", "from transformers import AutoConfig");
+const KIT_DECODER: Part = part!("kit_decoder",);
+const KIT_ENCODER_DECODER: Part = part!("kit_encoder_decoder",);
+const JOINT_DECODER: Part = part!("joint_decoder",);
+const JOINT_ENCODER_DECODER: Part = part!("joint_encoder_decoder",);
+const DECODER: Part = part!("decoder", "import itertools", "import math");
+const ENCODER_DECODER: Part = part!(
+    "encoder_decoder",
+    "import math",
+    "from transformers.modeling_outputs import BaseModelOutput"
+);
+const MIXTURE: Part = part!("mixture", "from transformers.activations import ACT2FN");
+const NGRAMS: Part = part!("gate_ngrams", "import re", "import numpy as np");
+const SHAPE: Part = part!("gate_shape", "import numpy as np");
+const HIDDEN: Part = part!(
+    "gate_hidden",
+    "import functools",
+    "import numpy as np",
+    "from transformers import AutoModel"
+);
+const GATE: Part = part!("gate", "import numpy as np");
+const VARIANTS: Part = part!("variants",);
+const CLASS: Part = part!(
+    "merged_model",
+    "import math",
+    "import torch",
+    "from llm_merging.merging.Merges import Merges"
+);
+
+/// The whole Python file.
+///
+/// # Errors
+/// See [`CompetitionError`]; [`CompetitionError::Unsupported`] for a model that hides tokens instead of reading on, merges of
+/// unlike networks, and a gate on hidden states of a family whose first layers do not run by themselves.
+pub fn class_file(parts: &ClassParts) -> Result<String, CompetitionError> {
+    let network = network(parts)?;
+    require_like_networks(parts)?;
+    let literal = merge_literal(parts)?;
+    let used = used_parts(parts, network)?;
+    let mut recipe = literal.recipe;
+    if let (Some(router), Some(entries)) = (&parts.router, recipe.as_object_mut()) {
+        let ClassRouter { gate, routes, base } = router;
+        entries
+            .insert("router".to_owned(), json!({ "gate": gate, "routes": routes, "base": base }));
+    }
+    let own = used.iter().flat_map(|(_, imports)| imports.iter().map(|line| (*line).to_owned()));
+    let head = [
+        docstring(parts),
+        import_lines(own.chain(literal.imports).chain([auto_import(network)]).collect()),
+        format!("RECIPE = json.loads(\n    r\"\"\"\n{}\n\"\"\"\n)", literal::wrapped(&recipe)),
+    ];
+    let code = used.iter().map(|(text, _)| (*text).to_owned());
+    let sections: Vec<String> = std::iter::once(literal.code).chain(code).collect();
+    let body: Vec<&str> = sections.iter().map(|section| section.trim()).collect();
+    let body = filled(&body.join("\n\n\n"), parts, network);
+    Ok(format!("{}\n\n\n{body}", head.join("\n\n")))
+}
+
+fn auto_class(network: Network) -> &'static str {
+    match network {
+        Network::Decoder => "AutoModelForCausalLM",
+        Network::EncoderDecoder => "AutoModelForSeq2SeqLM",
+    }
+}
+
+fn auto_import(network: Network) -> String {
+    format!("from transformers import {}", auto_class(network))
+}
+
+fn unsupported(what: impl Into<String>) -> CompetitionError {
+    CompetitionError::Unsupported { what: what.into() }
+}
+
+fn network(parts: &ClassParts) -> Result<Network, CompetitionError> {
+    let plan = parts.merges.first().ok_or_else(|| unsupported("a submission without merge"))?;
+    let config = plan.reference().config();
+    let family = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
+    if MASKED.contains(&family) {
+        return Err(unsupported(format!("models of the family {family}, which hide tokens")));
+    }
+    if family.ends_with("mixtral") {
+        return Err(unsupported("merges of models that are mixtures already"));
+    }
+    match config.get("is_encoder_decoder").and_then(Value::as_bool) {
+        Some(true) => Ok(Network::EncoderDecoder),
+        _ if ["t5", "mt5", "bart"].contains(&family) => Ok(Network::EncoderDecoder),
+        _ => Ok(Network::Decoder),
+    }
+}
+
+/// Variants are swapped in tensor by tensor.
+fn require_like_networks(parts: &ClassParts) -> Result<(), CompetitionError> {
+    let shapes = |merge: usize| {
+        let tensors = parts.merges.get(merge).map(|plan| plan.tensors()).unwrap_or_default();
+        tensors.iter().map(|tensor| (tensor.name.as_str(), &tensor.shape)).collect::<Vec<_>>()
+    };
+    let settings = |merge: usize| parts.merges.get(merge).map(|plan| plan.settings());
+    let unlike = |merge: &usize| shapes(*merge) != shapes(0) || settings(*merge) != settings(0);
+    match (1..parts.merges.len()).find(unlike) {
+        Some(merge) => Err(unsupported(format!(
+            "routes between networks of unlike layers: merge {merge} has other tensors than merge 0"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// In the order of the file.
+fn used_parts(parts: &ClassParts, network: Network) -> Result<Vec<Part>, CompetitionError> {
+    let is_kit = matches!(parts.scorer, ChoiceScorer::Kit | ChoiceScorer::KitFixed);
+    let (pair, run) = match (network, is_kit) {
+        (Network::Decoder, true) => (KIT_DECODER, DECODER),
+        (Network::Decoder, false) => (JOINT_DECODER, DECODER),
+        (Network::EncoderDecoder, true) => (KIT_ENCODER_DECODER, ENCODER_DECODER),
+        (Network::EncoderDecoder, false) => (JOINT_ENCODER_DECODER, ENCODER_DECODER),
+    };
+    let mut used = vec![ROWS, READER, MODEL];
+    if is_mixture(parts) {
+        used.push(MIXTURE);
+    }
+    used.extend([pair, run]);
+    if let Some(router) = &parts.router {
+        used.extend([features(parts, router)?, GATE, VARIANTS]);
+    }
+    used.push(CLASS);
+    Ok(used)
+}
+
+fn is_mixture(parts: &ClassParts) -> bool {
+    parts.merges.iter().any(|plan| plan.settings().contains_key("num_local_experts"))
+}
+
+/// What the gate sees of a prompt.
+fn features(parts: &ClassParts, router: &ClassRouter) -> Result<Part, CompetitionError> {
+    let features = router.gate.get("features").unwrap_or(&Value::Null);
+    let has = |kind: &str| features.get(kind).is_some();
+    let family = parts.merges.first().map(|plan| plan.architecture().family()).unwrap_or_default();
+    match features {
+        Value::String(kind) if kind == "shape" => Ok(SHAPE),
+        _ if has("ngrams") => Ok(NGRAMS),
+        _ if has("hidden") && LAYERED.contains(&family) => Ok(HIDDEN),
+        _ if has("hidden") => {
+            Err(unsupported(format!("gates on hidden states of the family {family}")))
+        }
+        other => Err(unsupported(format!("gates on {other}"))),
+    }
+}
+
+/// The text with this class's names and numbers.
+fn filled(text: &str, parts: &ClassParts, network: Network) -> String {
+    let skipped = match (parts.scorer, network) {
+        (ChoiceScorer::Kit, Network::Decoder) => "1",
+        _ => "0",
+    };
+    let (said, scores) = scoring(parts.scorer, network);
+    let architecture = match network {
+        Network::Decoder => "decoder",
+        Network::EncoderDecoder => "encoder_decoder",
+    };
+    let places = [
+        (" + SKIPPED", if skipped == "0" { "" } else { " + 1" }),
+        ("\"\"\"SCORER\"\"\"", &format!("\"\"\"{said}\"\"\"")),
+        ("return SCORES", &format!("return {scores}")),
+        ("ARCHITECTURE", architecture),
+        ("AUTO_CLASS", auto_class(network)),
+        ("MAX_SEQ_LEN", &parts.max_seq_len.to_string()),
+        ("MAX_GEN_LEN", &parts.max_gen_len.to_string()),
+        ("class MergedModel(", &format!("class {}(", parts.class)),
+    ];
+    let kept = |line: &&str| parts.router.is_some() || !line.ends_with(ROUTED);
+    let lines = text.lines().filter(kept).map(|line| line.strip_suffix(ROUTED).unwrap_or(line));
+    let text = lines.collect::<Vec<_>>().join("\n") + "\n";
+    places.iter().fold(text, |text, (place, with)| text.replace(place, with))
+}
+
+/// What `scores` says of itself, and what it gives.
+fn scoring(scorer: ChoiceScorer, network: Network) -> (&'static str, &'static str) {
+    match (scorer, network) {
+        (ChoiceScorer::Kit, Network::Decoder) => {
+            ("As the starter kit scores: of every choice all tokens but the first.", "nats")
+        }
+        (ChoiceScorer::Kit | ChoiceScorer::KitFixed, _) => {
+            ("As the starter kit scores, every token of every choice.", "nats")
+        }
+        (ChoiceScorer::Acc, _) => {
+            ("As lm-eval's acc does: log p of all of a choice's tokens.", "nats")
+        }
+        (ChoiceScorer::AccNorm, _) => (
+            "As lm-eval's acc_norm does: log p of a choice's tokens by its length in characters.",
+            "[own / max(len(choice), 1) for own, choice in zip(nats, choices)]",
+        ),
+    }
+}
+
+fn docstring(parts: &ClassParts) -> String {
+    let several = match &parts.router {
+        Some(_) => "Which of them reads a prompt, `merge_for` says.",
+        None => "Tensor by tensor, so that no two models are in memory at a time.",
+    };
+    let merges = match parts.merges.len() {
+        1 => "One merge".to_owned(),
+        count => format!("{count} merges"),
+    };
+    let models: Vec<String> = parts.models.iter().map(model_line).collect();
+    format!(
+        "\"\"\"{merges} found by merge-search; `-m {}` on the starter kit's command line.\n\nOf these models, as RECIPE says. \
+         {several}\n\n{}\n\"\"\"",
+        parts.method,
+        models.join("\n")
+    )
+}
+
+fn model_line(model: &Published) -> String {
+    let adapter = match &model.adapter {
+        Some((repository, revision)) => format!("\n    with the adapter {repository}@{revision}"),
+        None => String::new(),
+    };
+    format!("- {}@{}{adapter}", model.repository, model.revision)
+}

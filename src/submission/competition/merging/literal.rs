@@ -1,0 +1,117 @@
+//! The value of `RECIPE`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::merge::{MergePlan, PlannedTensor};
+
+use super::super::{ClassDtype, ClassParts, CompetitionError, Published};
+use super::groups::groups;
+
+/// Of a `config.json` that no version of transformers reads.
+const DENSE_LAYERS: &str = "merge_search_dense_layers";
+
+/// The literal, and the names of the fragments that carry it out.
+pub(super) fn recipe(
+    parts: &ClassParts,
+) -> Result<(Value, BTreeSet<&'static str>), CompetitionError> {
+    let [first, ..] = parts.merges.as_slice() else {
+        return Err(unsupported("a submission without a merge"));
+    };
+    let config = config(first)?;
+    let (mut merges, mut used) = (Vec::new(), BTreeSet::new());
+    for (number, plan) in parts.merges.iter().enumerate() {
+        require_supported(parts, plan, &config)?;
+        let tensors =
+            if number == 0 { plan.tensors().iter().collect() } else { changed(first, plan) };
+        let (groups, fragments) = groups(plan, &tensors)?;
+        merges.push(Value::Array(groups));
+        used.extend(fragments);
+    }
+    let recipe = json!({
+        "models": models(parts, first)?,
+        "reference": first.reference_index(),
+        "config": config,
+        "dtype": match parts.dtype {
+            ClassDtype::Float32 => "float32",
+            ClassDtype::Bfloat16 => "bfloat16",
+        },
+        "merges": merges,
+    });
+    Ok((recipe, used))
+}
+
+fn unsupported(what: &str) -> CompetitionError {
+    CompetitionError::Unsupported { what: what.to_owned() }
+}
+
+fn require_supported(
+    parts: &ClassParts,
+    plan: &MergePlan,
+    first_config: &Map<String, Value>,
+) -> Result<(), CompetitionError> {
+    let (published, planned) = (parts.models.len(), plan.models().len());
+    if published != planned {
+        return Err(CompetitionError::Models { published, planned });
+    }
+    if plan.vocabulary().is_some() {
+        return Err(unsupported(
+            "recipes that choose their tokens (`tokenizer` or `tokenizer_source`): leave that out of the recipe, or publish \
+             the merged checkpoint (`export --format checkpoint`) and submit that",
+        ));
+    }
+    if plan.settings().contains_key(DENSE_LAYERS) {
+        return Err(unsupported(
+            "mixtures in which only some layers are routed, as transformers has no such model: route all layers",
+        ));
+    }
+    if config(plan)? != *first_config {
+        return Err(unsupported("merges of different `config.json` behind one router"));
+    }
+    Ok(())
+}
+
+/// The entries of the output's `config.json` that are not the reference's.
+fn config(plan: &MergePlan) -> Result<Map<String, Value>, CompetitionError> {
+    let reference = plan.reference();
+    let path = reference.dir().join("config.json");
+    let output = plan.config().map_err(|source| CheckpointError::Architecture { path, source })?;
+    let entries = output.as_object().cloned().unwrap_or_default();
+    let differs = |(key, value): &(String, Value)| reference.config().get(key) != Some(value);
+    Ok(entries.into_iter().filter(differs).collect())
+}
+
+/// The tensors of a plan that another one has in another form.
+fn changed<'p>(first: &MergePlan, plan: &'p MergePlan) -> Vec<&'p PlannedTensor> {
+    let known: BTreeMap<&str, &PlannedTensor> =
+        first.tensors().iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
+    let differs = |tensor: &&PlannedTensor| known.get(tensor.name.as_str()) != Some(tensor);
+    plan.tensors().iter().filter(differs).collect()
+}
+
+fn models(parts: &ClassParts, plan: &MergePlan) -> Result<Vec<Value>, CompetitionError> {
+    let mut tensors = parts.merges.iter().flat_map(|plan| plan.tensors());
+    let draws_masks = tensors.any(|tensor| tensor.operation.draws_masks());
+    let model = |(published, (_, checkpoint)): (&Published, &(_, &Checkpoint))| {
+        let mut entry = model(published);
+        if draws_masks {
+            entry.insert("digest".to_owned(), checkpoint.digest()?.into());
+        }
+        Ok(Value::Object(entry))
+    };
+    parts.models.iter().zip(plan.models()).map(model).collect()
+}
+
+fn model(published: &Published) -> Map<String, Value> {
+    let place = |repository: &str, revision: &str| {
+        let entries = [("repository", repository), ("revision", revision)];
+        entries.map(|(key, value)| (key.to_owned(), Value::from(value)))
+    };
+    let adapter = published.adapter.as_ref();
+    let adapter = adapter.map(|(repository, revision)| Map::from_iter(place(repository, revision)));
+    let mut entry = Map::from_iter(place(&published.repository, &published.revision));
+    entry.insert("adapter".to_owned(), adapter.map_or(Value::Null, Value::Object));
+    entry
+}
