@@ -30,7 +30,8 @@ impl Case {
         let task = "datasets/arithmetic";
         copy(&repository().join(task), &case.path("task"));
         let toml = fs::read_to_string(case.path("task/task.toml")).unwrap();
-        fs::write(case.path("task/task.toml"), format!("generated_by = \"human\"\n{toml}")).unwrap();
+        fs::write(case.path("task/task.toml"), format!("generated_by = \"human\"\n{toml}"))
+            .unwrap();
         fs::write(case.path("test.csv"), TEST).unwrap();
         fs::write(case.path("dry.json"), dry_run(1000.0, "").to_string()).unwrap();
         case.write_space(COMMIT);
@@ -117,7 +118,8 @@ impl Case {
             report: "All of it.\n",
         };
         write_folder(&self.path("x"), &sealed(export_files(&texts), manifest)).unwrap();
-        fs::write(self.path("x/submission.csv"), "id,prediction,dummy_field\n0,1,0\n1,text,0\n").unwrap();
+        fs::write(self.path("x/submission.csv"), "id,prediction,dummy_field\n0,1,0\n1,text,0\n")
+            .unwrap();
     }
 }
 
@@ -129,10 +131,9 @@ const CODE: &str = "import torch\n\n\nclass TinyMerge:\n    pass\n";
 
 /// A report whose two sets take `seconds` each.
 fn dry_run(seconds: f64, problem: &str) -> Value {
-    let set = |name: &str| {
-        json!({ "set": name, "rows": { "multiple_choice": 500, "generation": 200 }, "seconds": seconds })
-    };
-    let problems: Vec<&str> = Some(problem).filter(|problem| !problem.is_empty()).into_iter().collect();
+    let set = |name: &str| json!({ "set": name, "rows": { "multiple_choice": 500, "generation": 200 }, "seconds": seconds });
+    let problems: Vec<&str> =
+        Some(problem).filter(|problem| !problem.is_empty()).into_iter().collect();
     json!({
         "format": 1, "written_by": "0", "class": "TinyMerge", "class_sha256": sha256(CODE.as_bytes()),
         "method": "tiny_merge", "kit": "head", "rows": { "multiple_choice": 6, "generation": 6 },
@@ -196,7 +197,13 @@ fn each_broken_rule_fails_with_its_evidence() {
     let license = "license = \"MIT OR Apache-2.0\"";
     let class = "x/LLM-Merging/llm_merging/merging/TinyMerge.py";
     let cases: &[(&str, &str, Spoil, &str, &str)] = &[
-        ("space.toml", "efficiency-2023", &|case| edit(case, "task/task.toml", license, ""), "data", "license = \"none\""),
+        (
+            "space.toml",
+            "efficiency-2023",
+            &|case| edit(case, "task/task.toml", license, ""),
+            "data",
+            "license = \"none\"",
+        ),
         (
             "space.toml",
             "efficiency-2023",
@@ -224,7 +231,13 @@ fn each_broken_rule_fails_with_its_evidence() {
             "search.jsonl",
         ),
         ("space.toml", "merging-2024", &|case| case.write_space("main"), "revision", "main"),
-        ("space.toml", "merging-2024", &|case| case.write_evidence("2024-07-01"), "uploaded_before", "2024-07-01"),
+        (
+            "space.toml",
+            "merging-2024",
+            &|case| case.write_evidence("2024-07-01"),
+            "uploaded_before",
+            "2024-07-01",
+        ),
         (
             "space.toml",
             "seed",
@@ -249,16 +262,55 @@ fn each_broken_rule_fails_with_its_evidence() {
         (
             "space.toml",
             "merging-2024",
-            &|case| fs::write(case.path("dry.json"), dry_run(9.0, "row 3: no index").to_string()).unwrap(),
+            &|case| {
+                fs::write(case.path("dry.json"), dry_run(9.0, "row 3: no index").to_string())
+                    .unwrap()
+            },
             "dry_run",
             "row 3: no index",
         ),
-        ("x", "merging-2024", &|case| edit(case, class, "pass", "x = 1"), "digests", "TinyMerge.py"),
-        ("x", "merging-2024", &|case| edit(case, class, "pass", "y = \"cuda:1\""), "code", "line 5: device id (cuda:1)"),
-        ("x", "merging-2024", &|case| edit(case, class, "import torch", "import wonder"), "imports", "wonder"),
-        ("x", "merging-2024", &|case| fs::remove_file(case.path("x/REPORT.md")).unwrap(), "files", "REPORT.md"),
-        ("x", "merging-2024", &|case| fs::write(case.path("x/REPORT.md"), "w ".repeat(2500)).unwrap(), "report", "2500 words"),
-        ("x", "merging-2024", &|case| edit(case, "x/submission.csv", "0,1,0", "0,2,0"), "csv", "no index of the 2 choices"),
+        (
+            "x",
+            "merging-2024",
+            &|case| edit(case, class, "pass", "x = 1"),
+            "digests",
+            "TinyMerge.py",
+        ),
+        (
+            "x",
+            "merging-2024",
+            &|case| edit(case, class, "pass", "y = \"cuda:1\""),
+            "code",
+            "line 5: device id (cuda:1)",
+        ),
+        (
+            "x",
+            "merging-2024",
+            &|case| edit(case, class, "import torch", "import wonder"),
+            "imports",
+            "wonder",
+        ),
+        (
+            "x",
+            "merging-2024",
+            &|case| fs::remove_file(case.path("x/REPORT.md")).unwrap(),
+            "files",
+            "REPORT.md",
+        ),
+        (
+            "x",
+            "merging-2024",
+            &|case| fs::write(case.path("x/REPORT.md"), "w ".repeat(2500)).unwrap(),
+            "report",
+            "2500 words",
+        ),
+        (
+            "x",
+            "merging-2024",
+            &|case| edit(case, "x/submission.csv", "0,1,0", "0,2,0"),
+            "csv",
+            "no index of the 2 choices",
+        ),
     ];
     for (path, rules, spoil, rule, word) in cases {
         let case = Case::new();
@@ -267,7 +319,8 @@ fn each_broken_rule_fails_with_its_evidence() {
         // One report of a dry run is enough for a space; an export's is compared with its class.
         let (code, report, error) = case.check(path, rules);
         let faults = faults(&report);
-        let found = faults.iter().any(|it| it[0] == *rule && it[2] == "FAIL" && it[3].contains(word));
+        let found =
+            faults.iter().any(|it| it[0] == *rule && it[2] == "FAIL" && it[3].contains(word));
         assert!(found, "{rule}, {word}: {faults:#?}");
         assert_eq!(code, Some(2), "{rule}: {error}");
         assert!(error.contains(rule) && error.contains(rules), "{rule}: {error}");
@@ -275,7 +328,8 @@ fn each_broken_rule_fails_with_its_evidence() {
 }
 
 fn text_of(arguments: &[&str], cache: &Path) -> (Option<i32>, String, String) {
-    let output = program().arg("check").args(arguments).env("HF_HUB_CACHE", cache).output().unwrap();
+    let output =
+        program().arg("check").args(arguments).env("HF_HUB_CACHE", cache).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
@@ -287,7 +341,16 @@ fn the_table_says_rule_evidence_remedy_source_and_counts() {
     let arguments = [space.to_str().unwrap(), "--rules", "merging-2024", "--offline"];
     let (code, text, _) = text_of(&arguments, &case.path("hub"));
     assert_eq!(code, Some(0), "{text}");
-    for word in ["LLM Merging Competition", "PASS", "size", "what to do:", "--dry-run-report", "who says so:", "llm-merging.github.io", "0 FAIL"] {
+    for word in [
+        "LLM Merging Competition",
+        "PASS",
+        "size",
+        "what to do:",
+        "--dry-run-report",
+        "who says so:",
+        "llm-merging.github.io",
+        "0 FAIL",
+    ] {
         assert!(text.contains(word), "{word}: {text}");
     }
 }
@@ -299,10 +362,19 @@ fn what_cannot_be_checked_is_said_with_what_can() {
     let path = |relative: &str| case.path(relative).to_str().unwrap().to_owned();
     fs::write(case.path("bad.toml"), "name = \"x\"\ntitle = \"x\"\nsources = []\n[tme]\n").unwrap();
     for (arguments, words) in [
-        (vec![path("empty"), "--rules".into(), "seed".into()], vec!["manifest.json", "submission.json"]),
+        (
+            vec![path("empty"), "--rules".into(), "seed".into()],
+            vec!["manifest.json", "submission.json"],
+        ),
         (vec![path("absent"), "--rules".into(), "seed".into()], vec!["absent", "no such"]),
-        (vec![path("space.toml"), "--rules".into(), "seeds".into()], vec!["seeds", "efficiency-2023"]),
-        (vec![path("space.toml"), "--rules".into(), path("bad.toml")], vec!["bad.toml", "tme", "time"]),
+        (
+            vec![path("space.toml"), "--rules".into(), "seeds".into()],
+            vec!["seeds", "efficiency-2023"],
+        ),
+        (
+            vec![path("space.toml"), "--rules".into(), path("bad.toml")],
+            vec!["bad.toml", "tme", "time"],
+        ),
         (vec![path("space.toml"), "--rules".into(), path("none.toml")], vec!["none.toml"]),
     ] {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

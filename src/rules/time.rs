@@ -113,7 +113,7 @@ fn rank(fit: Fit) -> u8 {
 fn said(rules: &TimeRules, estimate: &Estimate, fit: Fit) -> String {
     let minutes = estimate.seconds() / 60.0;
     format!(
-        "{} in {}: estimated {minutes:.1} min * {} = {:.1} min of {}, {} of {}",
+        "{} in {}: estimated {minutes:.1} min * {} = {:.1} of {} min, {} of {}",
         fit.as_str(),
         estimate.weights.as_str(),
         rates::MARGIN,

@@ -37,7 +37,7 @@ pub(super) const DEVICES_PATHS_CALLS: [Pattern; 12] = [
     (Text, r"^~?(?:/[\w.+@-]+)+/?$", "absolute path"),
     (
         Text,
-        r"(?:/(?:home|root|mnt|tmp|usr|opt|scratch|workspace|kaggle|content|Users)/[\w.-]+|\b[A-Z]:\\\w)",
+        r"(?:/(?:home|root|mnt|tmp|usr|opt|scratch|workspace|kaggle|content|Users)/[\w.-]+|\b[A-Z]:\\+\w)",
         "absolute path",
     ),
     (Code, r"(?:^|[^\w.])(?:eval|exec|__import__)\s*\(", "runs text as code"),
