@@ -202,7 +202,7 @@ fn config(
         let config = read(&folder.join(wanted.file))?;
         return Ok((Place::Folder(folder.to_owned()), config));
     }
-    let cached = hub.cached(path, revision).map(|snapshot| snapshot.folder);
+    let cached = hub.cached(path, revision).ok().flatten().map(|snapshot| snapshot.folder);
     if let Some(folder) = cached.filter(|folder| folder.join(wanted.file).is_file()) {
         let config = read(&folder.join(wanted.file))?;
         return Ok((Place::Cache(folder), config));

@@ -79,17 +79,6 @@ impl Hub {
         self.wanted(&repository, revision)?.snapshot()
     }
 
-    /// What of a commit is in the cache, complete or not; nothing is asked of the hub. `None` where there is nothing, or `model`
-    /// is no `owner/name`.
-    pub fn cached(&self, model: &str, revision: Option<&str>) -> Option<Snapshot> {
-        let repository = Repository::parse(RepositoryKind::Model, model)?;
-        let revision = revision.unwrap_or("main");
-        let cache = RepoCache::new(&self.cache, &repository);
-        let commit = is_revision(revision).then(|| cache.commit(revision)).flatten()?;
-        let folder = cache.snapshot(&commit);
-        folder.is_dir().then_some(Snapshot { folder, commit: Some(commit) })
-    }
-
     fn wanted<'a>(
         &'a self,
         repository: &'a Repository,
