@@ -29,6 +29,7 @@ mod mask_laws;
 mod merge;
 mod metrics;
 mod model;
+mod model_rules;
 mod model_scoring;
 mod model_task;
 mod objective;
