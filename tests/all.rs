@@ -4,6 +4,7 @@ mod allocations;
 mod analysis;
 mod architectures;
 mod bad_data;
+mod check;
 mod command;
 mod conformance;
 mod conversations;

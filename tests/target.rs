@@ -183,7 +183,8 @@ fn what_cannot_be_planned_is_said() {
 fn several_merges_take_memory_and_repeated_layers_take_time() {
     let spec = hub("Llama-2-7b-hf");
     let of = |scale: Scale| {
-        let merge = Merge { spec: &spec, checkpoints: 3, stored: Bytes(0), router_layers: 0, scale };
+        let merge =
+            Merge { spec: &spec, checkpoints: 3, stored: Bytes(0), router_layers: 0, scale };
         let rows = Rows { name: "x".into(), rows: 1000, prompt_tokens: 100, new_tokens: 64 };
         let device = Device::named("a100-80").unwrap();
         Estimate::new(device, Weights::F32, &merge, &[rows.work(&spec)])

@@ -31,7 +31,7 @@ pub struct Args {
     /// merging-2024, efficiency-2023, seed, or a file of your own (.toml)
     #[arg(long, value_name = "NAME")]
     rules: String,
-    /// What you know of models: TOML with a `[[models]]` table for each, with id, revision, committed, license, parameters, …
+    /// What you know of models: TOML with a `[[model]]` table for each, with id, revision, committed, license, parameters, …
     #[arg(long, value_name = "FILE")]
     evidence: Option<PathBuf>,
     /// Do not ask the hub
@@ -107,16 +107,14 @@ fn of_run(path: &Path, hub: &Hub, documents: bool) -> Result<Subject, Failure> {
     let recorded = &run.manifest().space;
     let source = SpaceSource::recorded(&recorded.path, &recorded.text)?;
     let space = SearchSpace::parse(&source.text, &source.file)?;
-    let tasks =
-        if documents { SpaceTasks::read(&space, hub) } else { SpaceTasks::default() };
+    let tasks = if documents { SpaceTasks::read(&space, hub) } else { SpaceTasks::default() };
     Ok(Subject::of_run(&run, &space, tasks)?)
 }
 
 fn given(args: &Args, kind: Kind) -> Result<Given, Failure> {
     let mut given = Given::default();
     if let Some(file) = &args.dry_run_report {
-        given.measured =
-            Some(Measured::read(file).map_err(|error| Failure::from_error(&error))?);
+        given.measured = Some(Measured::read(file).map_err(|error| Failure::from_error(&error))?);
     }
     match (&args.test_csv, kind) {
         (Some(file), Kind::Submission) => {
@@ -154,7 +152,9 @@ impl Report<'_> {
         };
         let (rules, subjects) = (width(|finding| finding.rule), width(|finding| &finding.subject));
         for Finding { rule, subject, verdict, evidence, .. } in &self.findings {
-            text.push_str(&format!("{verdict:<7}  {rule:<rules$}  {subject:<subjects$}  {evidence}\n"));
+            text.push_str(&format!(
+                "{verdict:<7}  {rule:<rules$}  {subject:<subjects$}  {evidence}\n"
+            ));
         }
         text.push_str(&self.remedies());
         text.push_str(&self.sources());
@@ -172,7 +172,8 @@ impl Report<'_> {
                 None => said.push((remedy, vec![place])),
             }
         }
-        let line = |(remedy, places): (&str, Vec<String>)| format!("  {remedy} ({})\n", places.join(", "));
+        let line =
+            |(remedy, places): (&str, Vec<String>)| format!("  {remedy} ({})\n", places.join(", "));
         let lines: String = said.into_iter().map(line).collect();
         if lines.is_empty() { lines } else { format!("\nwhat to do:\n{lines}") }
     }

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod check;
+mod compared;
 mod dry_run;
 mod eval;
 mod export;
@@ -12,8 +13,12 @@ mod export_routed;
 mod failure;
 mod merge;
 mod objectives;
+mod offline_models;
 mod optimizer;
 mod plan;
+mod plan_offline;
+mod predict;
+mod prediction_model;
 mod progress;
 mod prompts;
 mod published;
@@ -22,10 +27,12 @@ mod report;
 mod run_bench;
 mod run_facts;
 mod run_models;
+mod scored;
 mod search;
 mod submission_facts;
 mod target;
 mod tasks;
+mod trials;
 mod unchanged;
 mod warm_start;
 mod workbench;
@@ -56,6 +63,7 @@ enum Command {
     Merge(merge::Args),
     Eval(eval::Args),
     Check(check::Args),
+    Predict(predict::Args),
 }
 
 /// Runs the command that was typed.
@@ -69,6 +77,7 @@ pub fn main() -> ExitCode {
         Some(Command::Merge(args)) => merge::run(args),
         Some(Command::Eval(args)) => eval::run(args),
         Some(Command::Check(args)) => check::run(args),
+        Some(Command::Predict(args)) => predict::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

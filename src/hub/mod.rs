@@ -22,7 +22,7 @@ use download::Remote;
 
 pub use dataset::{DatasetFiles, DatasetSnapshot};
 pub use error::HubError;
-pub use known::{KnownModel, known};
+pub use known::{KnownModel, catalogue, known};
 pub use remote::RemoteModel;
 pub use repository::{Repository, RepositoryKind};
 
