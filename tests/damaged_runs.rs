@@ -105,6 +105,18 @@ impl Bench {
         }
     }
 
+    /// And so are predictions.
+    fn nothing_made(&self, what: &str, more: &[&str], words: &[&str]) {
+        self.refused(what, &self.path("out"), more, words);
+        let before = listing(self.folder.path());
+        let mut predict = self.program();
+        predict.arg("predict").arg(self.run()).arg("--data");
+        predict.arg(repository().join("tests/reference/kit/rows.csv"));
+        predict.arg("-o").arg(self.path("out.csv")).args(more);
+        self.check_refused(what, predict, words);
+        assert_eq!(listing(self.folder.path()), before, "{what}, predict");
+    }
+
     fn check_refused(&self, what: &str, mut command: Command, words: &[&str]) {
         let output = command.output().unwrap();
         let said = text(&output.stderr);
@@ -160,26 +172,26 @@ fn a_run_whose_files_were_changed_is_not_exported() {
     {
         let _kept = Kept::of(bench.path(manifest));
         bench.edit(manifest, "search_docs = 12", "search_docs = 13");
-        bench.refused("space", &out, &[], &["manifest.json", "sha256", again]);
+        bench.nothing_made("space", &[], &["manifest.json", "sha256", again]);
     }
     {
         let kept = Kept::of(bench.path(manifest));
         let mut changed: serde_json::Value = serde_json::from_slice(&kept.content).unwrap();
         changed["checkpoints"][2]["sha256"] = "0".repeat(64).into();
         fs::write(&kept.path, changed.to_string()).unwrap();
-        bench.refused("digest", &out, &[], &["checkpoint `logic` has changed", "0000000000"]);
+        bench.nothing_made("digest", &[], &["checkpoint `logic` has changed", "0000000000"]);
     }
     {
         let kept = Kept::of(bench.path(manifest));
         fs::write(&kept.path, &kept.content[..kept.content.len() / 2]).unwrap();
-        bench.refused("half a manifest", &out, &[], &["cannot read", "manifest.json", again]);
+        bench.nothing_made("half a manifest", &[], &["cannot read", "manifest.json", again]);
     }
     for part in ["trials/generation-00000.parquet", "trials/final-holdout.parquet"] {
         let kept = Kept::of(bench.run().join(part));
         fs::write(&kept.path, &kept.content[..kept.content.len() / 2]).unwrap();
-        bench.refused("truncated", &out, &[], &[part, "is damaged", again]);
+        bench.nothing_made("truncated", &[], &[part, "is damaged", again]);
         fs::write(&kept.path, "PAR1 by another program PAR1").unwrap();
-        bench.refused("foreign", &out, &[], &[part, "is damaged", again]);
+        bench.nothing_made("foreign", &[], &[part, "is damaged", again]);
     }
     let foreign = bench.run().join("trials/mine.parquet");
     fs::write(&foreign, "PAR1").unwrap();
@@ -194,25 +206,24 @@ fn a_run_whose_files_were_changed_is_not_exported() {
 #[test]
 fn experts_that_are_gone_or_others_are_named() {
     let bench = Bench::new();
-    let out = bench.path("out");
     {
         let kept = Kept::of(bench.path("search-spaces/quickstart/logic/model.safetensors"));
         let mut other = kept.content.clone();
         *other.last_mut().unwrap() ^= 1;
         fs::write(&kept.path, other).unwrap();
         let words = ["checkpoint `logic` has changed", "put the old files back"];
-        bench.refused("other weights", &out, &[], &words);
+        bench.nothing_made("other weights", &[], &words);
     }
     let expert = bench.path("search-spaces/quickstart/logic");
     fs::rename(&expert, bench.path("elsewhere")).unwrap();
-    bench.refused("no expert", &out, &[], &["model `logic`", "put ", "quickstart/logic back"]);
+    bench.nothing_made("no expert", &[], &["model `logic`", "put ", "quickstart/logic back"]);
 }
 
 #[test]
 fn what_is_no_finished_trial_is_not_exported() {
     let bench = Bench::new();
     let out = bench.path("out");
-    bench.refused("no such trial", &out, &["--trial", "99"], &["--trial 99", "has trials 0 to 7"]);
+    bench.nothing_made("no such trial", &["--trial", "99"], &["--trial 99", "has trials 0 to 7"]);
     let mut trials = RunFolder::open(&bench.run()).unwrap().trials().unwrap().into_iter();
     let mut trial = trials.find(|trial| trial.kind == TrialKind::Candidate).unwrap();
     trial.trial = 8;
@@ -220,9 +231,9 @@ fn what_is_no_finished_trial_is_not_exported() {
     (trial.objective, trial.geometric_mean, trial.companion) = (None, None, None);
     RunWriter::resume(&bench.run()).unwrap().append(&trial).unwrap();
     let words = ["trial 8 is infeasible: its weights add up to 0", "--trial N"];
-    bench.refused("infeasible", &out, &["--trial", "8"], &words);
+    bench.nothing_made("infeasible", &["--trial", "8"], &words);
     fs::remove_file(bench.run().join("trials/final-holdout.parquet")).unwrap();
-    bench.refused("no winner", &out, &[], &["has no winner yet", "--resume", "--trial N"]);
+    bench.nothing_made("no winner", &[], &["has no winner yet", "--resume", "--trial N"]);
     let nothing = bench.path("nothing");
     let mut command = bench.program();
     command.arg("export").arg(&nothing).arg("-o").arg(&out);
