@@ -31,7 +31,7 @@ pub struct Args {
     /// merging-2024, efficiency-2023, seed, or a file of your own (.toml)
     #[arg(long, value_name = "NAME")]
     rules: String,
-    /// What you know of models: TOML with a `[[models]]` table for each, with id, revision, committed, license, parameters, …
+    /// What you know of models: TOML with a `[[model]]` table for each, with id, revision, committed, license, parameters, …
     #[arg(long, value_name = "FILE")]
     evidence: Option<PathBuf>,
     /// Do not ask the hub

@@ -7,6 +7,7 @@ use merge_search::checkpoint::{Architecture, ArchitectureError};
 use merge_search::genome::{Decoder, Dimension};
 use merge_search::merge::Prepared;
 use merge_search::optimizer::CoarseToFine;
+use merge_search::rules::graph::Graph;
 use merge_search::space::SearchSpace;
 use merge_search::task::Loader;
 use merge_search::units::{Bytes, Split};
@@ -51,7 +52,7 @@ impl OfflinePlan {
         let filters = group_filters(&architecture, names());
         let tasks = space.tasks.iter().map(|path| OfflineTask::read(path, &space)).collect();
         let memory = Memory::new(base, &space, args.workers.count(), args.workers.precision());
-        let target = target::of_models(base, &models, &space.routing);
+        let target = target::of_models(base, &models, &Graph::of_space(&space));
         let decoder =
             Decoder::new(space, layers, filters).map_err(|error| Failure::from_error(&error))?;
         let genes = decoder.dimensions().to_vec();

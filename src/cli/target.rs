@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 use merge_search::evaluate::{CandleEvaluator, Demand};
 use merge_search::model::NetworkSpec;
-use merge_search::recipe::Features;
-use merge_search::space::Routing;
+use merge_search::rules::graph::Graph;
 use merge_search::target::{
     DEVICES, Device, Estimate, Merge, Scale, Weights, Work, kit_work, rates,
 };
@@ -44,6 +43,9 @@ pub struct Target {
     checkpoints: u64,
     stored: Bytes,
     router_layers: usize,
+    /// Of the largest candidate, and why it is that large.
+    scale: Scale,
+    scale_from: String,
     /// Title and rows of each evaluation.
     evaluations: Vec<(&'static str, &'static str, Vec<Work>)>,
 }
@@ -59,20 +61,24 @@ pub fn of_space(bench: &Workbench) -> Target {
     let evaluator = &bench.evaluator;
     let spec = evaluator.spec().clone();
     let own = own_work(&spec, evaluator);
+    let graph = Graph::of_space(bench.decoder.space());
+    let ([_, scale], scale_from) = graph.scales(&spec);
     Target {
+        scale,
+        scale_from,
         checkpoints: evaluator.checkpoints().count() as u64,
         stored: stored(evaluator),
-        router_layers: router_layers(&bench.decoder.space().routing),
+        router_layers: graph.router_layers(),
         evaluations: vec![(KIT.0, KIT.1, kit_work(&spec)), (TASKS.0, TASKS.1, vec![own])],
         spec,
     }
 }
 
 /// The same where there are only configs: the space's own tasks are left out, as nothing has counted their tokens.
-pub fn of_models(base: &OfflineModel, models: &[OfflineModel], routing: &Routing) -> Target {
+pub fn of_models(base: &OfflineModel, models: &[OfflineModel], graph: &Graph) -> Target {
     let stored = models.iter().flat_map(OfflineModel::repositories).filter_map(|part| part.stored);
     let stored = stored.fold(0u64, |sum, bytes| sum.saturating_add(bytes.0));
-    Target::of_kit(base.spec.clone(), models.len() as u64, Bytes(stored), router_layers(routing))
+    Target::of_kit(base.spec.clone(), models.len() as u64, Bytes(stored), Some(graph))
 }
 
 /// Bytes of a stored number, by the config's word; float32 where it has none.
@@ -90,7 +96,7 @@ pub fn of_config(file: &Path, args: &TargetArgs, json: bool) -> Result<String, F
     let spec = NetworkSpec::from_config_alone(&config).map_err(|error| cannot(chain(&error)))?;
     let checkpoints = u64::from(args.experts) + 1;
     let stored = spec.weight_bytes(element_bytes(&config)).saturating_mul(checkpoints);
-    let target = Target::of_kit(spec, checkpoints, Bytes(stored), 0);
+    let target = Target::of_kit(spec, checkpoints, Bytes(stored), None);
     match json {
         true => Ok(format!("{:#}\n", target.json(args))),
         false => Ok(target.text(args)),
@@ -100,16 +106,6 @@ pub fn of_config(file: &Path, args: &TargetArgs, json: bool) -> Result<String, F
 fn stored(evaluator: &CandleEvaluator) -> Bytes {
     let shapes = evaluator.checkpoints().flat_map(|checkpoint| checkpoint.tensors());
     Bytes(shapes.map(|(_, shape)| (shape.elements() * shape.dtype.size()) as u64).sum())
-}
-
-/// The deepest hidden state that a document router may read.
-fn router_layers(routing: &Routing) -> usize {
-    let features = routing.documents.iter().flat_map(|documents| &documents.features);
-    let layer = |feature: &Features| match feature {
-        Features::Hidden { layer, .. } => *layer,
-        Features::Ngrams { .. } | Features::Shape => 0,
-    };
-    features.map(layer).max().unwrap_or(0)
 }
 
 fn own_work(spec: &NetworkSpec, evaluator: &CandleEvaluator) -> Work {
@@ -128,9 +124,13 @@ fn own_work(spec: &NetworkSpec, evaluator: &CandleEvaluator) -> Work {
 }
 
 impl Target {
-    fn of_kit(spec: NetworkSpec, checkpoints: u64, stored: Bytes, router_layers: usize) -> Self {
+    fn of_kit(spec: NetworkSpec, checkpoints: u64, stored: Bytes, graph: Option<&Graph>) -> Self {
+        let router_layers = graph.map_or(0, Graph::router_layers);
+        let scales = graph.map(|graph| graph.scales(&spec));
+        let dense = || ([Scale::ONE; 2], "one dense model".to_owned());
+        let ([_, scale], scale_from) = scales.unwrap_or_else(dense);
         let evaluations = vec![(KIT.0, KIT.1, kit_work(&spec))];
-        Self { spec, checkpoints, stored, router_layers, evaluations }
+        Self { spec, checkpoints, stored, router_layers, scale, scale_from, evaluations }
     }
 
     fn merge(&self) -> Merge<'_> {
@@ -139,7 +139,7 @@ impl Target {
             checkpoints: self.checkpoints,
             stored: self.stored,
             router_layers: self.router_layers,
-            scale: Scale::ONE,
+            scale: self.scale,
         }
     }
 
@@ -158,14 +158,15 @@ impl Target {
     pub fn text(&self, args: &TargetArgs) -> String {
         let mut text = format!(
             "\n1-hour rule, estimated: {} {} parameters, {} checkpoints ({} on disk), minutes * {} against {}, \
-             {} characters per token assumed\n",
+             {} characters per token assumed; counted: {}\n",
             self.spec.parameters(),
             self.spec.family,
             self.checkpoints,
             self.stored,
             rates::MARGIN,
             rates::LIMIT_MINUTES,
-            rates::CHARACTERS_PER_TOKEN
+            rates::CHARACTERS_PER_TOKEN,
+            self.scale_from
         );
         for (title, _, work) in &self.evaluations {
             if work.is_empty() {

@@ -60,14 +60,22 @@ fn of_data(
     };
     let mut findings = data::check(rules, uses, &family(models));
     let tasks = &subject.tasks;
-    findings.extend(tasks.unread.iter().filter(|_| subject.kind == Kind::Space).map(|(task, why)| {
-        Finding::new("data", task, Verdict::Unknown, why).remedy("put the file there, and check again")
-    }));
+    findings.extend(tasks.unread.iter().filter(|_| subject.kind == Kind::Space).map(
+        |(task, why)| {
+            Finding::new("data", task, Verdict::Unknown, why)
+                .remedy("put the file there, and check again")
+        },
+    ));
     match &given.test {
         Some(test) => findings.extend(overlap(&tasks.tasks, test)),
         None => findings.push(
-            Finding::new("overlap", "test set", Verdict::Unknown, "no test set given to compare with")
-                .remedy("give --test-csv FILE, the file that is judged"),
+            Finding::new(
+                "overlap",
+                "test set",
+                Verdict::Unknown,
+                "no test set given to compare with",
+            )
+            .remedy("give --test-csv FILE, the file that is judged"),
         ),
     }
     findings

@@ -119,7 +119,11 @@ fn openness(rules: &DataRules, used: &DataUse) -> Finding {
         licence(rules, used),
         commit(rules, used),
         used.read.is_none().then(|| {
-            (Verdict::Unknown, "documents not at hand", "check again where the dataset is in the cache")
+            (
+                Verdict::Unknown,
+                "documents not at hand",
+                "check again where the dataset is in the cache",
+            )
         }),
     ];
     let worst = reasons.into_iter().flatten().max_by_key(|(verdict, _, _)| *verdict);
@@ -163,18 +167,17 @@ fn is_stated(licence: &str) -> bool {
 /// `A OR B` is open where one is, `A AND B` where both are.
 fn is_open(rules: &DataRules, expression: &str) -> bool {
     let plain = expression.replace(['(', ')'], "");
-    let listed = |licence: &str| {
-        rules.licences.iter().any(|open| open.eq_ignore_ascii_case(licence.trim()))
-    };
+    let listed =
+        |licence: &str| rules.licences.iter().any(|open| open.eq_ignore_ascii_case(licence.trim()));
     plain.split(" OR ").any(|choice| choice.split(" AND ").all(listed))
 }
 
 fn commit(rules: &DataRules, used: &DataUse) -> Reason {
-    let is_commit = |commit: &String| {
-        commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit())
-    };
+    let is_commit =
+        |commit: &String| commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
     let pinned = used.source.commit.as_ref().is_some_and(is_commit);
-    let remedy = "write the commit, 40 hexadecimal digits, into the task file (`dataset_kwargs.revision`)";
+    let remedy =
+        "write the commit, 40 hexadecimal digits, into the task file (`dataset_kwargs.revision`)";
     (used.source.dataset.is_some() && !pinned)
         .then(|| (rules.no_commit.into(), "no fixed commit", remedy))
 }

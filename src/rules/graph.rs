@@ -1,7 +1,7 @@
 //! How large candidates may be against the base model.
 
 use crate::model::NetworkSpec;
-use crate::recipe::{Features, Layout, Recipe};
+use crate::recipe::{Layout, Recipe, SliceSource};
 use crate::record::FrontRow;
 use crate::space::{DepthChoice, SearchSpace};
 use crate::target::Scale;
@@ -49,7 +49,7 @@ impl Graph {
         let limits = space.constraints;
         scale.weights = scale.weights.min(limits.max_relative_memory.unwrap_or(f64::INFINITY));
         scale.flops = scale.flops.min(limits.max_relative_time.unwrap_or(f64::INFINITY));
-        let router_layers = router_layers(space);
+        let router_layers = space.routing.router_layers();
         Graph::Largest { scale, reason: reasons.join(", "), router_layers }
     }
 
@@ -89,7 +89,7 @@ impl Graph {
             // The count has them.
             Graph::Counted { .. } => 0,
             Graph::Recipe(recipe) => {
-                recipe.document_router.as_ref().map_or(0, |router| layers_of(&router.gate.features))
+                recipe.document_router.as_ref().map_or(0, |router| router.gate.features.layers())
             }
         }
     }
@@ -100,7 +100,7 @@ fn of_recipe(recipe: &Recipe, spec: &NetworkSpec) -> ([Scale; 2], String) {
     let mut words = Vec::new();
     let stack = spec.decoder.as_ref().or(spec.encoder.as_ref());
     if let (Layout::Slices(slices), Some(stack)) = (&recipe.layout, stack) {
-        let first = |sources: &[crate::recipe::SliceSource]| {
+        let first = |sources: &[SliceSource]| {
             sources.first().map_or(0, |source| source.layer_range.layers())
         };
         let layers: usize = slices.iter().map(|slice| first(&slice.sources)).sum();
@@ -122,16 +122,4 @@ fn of_recipe(recipe: &Recipe, spec: &NetworkSpec) -> ([Scale; 2], String) {
         words.push("one dense model".to_owned());
     }
     ([scale; 2], format!("{} (recipe)", words.join(", ")))
-}
-
-fn router_layers(space: &SearchSpace) -> usize {
-    let features = space.routing.documents.iter().flat_map(|documents| &documents.features);
-    features.map(layers_of).max().unwrap_or(0)
-}
-
-fn layers_of(features: &Features) -> usize {
-    match features {
-        Features::Hidden { layer, .. } => *layer,
-        Features::Ngrams { .. } | Features::Shape => 0,
-    }
 }

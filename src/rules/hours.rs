@@ -30,8 +30,10 @@ pub struct SearchTime {
 pub fn check(rules: &SearchRules, time: Option<&SearchTime>) -> Finding {
     let Some(time) = time else {
         let evidence = format!("{} h; the run is not at hand", rules.hours);
-        return Finding::new("search_hours", "search", Verdict::Unknown, evidence)
-            .remedy(format!("search with --budget {}h or less, then check the run folder", rules.hours));
+        return Finding::new("search_hours", "search", Verdict::Unknown, evidence).remedy(format!(
+            "search with --budget {}h or less, then check the run folder",
+            rules.hours
+        ));
     };
     let hours = |seconds: Seconds| seconds.0 / 3600.0;
     let spent = hours(time.elapsed);

@@ -74,8 +74,8 @@ impl Measured {
     /// See [`MeasuredError`].
     pub fn read(file: &Path) -> Result<Measured, MeasuredError> {
         let path = || file.to_owned();
-        let text = std::fs::read(file)
-            .map_err(|source| MeasuredError::Read { file: path(), source })?;
+        let text =
+            std::fs::read(file).map_err(|source| MeasuredError::Read { file: path(), source })?;
         let wrong = |source| MeasuredError::NotAReport { file: path(), source };
         let Head { format } = serde_json::from_slice(&text).map_err(wrong)?;
         if format != DRY_RUN_FORMAT {
@@ -98,7 +98,8 @@ impl Measured {
 
     /// Whether the run did what it has to do, with the class of this submission (digest of its file).
     pub fn check(&self, class_sha256: Option<&str>) -> Finding {
-        let finding = |verdict, evidence: String| Finding::new("dry_run", "dry run", verdict, evidence);
+        let finding =
+            |verdict, evidence: String| Finding::new("dry_run", "dry run", verdict, evidence);
         if let Some(own) = class_sha256.filter(|own| *own != self.class_sha256) {
             let evidence = format!(
                 "{} is of a class file with sha256 {}; this submission's has {own}",
@@ -108,10 +109,13 @@ impl Measured {
         }
         let rows = self.rows;
         match self.problems.first() {
-            None => finding(Verdict::Pass, format!("{rows} rows without a problem ({})", self.file)),
+            None => {
+                finding(Verdict::Pass, format!("{rows} rows without a problem ({})", self.file))
+            }
             Some(first) => {
                 let count = self.problems.len();
-                let evidence = format!("{count} problems in {rows} rows ({}); the first: {first}", self.file);
+                let evidence =
+                    format!("{count} problems in {rows} rows ({}); the first: {first}", self.file);
                 finding(Verdict::Fail, evidence).remedy("mend what the report's `problems` name")
             }
         }

@@ -25,50 +25,68 @@ pub fn check(rules: &MemoryRules, time: Option<&TimeRules>, network: &Network) -
     findings
 }
 
-fn devices(time: &TimeRules, network: &Network) -> Vec<Finding> {
-    let work = time.work_of(network);
-    let estimate = |device: &'static Device| {
-        let weights = network.weights.unwrap_or(Weights::F32);
-        [weights, network.weights.unwrap_or(Weights::Bf16)]
-            .map(|weights| network.estimate(device, weights, network.scales[1], &work))
-    };
-    let tracks: Vec<[Estimate; 2]> =
-        time.tracks.iter().map(|track| estimate(track.0)).collect();
-    let fits = |of: &Estimate| of.bytes() <= of.device.memory;
-    let nowhere = !tracks.iter().flatten().any(fits);
-    tracks
-        .iter()
-        .map(|[wide, narrow]| {
-            let verdict = match (fits(wide), fits(narrow)) {
-                (true, _) => Verdict::Pass,
-                (false, false) if nowhere => Verdict::Fail,
-                (false, _) => Verdict::Warn,
-            };
-            of_device(network, [wide, narrow], verdict)
-        })
-        .collect()
+/// A device, and what the largest and the smallest candidate take there.
+struct Taken {
+    device: &'static Device,
+    /// The largest, in the kit's precision or the one that is decided.
+    wide: Estimate,
+    /// The largest, in the least precision that may be meant.
+    narrow: Estimate,
+    /// The smallest, in the same.
+    least: Estimate,
 }
 
-fn of_device(network: &Network, [wide, narrow]: [&Estimate; 2], verdict: Verdict) -> Finding {
-    let device = wide.device;
-    let mut evidence = format!("{} in {}", wide.bytes(), wide.weights.as_str());
-    if narrow.weights != wide.weights {
-        evidence.push_str(&format!(", {} in {}", narrow.bytes(), narrow.weights.as_str()));
-    }
-    let loader = match wide.kit_loader > device.memory {
-        true => "does not fit; the exported class does not use it",
-        false => "fits too",
+fn devices(time: &TimeRules, network: &Network) -> Vec<Finding> {
+    let work = time.work_of(network);
+    let [wide, narrow] = [Weights::F32, Weights::Bf16].map(|it| network.weights.unwrap_or(it));
+    let [smallest, largest] = network.scales;
+    let taken = |device: &'static Device| {
+        let estimate = |weights, scale| network.estimate(device, weights, scale, &work);
+        let (wide, least) = (estimate(wide, largest), estimate(narrow, smallest));
+        Taken { device, wide, narrow: estimate(narrow, largest), least }
     };
-    evidence.push_str(&format!(
-        " of {} ({} parameters, {}); the starter kit's own loader would hold {} ({} models and the base in fp32), which {loader}",
-        device.memory,
-        network.spec.parameters(),
-        network.scales_from,
-        wide.kit_loader,
-        network.checkpoints
-    ));
-    Finding::new("device_memory", device.name, verdict, evidence)
-        .remedy("export with --dtype bfloat16, route between fewer merges, or merge a smaller model")
+    let tracks: Vec<Taken> = time.tracks.iter().map(|track| taken(track.0)).collect();
+    let nowhere = !tracks.iter().any(|taken| taken.fits(&taken.least));
+    let is_kit = time.work.is_none();
+    tracks.iter().map(|taken| taken.finding(network, nowhere, is_kit)).collect()
+}
+
+impl Taken {
+    fn fits(&self, estimate: &Estimate) -> bool {
+        estimate.bytes() <= self.device.memory
+    }
+
+    fn finding(&self, network: &Network, nowhere: bool, is_kit: bool) -> Finding {
+        let verdict = match self.fits(&self.wide) {
+            true => Verdict::Pass,
+            false if nowhere => Verdict::Fail,
+            false => Verdict::Warn,
+        };
+        let Taken { device, wide, narrow, .. } = self;
+        let mut evidence = format!("{} in {}", wide.bytes(), wide.weights.as_str());
+        if narrow.weights != wide.weights {
+            evidence.push_str(&format!(", {} in {}", narrow.bytes(), narrow.weights.as_str()));
+        }
+        let (parameters, scales) = (network.spec.parameters(), &network.scales_from);
+        evidence.push_str(&format!(" of {} ({parameters} parameters, {scales})", device.memory));
+        if is_kit {
+            evidence.push_str(&self.kit_loader(network));
+        }
+        Finding::new("device_memory", device.name, verdict, evidence).remedy(
+            "export with --dtype bfloat16, route between fewer merges, or merge a smaller model",
+        )
+    }
+
+    fn kit_loader(&self, network: &Network) -> String {
+        let (bytes, models) = (self.wide.kit_loader, network.checkpoints);
+        let fits = match bytes > self.device.memory {
+            true => "does not fit, and the exported class does not use it",
+            false => "would fit too",
+        };
+        format!(
+            "; the starter kit's own loader: {bytes} for {models} models and the base in fp32, which {fits}"
+        )
+    }
 }
 
 /// The class keeps the merged weights as the model and as what the kit saves, beside a tensor of every checkpoint.

@@ -66,3 +66,6 @@ pub struct Finding {
     /// What to do about it; nothing where it passes.
     pub remedy: Option<String>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -168,7 +168,10 @@ mod tests {
     #[test]
     fn unknown_names_keys_and_devices_are_refused_with_what_is_valid() {
         let unknown = Profile::named("merging-2025").unwrap_err().to_string();
-        assert!(unknown.contains("merging-2025") && unknown.contains("efficiency-2023"), "{unknown}");
+        assert!(
+            unknown.contains("merging-2025") && unknown.contains("efficiency-2023"),
+            "{unknown}"
+        );
         let head = "name = \"x\"\ntitle = \"X\"\nsources = []\n";
         let parse = |more: &str| Profile::parse(&format!("{head}{more}"), Path::new("x.toml"));
         let key = parse("[search]\nsource = \"s\"\nhour = 24\n").unwrap_err().to_string();

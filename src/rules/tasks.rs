@@ -53,7 +53,8 @@ impl SpaceTasks {
 fn limited(task: &Task, limits: DocLimits) -> DataUse {
     let mut used = DataUse::from(task);
     if let Some((_, docs)) = &mut used.read {
-        let at_most = |docs: u64, limit: Option<usize>| limit.map_or(docs, |limit| docs.min(limit as u64));
+        let at_most =
+            |docs: u64, limit: Option<usize>| limit.map_or(docs, |limit| docs.min(limit as u64));
         docs.search = at_most(docs.search, limits.search);
         docs.selection = at_most(docs.selection, limits.selection);
         docs.holdout = at_most(docs.holdout, limits.holdout);

@@ -5,7 +5,9 @@ use serde::Deserialize;
 use super::measured::Measured;
 use super::network::Network;
 use super::{Finding, Verdict};
-use crate::target::{DEVICES, Device, Estimate, Rows, Scale, Verdict as Fit, Weights, Work, kit_work, rates};
+use crate::target::{
+    DEVICES, Device, Estimate, Rows, Scale, Verdict as Fit, Weights, Work, kit_work, rates,
+};
 
 /// `[time]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -111,7 +113,7 @@ fn rank(fit: Fit) -> u8 {
 fn said(rules: &TimeRules, estimate: &Estimate, fit: Fit) -> String {
     let minutes = estimate.seconds() / 60.0;
     format!(
-        "{} in {}: estimated {minutes:.1} min * {} = {:.1} min of {}, {} of {}",
+        "{} in {}: estimated {minutes:.1} min * {} = {:.1} of {} min, {} of {}",
         fit.as_str(),
         estimate.weights.as_str(),
         rates::MARGIN,
@@ -171,7 +173,8 @@ impl Reach {
         let mut evidence = said(rules, &self.least, self.least_fit);
         if let Some((most, fit)) = &self.most {
             let said = said(rules, most, *fit);
-            evidence.push_str(&format!("; the largest candidate ({}): {said}", network.scales_from));
+            evidence
+                .push_str(&format!("; the largest candidate ({}): {said}", network.scales_from));
         }
         evidence.push_str(&format!(
             "; {} checkpoints, {} ({}); {}",
@@ -183,9 +186,15 @@ impl Reach {
     fn remedy(&self) -> &'static str {
         match (self.is_kept(), self.least_fit) {
             (false, Fit::NoMemory) => "export with --dtype bfloat16, or merge a smaller model",
-            (false, _) => "export with --dtype bfloat16, merge a smaller model, or write fewer tokens (--max-gen-len)",
-            (true, Fit::Fits) => "keep candidates small: [constraints] max_relative_time and max_relative_memory in the space",
-            (true, _) => "measure it: `export --format competition --dry-run-kit KIT_DIR` on such a device",
+            (false, _) => {
+                "export with --dtype bfloat16, merge a smaller model, or write fewer tokens (--max-gen-len)"
+            }
+            (true, Fit::Fits) => {
+                "keep candidates small: [constraints] max_relative_time and max_relative_memory in the space"
+            }
+            (true, _) => {
+                "measure it: `export --format competition --dry-run-kit KIT_DIR` on such a device"
+            }
         }
     }
 }

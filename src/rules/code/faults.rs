@@ -35,9 +35,17 @@ pub(super) const DEVICES_PATHS_CALLS: [Pattern; 12] = [
     (Code, r"\bdevice(?:_map)?\s*=\s*\d+", "device id"),
     // A whole text that is a path, or a path below one of the usual roots within a text.
     (Text, r"^~?(?:/[\w.+@-]+)+/?$", "absolute path"),
-    (Text, r"(?:/(?:home|root|mnt|tmp|usr|opt|scratch|workspace|kaggle|content|Users)/[\w.-]+|\b[A-Z]:\\\w)", "absolute path"),
+    (
+        Text,
+        r"(?:/(?:home|root|mnt|tmp|usr|opt|scratch|workspace|kaggle|content|Users)/[\w.-]+|\b[A-Z]:\\+\w)",
+        "absolute path",
+    ),
     (Code, r"(?:^|[^\w.])(?:eval|exec|__import__)\s*\(", "runs text as code"),
-    (Code, r"\b(?:subprocess|os\s*\.\s*(?:system|popen|exec\w*|spawn\w*|fork)|multiprocessing|ctypes|pty)\b", "another process"),
+    (
+        Code,
+        r"\b(?:subprocess|os\s*\.\s*(?:system|popen|exec\w*|spawn\w*|fork)|multiprocessing|ctypes|pty)\b",
+        "another process",
+    ),
     (
         Code,
         r"\b(?:requests|urllib\d?|httpx?|aiohttp|socket|ftplib|paramiko|websockets?)\b\s*(?:\.|$|\bas\b|\bimport\b)",
@@ -52,7 +60,11 @@ pub(super) const RANDOM: [Pattern; 4] = [
     (Code, r"\btorch\s*\.\s*(?:rand\w*|bernoulli|multinomial|normal)\b", "random numbers"),
     (Code, r"(?:^|[^\w])(?:np\.|numpy\.)?random\s*\.", "random numbers"),
     (Code, r"\bdo_sample\s*=\s*True", "texts are sampled"),
-    (Code, r"\b(?:time\s*\.\s*time|datetime\s*\.|uuid\s*\.|os\s*\.\s*urandom)", "differs from run to run"),
+    (
+        Code,
+        r"\b(?:time\s*\.\s*time|datetime\s*\.|uuid\s*\.|os\s*\.\s*urandom)",
+        "differs from run to run",
+    ),
 ];
 
 /// By line.

@@ -23,9 +23,40 @@ pub struct CodeRules {
 
 /// Python's own modules that reach neither the network nor other processes.
 const STANDARD: [&str; 34] = [
-    "__future__", "abc", "array", "ast", "base64", "bisect", "collections", "contextlib", "copy", "dataclasses", "enum",
-    "functools", "gc", "glob", "hashlib", "heapq", "inspect", "io", "itertools", "json", "logging", "math", "operator", "os",
-    "pathlib", "re", "statistics", "string", "struct", "sys", "typing", "unicodedata", "warnings", "zlib",
+    "__future__",
+    "abc",
+    "array",
+    "ast",
+    "base64",
+    "bisect",
+    "collections",
+    "contextlib",
+    "copy",
+    "dataclasses",
+    "enum",
+    "functools",
+    "gc",
+    "glob",
+    "hashlib",
+    "heapq",
+    "inspect",
+    "io",
+    "itertools",
+    "json",
+    "logging",
+    "math",
+    "operator",
+    "os",
+    "pathlib",
+    "re",
+    "statistics",
+    "string",
+    "struct",
+    "sys",
+    "typing",
+    "unicodedata",
+    "warnings",
+    "zlib",
 ];
 
 /// One file; `requirements` is the text of the submission's `setup.py`.
@@ -48,8 +79,9 @@ fn contents(file: &str, source: &Source) -> Finding {
         ),
         false => listed(&found),
     };
-    Finding::new("code", file, verdict, evidence)
-        .remedy("take it out: devices come from the kit, files from the hub by repository and revision")
+    Finding::new("code", file, verdict, evidence).remedy(
+        "take it out: devices come from the kit, files from the hub by repository and revision",
+    )
 }
 
 fn reproducible(file: &str, source: &Source) -> Finding {
@@ -81,12 +113,14 @@ fn imports(rules: &CodeRules, file: &str, source: &Source, requirements: &str) -
     let missing: Vec<&str> = others.iter().copied().filter(|module| !installed(module)).collect();
     let (verdict, evidence) = match (others.is_empty(), missing.is_empty()) {
         (true, _) => (Verdict::Pass, words(modules)),
-        (false, true) => {
-            (Verdict::Warn, format!("{}: not in the organisers' environment, but in setup.py", words(others)))
-        }
-        (false, false) => {
-            (Verdict::Fail, format!("{}: neither in the organisers' environment nor in setup.py", words(missing)))
-        }
+        (false, true) => (
+            Verdict::Warn,
+            format!("{}: not in the organisers' environment, but in setup.py", words(others)),
+        ),
+        (false, false) => (
+            Verdict::Fail,
+            format!("{}: neither in the organisers' environment nor in setup.py", words(missing)),
+        ),
     };
     Finding::new("imports", file, verdict, evidence)
         .remedy("do without, or name the package in install_requires of setup.py")

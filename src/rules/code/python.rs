@@ -55,7 +55,8 @@ impl Source {
         self.code.iter().flat_map(|(_, line)| line.split(';')).flat_map(|statement| {
             let statement = statement.trim();
             let several = statement.strip_prefix("import ");
-            let one = statement.strip_prefix("from ").and_then(|rest| rest.split_whitespace().next());
+            let one =
+                statement.strip_prefix("from ").and_then(|rest| rest.split_whitespace().next());
             let names = several.into_iter().flat_map(|list| list.split(',')).chain(one);
             names.map(first_part).filter(|name| !name.is_empty())
         })

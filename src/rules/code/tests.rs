@@ -60,7 +60,10 @@ fn each_fault_is_found_with_its_line() {
     ] {
         let [code, ..] = findings(&format!("import torch\n\n{line}\n"), "");
         assert_eq!(code.verdict, Verdict::Fail, "{line}");
-        assert!(code.evidence.contains("line 3") && code.evidence.contains(word), "{line}: {code:?}");
+        assert!(
+            code.evidence.contains("line 3") && code.evidence.contains(word),
+            "{line}: {code:?}"
+        );
     }
 }
 

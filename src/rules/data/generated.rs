@@ -36,9 +36,13 @@ impl GeneratorRules {
         if let Some(part) = part(&self.refused) {
             (Verdict::Fail, format!("{said}: `{part}` is refused"))
         } else if let Some(part) = part(&self.same_family) {
-            let same = self.same_family.iter().any(|part| base.to_lowercase().contains(part.as_str()));
+            let same =
+                self.same_family.iter().any(|part| base.to_lowercase().contains(part.as_str()));
             let verdict = if same { Verdict::Pass } else { Verdict::Fail };
-            (verdict, format!("{said}: `{part}` only for a base model of its family; the base is {base}"))
+            (
+                verdict,
+                format!("{said}: `{part}` only for a base model of its family; the base is {base}"),
+            )
         } else if let Some(part) = part(&self.approved) {
             (Verdict::Pass, format!("{said}: `{part}` is approved"))
         } else {
@@ -50,7 +54,9 @@ impl GeneratorRules {
 fn unsaid(rules: &DataRules, used: &DataUse) -> (Verdict, String) {
     let id = used.source.dataset.as_deref();
     match id.filter(|id| rules.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(id))) {
-        Some(id) => (Verdict::Pass, format!("{id} is named by the organisers (profile, data.allowed)")),
+        Some(id) => {
+            (Verdict::Pass, format!("{id} is named by the organisers (profile, data.allowed)"))
+        }
         None => (Verdict::Unknown, "the task file has no `generated_by`".to_owned()),
     }
 }

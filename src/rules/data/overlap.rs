@@ -35,11 +35,8 @@ fn of_task(task: &Task, test: &TestSet) -> Finding {
     let all: usize = Split::ALL.into_iter().map(|split| task.docs(split).len()).sum();
     let verdict = if found.is_empty() { Verdict::Pass } else { Verdict::Fail };
     let first = found.first().map_or_else(String::new, |overlap| format!("; the first: {overlap}"));
-    let evidence = format!(
-        "{} of {all} documents share their words with {}{first}",
-        found.len(),
-        test.name
-    );
+    let evidence =
+        format!("{} of {all} documents share their words with {}{first}", found.len(), test.name);
     Finding::new("overlap", &task.name, verdict, evidence)
         .remedy("take them out of the task's source (the search refuses them with --forbid-overlap), and search again")
 }

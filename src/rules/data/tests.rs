@@ -33,7 +33,8 @@ fn verdict(profile: &str, used: DataUse) -> Verdict {
 #[test]
 fn the_organisers_own_examples_pass_everywhere() {
     for profile in Profile::NAMES {
-        let dolly = used(Some("databricks/databricks-dolly-15k"), Some("CC-BY-SA-3.0"), Some("human"));
+        let dolly =
+            used(Some("databricks/databricks-dolly-15k"), Some("CC-BY-SA-3.0"), Some("human"));
         let oasst = used(Some("OpenAssistant/oasst1"), Some("Apache-2.0"), Some("human"));
         assert_eq!(verdict(profile, dolly), Verdict::Pass, "{profile}");
         assert_eq!(verdict(profile, oasst), Verdict::Pass, "{profile}");
@@ -44,9 +45,11 @@ fn the_organisers_own_examples_pass_everywhere() {
 
 #[test]
 fn a_missing_licence_is_what_the_profile_says() {
-    for (profile, expected) in
-        [("merging-2024", Verdict::Warn), ("efficiency-2023", Verdict::Fail), ("seed", Verdict::Fail)]
-    {
+    for (profile, expected) in [
+        ("merging-2024", Verdict::Warn),
+        ("efficiency-2023", Verdict::Fail),
+        ("seed", Verdict::Fail),
+    ] {
         for license in [None, Some("NOASSERTION")] {
             assert_eq!(verdict(profile, used(None, license, Some("human"))), expected, "{profile}");
         }
@@ -55,8 +58,11 @@ fn a_missing_licence_is_what_the_profile_says() {
 
 #[test]
 fn licences_that_are_not_open_are_named_in_the_evidence() {
-    let findings =
-        check(&rules("efficiency-2023"), &[used(Some("a/samsum"), Some("CC-BY-NC-ND-4.0"), None)], "x");
+    let findings = check(
+        &rules("efficiency-2023"),
+        &[used(Some("a/samsum"), Some("CC-BY-NC-ND-4.0"), None)],
+        "x",
+    );
     let data = &findings[0];
     assert_eq!(data.verdict, Verdict::Fail);
     for word in ["CC-BY-NC-ND-4.0", "a/samsum", COMMIT, "12 + 13 + 14", "abab"] {

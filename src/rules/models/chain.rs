@@ -42,7 +42,7 @@ impl Walk<'_> {
 
     fn add(&mut self, parent: &Told<String>, child: &str, path: &mut Vec<String>) {
         self.known.push(parent.value.clone());
-        let facts = self.gathering.repository(&parent.value, None);
+        let facts = self.gathering.ancestor(&parent.value);
         let named_by = Told::new(child.to_owned(), parent.place.clone());
         self.ancestors.push(Ancestor { named_by, facts: facts.clone() });
         path.push(parent.value.clone());

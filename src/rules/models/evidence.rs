@@ -118,9 +118,25 @@ impl Evidence {
     pub(super) fn of(&self, id: &str, revision: Option<&str>) -> Vec<RepositoryFacts> {
         let mut models: Vec<&KnownModel> = self.models.iter().filter(|it| it.id == id).collect();
         models.sort_by_key(|model| model.revision.as_deref() != revision);
-        let file = self.file.file_name().unwrap_or_default().to_string_lossy();
-        models.into_iter().map(|model| of_known(model, revision, &file)).collect()
+        models.into_iter().map(|model| of_known(model, revision, &self.name())).collect()
     }
+
+    /// The day of any commit of a model.
+    pub(super) fn day(&self, id: &str) -> Option<Told<String>> {
+        let mut days = self.models.iter().filter(|model| model.id == id);
+        days.find_map(|model| day_of_known(model, &self.name()))
+    }
+
+    fn name(&self) -> String {
+        self.file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+/// The day of the commit that is known, whichever it is.
+pub(super) fn day_of_known(model: &KnownModel, catalogue: &str) -> Option<Told<String>> {
+    let day = model.committed.clone()?;
+    let revision = model.revision.as_deref().unwrap_or("unknown");
+    Some(Told::new(day, format!("{catalogue}, of revision {revision}")))
 }
 
 /// What the catalogue, or a file like it, says of a model. The day of another commit than `revision` is left out.

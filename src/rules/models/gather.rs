@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use super::evidence::{Evidence, of_known};
+use super::evidence::{Evidence, day_of_known, of_known};
 use super::folder::{self, with_sources};
 use super::{ModelFacts, RepositoryFacts, Told, card, chain};
 use crate::hub::{self, Hub, HubError, RemoteModel};
@@ -21,6 +21,9 @@ pub fn facts(model: &ModelRef, name: &str, hub: &Hub, evidence: &Evidence) -> Mo
     let (ancestors, cycles) = chain::follow(&own, adapter.as_ref(), &gathering);
     ModelFacts { name: name.to_owned(), model: own, adapter, ancestors, cycles }
 }
+
+/// What evidence calls what [`hub::known`] knows.
+const CATALOGUE: &str = "catalogue";
 
 pub(super) struct Gathering<'a> {
     hub: &'a Hub,
@@ -46,10 +49,21 @@ impl Gathering<'_> {
             facts.fill(known);
         }
         if let Some(known) = hub::known(id) {
-            facts.fill(of_known(known, revision, "catalogue"));
+            facts.fill(of_known(known, revision, CATALOGUE));
         }
         if has_gaps(&facts) {
             self.ask(&mut facts);
+        }
+        facts
+    }
+
+    /// The same of a model that another was made from, of which no revision is told: the day of any of its commits shows
+    /// that it was there.
+    pub(super) fn ancestor(&self, id: &str) -> RepositoryFacts {
+        let mut facts = self.repository(id, None);
+        if !facts.local && facts.committed.is_none() {
+            let known = || day_of_known(hub::known(id)?, CATALOGUE);
+            facts.committed = self.evidence.day(id).or_else(known);
         }
         facts
     }

@@ -6,12 +6,12 @@ mod handed;
 use serde::Deserialize;
 
 use super::{Finding, Verdict};
+use crate::submission::RECIPE_FILE;
 use crate::submission::competition::dry_run::{KitRows, check_csv};
 use crate::submission::competition::kit::{SetupPlace, class_path};
 use crate::submission::competition::{
     CARD_FILE, ENTRY_POINT_FOLDER, HEAD_FOLDER, MANIFEST_FILE, REPORT_FILE,
 };
-use crate::submission::RECIPE_FILE;
 
 pub use handed::{Handed, HandedError};
 
@@ -91,14 +91,16 @@ fn others(handed: &Handed) -> Finding {
         true => "only what the kit lets a submission change (changes.diff)".to_owned(),
         false => format!("not of the export ({MANIFEST_FILE}): {}", extra.join(", ")),
     };
-    Finding::new("files", "kit", verdict, evidence)
-        .remedy("take them out: only the class, its registration and setup.py may differ from the kit")
+    Finding::new("files", "kit", verdict, evidence).remedy(
+        "take them out: only the class, its registration and setup.py may differ from the kit",
+    )
 }
 
 fn digests(handed: &Handed) -> Finding {
     let differs = |(path, expected): (&String, &String)| {
         let found = handed.files.get(path)?;
-        (found != expected).then(|| format!("{path}: sha256 {found}, {MANIFEST_FILE} has {expected}"))
+        (found != expected)
+            .then(|| format!("{path}: sha256 {found}, {MANIFEST_FILE} has {expected}"))
     };
     let changed: Vec<String> = handed.manifest.files.iter().filter_map(differs).collect();
     // The report is to be completed by its authors, and the card may be.
@@ -150,8 +152,9 @@ fn report(rules: &SubmissionRules, handed: &Handed) -> Finding {
 fn predictions(handed: &Handed, test: Option<&KitRows>) -> Finding {
     let finding = |verdict, evidence: String| Finding::new("csv", PREDICTIONS, verdict, evidence);
     if !handed.files.contains_key(PREDICTIONS) {
-        return finding(Verdict::Unknown, format!("no {PREDICTIONS} in the folder"))
-            .remedy(format!("write it with `merge-search predict`, or with the kit (see {CARD_FILE})"));
+        return finding(Verdict::Unknown, format!("no {PREDICTIONS} in the folder")).remedy(
+            format!("write it with `merge-search predict`, or with the kit (see {CARD_FILE})"),
+        );
     }
     let Some(rows) = test else {
         return finding(Verdict::Unknown, "there, and nothing given to compare it with".to_owned())
@@ -162,7 +165,8 @@ fn predictions(handed: &Handed, test: Option<&KitRows>) -> Finding {
     match problems.first() {
         None => finding(Verdict::Pass, format!("{count} rows: header, ids, order and indices")),
         Some(first) => {
-            let evidence = format!("{} problems in {count} rows; the first: {first}", problems.len());
+            let evidence =
+                format!("{} problems in {count} rows; the first: {first}", problems.len());
             finding(Verdict::Fail, evidence).remedy("predict again, and do not edit the file")
         }
     }

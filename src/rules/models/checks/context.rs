@@ -4,7 +4,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::loaded::Loaded;
-use crate::rules::profile::Severity;
 use crate::rules::{Finding, Verdict};
 
 /// `[models.context]`.
@@ -13,10 +12,8 @@ use crate::rules::{Finding, Verdict};
 pub struct ContextRules {
     /// Who says so.
     pub source: String,
-    /// Of a prompt and its answer.
+    /// Of a prompt and its answer. A model that reads fewer can still be used, with texts cut off.
     pub tokens: u64,
-    /// What becomes of a model that reads fewer.
-    pub below: Severity,
 }
 
 /// Keys of a table of positions, one of which a model with such a table has.
@@ -39,7 +36,7 @@ pub(super) fn check(model: &Loaded<'_>, rules: &ContextRules) -> Finding {
     let Some((key, tokens)) = KEYS.into_iter().find_map(length) else {
         return unknown(subject, format!("{} has none of {}", config.place, KEYS.join(", ")));
     };
-    let verdict = if tokens >= rules.tokens { Verdict::Pass } else { rules.below.into() };
+    let verdict = if tokens >= rules.tokens { Verdict::Pass } else { Verdict::Warn };
     let evidence =
         format!("{key} = {tokens} ({}), texts have up to {}", config.place, rules.tokens);
     Finding::new("context", subject, verdict, evidence)

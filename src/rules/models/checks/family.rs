@@ -6,7 +6,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::loaded::Loaded;
-use crate::rules::profile::Severity;
 use crate::rules::{Finding, Verdict};
 
 /// `[models.family]`.
@@ -26,8 +25,6 @@ pub struct FamilyRules {
     /// Models that the organisers name.
     #[serde(default)]
     pub suggested: Vec<String>,
-    /// What becomes of any other.
-    pub otherwise: Severity,
 }
 
 /// `T5 (not Flan-T5)`.
@@ -60,10 +57,10 @@ pub(super) fn check(model: &Loaded<'_>, rules: &FamilyRules) -> Finding {
         None if rules.approved.is_empty() => (Verdict::Pass, suggestion(model, rules, &evidence)),
         None => {
             let valid: Vec<&str> = rules.approved.keys().map(String::as_str).collect();
-            (rules.otherwise.into(), format!("{evidence}; approved are {}", valid.join(", ")))
+            (Verdict::Fail, format!("{evidence}; approved are {}", valid.join(", ")))
         }
         Some((family, _)) => match excluded(model, rules, family) {
-            Some(name) => (rules.otherwise.into(), format!("{evidence}: {family}, but not {name}")),
+            Some(name) => (Verdict::Fail, format!("{evidence}: {family}, but not {name}")),
             None => (Verdict::Pass, format!("{evidence}: {family}")),
         },
     };

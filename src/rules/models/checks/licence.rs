@@ -4,21 +4,18 @@ use serde::Deserialize;
 
 use super::loaded::why_unknown;
 use crate::rules::models::{Licence, ModelFacts, RepositoryFacts};
-use crate::rules::profile::Severity;
 use crate::rules::{Finding, Verdict};
 
-/// `[models.licence]`. Words are the hub's, a `*` at the end stands for anything; `missing` is a card without a licence.
+/// `[models.licence]`. Words are the hub's, a `*` at the end stands for anything.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LicenceRules {
     /// Who says so.
     pub source: String,
-    /// Pass.
+    /// Pass; what is in neither list is to be discussed with the organisers, or asks something of its user.
     pub approved: Vec<String>,
-    /// Their owner has something to do or to ask.
-    pub warned: Vec<String>,
-    /// What becomes of any other.
-    pub otherwise: Severity,
+    /// Fail.
+    pub refused: Vec<String>,
 }
 
 /// The verdict is the worst of the chain's.
@@ -56,10 +53,10 @@ fn of_one(facts: &RepositoryFacts, rules: &LicenceRules) -> (Verdict, String) {
     };
     let verdict = if licence.is_one_of(&rules.approved) {
         Verdict::Pass
-    } else if licence.is_one_of(&rules.warned) {
-        Verdict::Warn
+    } else if licence.is_one_of(&rules.refused) {
+        Verdict::Fail
     } else {
-        rules.otherwise.into()
+        Verdict::Warn
     };
     let place = facts.licence.as_ref().map(|licence| &licence.place).or(facts.card.as_ref());
     let name = licence.name.as_ref().map_or_else(String::new, |name| format!(" `{name}`"));

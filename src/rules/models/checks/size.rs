@@ -4,7 +4,6 @@ use serde::Deserialize;
 
 use super::loaded::Loaded;
 use crate::rules::models::{RepositoryFacts, Told, grouped};
-use crate::rules::profile::Severity;
 use crate::rules::{Finding, Verdict};
 use crate::units::Bytes;
 
@@ -43,10 +42,8 @@ pub struct AllowListed {
 pub struct BytesRules {
     /// Who says so.
     pub source: String,
-    /// Of the weight files of each model.
+    /// Of the weight files of each model, if the rule is meant so: a larger one is a warning.
     pub max: u64,
-    /// What becomes of a larger one.
-    pub over: Severity,
 }
 
 /// Share by which headers and config may differ: heads that a checkpoint carries along.
@@ -127,7 +124,7 @@ pub(super) fn check_bytes(model: &Loaded<'_>, rules: &BytesRules) -> Finding {
         return Finding::new("bytes", subject, Verdict::Unknown, model.why_unknown())
             .remedy("download it, or give its `bytes` in a file with --evidence");
     };
-    let verdict = if bytes.value <= rules.max { Verdict::Pass } else { rules.over.into() };
+    let verdict = if bytes.value <= rules.max { Verdict::Pass } else { Verdict::Warn };
     let evidence = format!(
         "{} bytes = {} ({}), allowed {}",
         grouped(bytes.value),
