@@ -395,3 +395,40 @@ fn local_experts_break_the_rule_of_public_models() {
     assert!(error.contains("public"), "{error}");
     assert!(text.contains("a folder on this machine"), "{text}");
 }
+
+/// Four trials on eight documents.
+#[test]
+fn a_run_is_held_against_the_rules_by_its_record() {
+    let case = Case::new();
+    let space = fs::read_to_string(case.path("space.toml")).unwrap();
+    let few = "[tasks]\nsearch_docs = 8\nselection_docs = 8\nholdout_docs = 8";
+    fs::write(case.path("space.toml"), space.replace("[tasks]", few)).unwrap();
+    let mut search = program();
+    search.arg(case.path("space.toml")).args(["--quiet", "--trials", "4", "--name", "tiny"]);
+    search.arg("--results").arg(case.path("results"));
+    let output =
+        search.env("HF_HUB_CACHE", case.path("hub")).env("HF_HUB_OFFLINE", "1").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (_, report, error) = case.check("results/tiny", "seed");
+    assert_eq!(report["kind"], "run", "{error}");
+    let findings = report["findings"].as_array().unwrap();
+    let of = |rule: &str| findings.iter().find(|finding| finding["rule"] == rule).unwrap();
+    for (rule, word) in [
+        ("search_hours", "of 24 h"),
+        ("data", "8 + 8 + 8 documents"),
+        ("overlap", "0 of"),
+        ("time", "front.parquet"),
+        ("size", "362320"),
+    ] {
+        let (finding, plain) = (of(rule), |text: &str| text.replace(',', ""));
+        assert_eq!(finding["verdict"], "PASS", "{finding}");
+        assert!(plain(finding["evidence"].as_str().unwrap()).contains(word), "{finding}");
+    }
+    let manifest = case.path("results/tiny/manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replacen("search_docs = 8", "search_docs = 9", 1)).unwrap();
+    let run = case.path("results/tiny");
+    let arguments = [run.to_str().unwrap(), "--rules", "seed", "--offline"];
+    let (code, text, error) = text_of(&arguments, &case.path("hub"));
+    assert!(code == Some(2) && text.is_empty() && error.contains("manifest.json"), "{error}");
+}

@@ -7,6 +7,7 @@ use super::models::{self, ModelFacts};
 use super::network::Network;
 use super::package::{self, Handed, class_files, setup_files};
 use super::subject::{Kind, Subject};
+use super::tasks::SpaceTasks;
 use super::{Finding, Profile, Verdict, disk, hours, memory, time};
 use crate::submission::competition::dry_run::KitRows;
 
@@ -66,18 +67,23 @@ fn of_data(
                 .remedy("put the file there, and check again")
         },
     ));
-    match &given.test {
-        Some(test) => findings.extend(overlap(&tasks.tasks, test)),
-        None => findings.push(
-            Finding::new(
-                "overlap",
-                "test set",
-                Verdict::Unknown,
-                "no test set given to compare with",
-            )
-            .remedy("give --test-csv FILE, the file that is judged"),
-        ),
-    }
+    findings.extend(overlaps(&subject.tasks, given.test.as_ref()));
+    findings
+}
+
+fn overlaps(tasks: &SpaceTasks, test: Option<&TestSet>) -> Vec<Finding> {
+    let unknown = |task: &str, why: &str, remedy: &str| {
+        Finding::new("overlap", task, Verdict::Unknown, why).remedy(remedy)
+    };
+    let Some(test) = test else {
+        let remedy = "give --test-csv FILE, the file that is judged";
+        return vec![unknown("test set", "no test set given to compare with", remedy)];
+    };
+    let mut findings = overlap(&tasks.tasks, test);
+    let absent = tasks.uses.iter().filter(|used| used.read.is_none()).map(|used| &used.task);
+    let absent = absent.chain(tasks.unread.iter().map(|(task, _)| task));
+    let remedy = "check again where the documents are";
+    findings.extend(absent.map(|task| unknown(task, "its documents are not at hand", remedy)));
     findings
 }
 

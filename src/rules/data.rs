@@ -9,6 +9,7 @@ use super::profile::Severity;
 use super::{Finding, Verdict};
 use crate::record::{DataSource, DocCounts, TaskEntry};
 use crate::task::definition::DatasetPath;
+use crate::task::split::benchmark_test;
 use crate::task::{Definition, Task};
 use crate::units::Split;
 
@@ -50,10 +51,12 @@ pub struct DataUse {
 
 impl From<&TaskEntry> for DataUse {
     fn from(entry: &TaskEntry) -> DataUse {
+        let read = entry.source.dataset.as_deref().zip(entry.source.split.as_deref());
+        let benchmark = read.and_then(|(dataset, split)| benchmark_test(dataset, split));
         DataUse {
             task: entry.name.clone(),
             source: entry.source.clone(),
-            benchmark_test: None,
+            benchmark_test: benchmark.map(str::to_owned),
             read: Some((entry.sha256.clone(), entry.docs)),
         }
     }

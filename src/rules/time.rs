@@ -171,11 +171,13 @@ impl Reach {
             _ => Verdict::Pass,
         };
         let mut evidence = said(rules, &self.least, self.least_fit);
-        if let Some((most, fit)) = &self.most {
-            let said = said(rules, most, *fit);
-            evidence
-                .push_str(&format!("; the largest candidate ({}): {said}", network.scales_from));
-        }
+        let scales = &network.scales_from;
+        evidence.push_str(&match &self.most {
+            Some((most, fit)) => {
+                format!("; the largest candidate ({scales}): {}", said(rules, most, *fit))
+            }
+            None => format!("; {scales}"),
+        });
         evidence.push_str(&format!(
             "; {} checkpoints, {} ({}); {}",
             network.checkpoints, network.stored, network.stored_from, network.config
