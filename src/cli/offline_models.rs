@@ -81,11 +81,10 @@ impl OfflineModel {
     /// The first tensor whose shape differs from the base model's, and both shapes: such models are not merged.
     pub fn differs(&self, base: &Self) -> Option<(String, Vec<usize>, Vec<usize>)> {
         let of_base: BTreeMap<&str, &[usize]> = base.spec.tensors().collect();
-        let differing = self.spec.tensors().find_map(|(name, shape)| {
+        self.spec.tensors().find_map(|(name, shape)| {
             let other = of_base.get(name).filter(|other| **other != shape)?;
             Some((name.to_owned(), shape.to_vec(), other.to_vec()))
-        });
-        differing
+        })
     }
 }
 
@@ -257,7 +256,7 @@ fn factors(config: &Value, spec: &NetworkSpec) -> Option<u64> {
     let is_set = |key: &&str| {
         config.get(*key).is_some_and(|value| *value != json!(null) && *value != json!({}))
     };
-    if patterns.iter().any(|key| is_set(&key)) {
+    if patterns.iter().any(|key| is_set(key)) {
         return None;
     }
     let targets: Vec<&str> =
