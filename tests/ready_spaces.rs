@@ -245,7 +245,7 @@ fn a_model_that_nothing_is_known_of_is_named() {
     let output = plan(&file, home.path(), &[]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");
-    for part in ["someone/unheard-of", "config.json", "hf download", "catalogue"] {
+    for part in ["someone/unheard-of", "config.json", "hf download", "no entry in the catalogue"] {
         assert!(said.contains(part), "{said}");
     }
     let of_adapter = space_of(
