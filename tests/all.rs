@@ -44,6 +44,7 @@ mod parity;
 mod prompt_changes;
 mod properties;
 mod readings;
+mod ready_spaces;
 mod ready_tasks;
 mod recipe_round_trip;
 mod record;
