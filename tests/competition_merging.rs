@@ -233,15 +233,17 @@ fn write_case(folder: &Path, case: &Case) {
     }
 }
 
-/// Tensors of more elements than the mask is drawn for at a time, and rows of more than have ranks of their own; too large
-/// to be kept.
+/// Tensors of more elements than the mask is drawn for at a time, rows of more than have ranks of their own, and, in these,
+/// many updates of the same size; too large to be kept.
 fn large(root: &Path) -> Vec<Case> {
     let config = json!({"model_type": "tiny", "num_hidden_layers": 1});
     for (seed, name) in ["base", "a", "b"].into_iter().enumerate() {
         let seed = seed as u64;
+        let mut coarse = noise(10 * seed + 1, 210_003);
+        coarse.iter_mut().for_each(|x| *x = (*x * 8.0).round() / 8.0);
         let tensors = [
             tensor("layers.0.attn.weight", &[700, 1000], noise(10 * seed, 700_000)),
-            tensor("layers.0.wide.weight", &[3, 70_001], noise(10 * seed + 1, 210_003)),
+            tensor("layers.0.wide.weight", &[3, 70_001], coarse),
             tensor("norm.weight", &[33], noise(10 * seed + 2, 33)),
         ];
         write(&root.join(name), &config, &tensors);

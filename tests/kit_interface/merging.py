@@ -77,7 +77,11 @@ def main():
             continue
         if path.stem in KEPT:
             results[path.stem] = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "merges": merges}
-    print(f"largest difference {worst:.2e}, {len(results)} of {len(KEPT)} cases kept, failed {len(failed)}:", *failed, sep="\n")
+    print(
+        f"largest difference {worst:.2e}, {len(results)} of {len(KEPT)} cases kept, failed {len(failed)}:",
+        *failed,
+        sep="\n",
+    )
     if not arguments.check and not failed:
         lines = (f"{json.dumps(name)}: {json.dumps(result, separators=(',', ':'))}" for name, result in results.items())
         Path(__file__).with_suffix(".json").write_text("{\n" + ",\n".join(lines) + "\n}\n")

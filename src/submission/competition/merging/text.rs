@@ -5,8 +5,7 @@ use serde_json::Value;
 /// Longest line, in characters, unless a single text is longer.
 const WIDTH: usize = 118;
 
-/// A value as JSON: on one line if it fits, or else each entry for itself; what has no
-/// objects in it fills its lines.
+/// A value as JSON: on one line if it fits, or else each entry for itself; what has no objects in it fills its lines.
 pub fn literal_text(value: &Value) -> String {
     let mut text = String::new();
     write(value, 0, 0, &mut text);
