@@ -94,7 +94,7 @@ fn predictions_are_the_kits(model: &str, scorer: &str, scores: &str) {
         (&15.into(), &12.into(), &3.into())
     );
     assert_eq!(said["scorer"], scorer);
-    let tasks = Loader { hub: None }.load(&data).unwrap();
+    let tasks = Loader { hub: None }.questions(&data).unwrap();
     assert_eq!(validate(&asked_rows(&tasks).unwrap(), &output).unwrap(), []);
     let rows = read(&output).unwrap();
     assert_eq!(rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>(), ids);
@@ -318,7 +318,7 @@ fn any_number_of_rows_at_a_time_gives_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("rows.csv");
     mixed(&data);
-    let tasks = Loader { hub: None }.load(&data).unwrap();
+    let tasks = Loader { hub: None }.questions(&data).unwrap();
     let pool = Pool::new(2).unwrap();
     for model in ["llama", "t5"] {
         let model = load(&checkpoint(&tiny(model)), &pool);
@@ -404,7 +404,7 @@ fn a_prompt_that_is_too_long_loses_its_beginning() {
     fs::write(&data, format!("id,input,eval_type,answer_choices\n{}", rows.concat())).unwrap();
     let pool = Pool::new(1).unwrap();
     let model = load(&checkpoint(&quickstart("base")), &pool);
-    let mut tasks = Loader { hub: None }.load(&data).unwrap();
+    let mut tasks = Loader { hub: None }.questions(&data).unwrap();
     let documents = Documents { tasks: &tasks, split: None, limit: None, docs: None };
     let room = model.room(&RESOURCES, 1);
     let refused = ScoringSet::new(&documents, &model.tokenizer, &*model.network, room);

@@ -310,7 +310,8 @@ fn unanswerable(error: SetError) -> Failure {
     let is_of_choices = |metric: &str| ChoiceScorer::named(metric).is_some();
     match &error {
         SetError::Infeasible(left_out) if is_of_choices(left_out.metric) => {
-            Failure::from_error(&error).remedy("score choices in another way: --scorer kit_fixed or --scorer acc")
+            Failure::from_error(&error)
+                .remedy("score choices in another way: --scorer kit_fixed or --scorer acc")
         }
         _ => with_remedy(error.into()),
     }

@@ -28,7 +28,7 @@ pub fn load<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<Vec<Task
     let loader = Loader { hub: Some(&hub) };
     let mut tasks = Vec::new();
     for path in paths {
-        tasks.extend(read(&loader, path)?);
+        tasks.extend(loader.load(path).map_err(|error| failure(&error))?);
     }
     for task in &tasks {
         task.notes.iter().for_each(|note| tell(&format!("note: task {}: {note}", task.name)));
@@ -38,13 +38,9 @@ pub fn load<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<Vec<Task
     Ok(tasks)
 }
 
-/// Reads a file to be answered, of which it does not matter how it would be split or scored.
+/// Reads a file that is only answered.
 pub fn questions(file: &Path) -> Result<Vec<Task>, Failure> {
-    read(&Loader { hub: None }, file)
-}
-
-fn read(loader: &Loader, path: &Path) -> Result<Vec<Task>, Failure> {
-    loader.load(path).map_err(|error| failure(&error))
+    Loader { hub: None }.questions(file).map_err(|error| failure(&error))
 }
 
 /// The warning that a metric cannot be had.
