@@ -41,6 +41,7 @@ mod output_names;
 mod paired_difference;
 mod paired_tests;
 mod parity;
+mod predict;
 mod prompt_changes;
 mod properties;
 mod readings;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args as ClapArgs;
-use merge_search::evaluate::{Answering, Decided, DocIndex, peak_memory, ready_tasks};
+use merge_search::evaluate::{Answering, Decided, DocIndex, SetError, peak_memory, ready_tasks};
 use merge_search::model::device;
 use merge_search::submission::competition::ChoiceScorer;
 use merge_search::submission::predictions::{
@@ -112,7 +112,7 @@ impl Asked {
                 args.data.display()
             )));
         }
-        let mut tasks = tasks::load([&args.data])?;
+        let mut tasks = tasks::questions(&args.data)?;
         tasks.iter_mut().for_each(|task| task.cuts_prompts = true);
         let mut rows = asked_rows(&tasks).map_err(|error| Failure::from_error(&error))?;
         let limit = args.limit.map_or(usize::MAX, |limit| limit as usize);
@@ -298,12 +298,23 @@ impl Answers {
 fn decide(answering: &Answering, rows: &[AskedRow], quiet: bool) -> Result<Vec<Decided>, Failure> {
     let docs: Vec<DocIndex> =
         rows.iter().map(|row| DocIndex { task: row.task, doc: row.doc }).collect();
-    let answers = answering.check(&docs).map_err(|error| with_remedy(error.into()))?;
+    let answers = answering.check(&docs).map_err(unanswerable)?;
     let bar = scored::progress_bar(answers, quiet);
     let progress = |answers: usize| bar.inc(answers as u64);
     let decided = answering.decide(&docs, Some(&progress));
     bar.finish_and_clear();
     decided.map_err(|error| Failure::from_error(&error))
+}
+
+fn unanswerable(error: SetError) -> Failure {
+    let is_of_choices = |metric: &str| ChoiceScorer::named(metric).is_some();
+    match &error {
+        SetError::Infeasible(left_out) if is_of_choices(left_out.metric) => {
+            Failure::from_error(&error)
+                .remedy("score choices in another way: --scorer kit_fixed or --scorer acc")
+        }
+        _ => with_remedy(error.into()),
+    }
 }
 
 fn answered((row, decided): (&AskedRow, &Decided)) -> Answered {

@@ -38,6 +38,11 @@ pub fn load<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<Vec<Task
     Ok(tasks)
 }
 
+/// Reads a file that is only answered.
+pub fn questions(file: &Path) -> Result<Vec<Task>, Failure> {
+    Loader { hub: None }.questions(file).map_err(|error| failure(&error))
+}
+
 /// The warning that a metric cannot be had.
 pub fn left_out(metric: &InfeasibleMetric) -> String {
     let InfeasibleMetric { task, metric, reason } = metric;

@@ -46,17 +46,32 @@ impl Loader<'_> {
     pub fn load(&self, path: &Path) -> Result<Vec<Task>, TaskError> {
         if path.extension().is_some_and(|extension| extension == "csv") {
             let definitions = kit::definitions(path)?.into_iter();
-            return definitions.map(|(own, digest)| self.task(own, digest)).collect();
+            return definitions.map(|(own, digest)| self.task(own, digest, true)).collect();
         }
         let extension = path.extension().and_then(|extension| extension.to_str());
         let is_file = matches!(extension, Some("toml" | "yaml" | "yml")) && !path.is_dir();
         let file = if is_file { path.to_owned() } else { path.join(TASK_FILE) };
         let (definition, digest) = definition::read(&file)?;
-        Ok(vec![self.task(definition, digest)?])
+        Ok(vec![self.task(definition, digest, true)?])
     }
 
-    fn task(&self, definition: Definition, digest: FilesDigest) -> Result<Task, TaskError> {
-        let mut reader = Reader { definition: &definition, digest, warnings: Vec::new() };
+    /// The rows of a CSV file of the starter kit as documents that are only answered: few or many, they all form the holdout
+    /// split, in the file's order.
+    ///
+    /// # Errors
+    /// See [`TaskError`].
+    pub fn questions(&self, file: &Path) -> Result<Vec<Task>, TaskError> {
+        let definitions = kit::definitions(file)?.into_iter();
+        definitions.map(|(own, digest)| self.task(own, digest, false)).collect()
+    }
+
+    fn task(
+        &self,
+        definition: Definition,
+        digest: FilesDigest,
+        dealt: bool,
+    ) -> Result<Task, TaskError> {
+        let mut reader = Reader { definition: &definition, digest, dealt, warnings: Vec::new() };
         let questions = match &definition.dataset {
             None => reader.by_hand()?,
             Some(dataset) => {
@@ -127,6 +142,8 @@ fn local_files(
 struct Reader<'a> {
     definition: &'a Definition,
     digest: FilesDigest,
+    /// Or else all documents go to the holdout.
+    dealt: bool,
     warnings: Vec<TaskWarning>,
 }
 
@@ -188,6 +205,9 @@ impl Reader<'_> {
         examples: &[Question],
         shares: [f64; 3],
     ) -> Result<Vec<Split>, TaskError> {
+        if !self.dealt {
+            return Ok(vec![Split::Holdout; questions.len()]);
+        }
         let texts: Vec<String> = questions.iter().chain(examples).map(Question::content).collect();
         let content = |(index, question): (usize, &Question)| {
             let pinned = (index >= questions.len()).then_some(Split::Search);

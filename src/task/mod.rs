@@ -115,7 +115,7 @@ struct Material {
 
 impl Task {
     /// The documents of a split, in the source's order; never empty unless all splits together have fewer documents than
-    /// there are splits.
+    /// there are splits, or they are only to be answered ([`Loader::questions`]).
     pub fn docs(&self, split: Split) -> &[Doc] {
         &self.documents[split as usize]
     }
