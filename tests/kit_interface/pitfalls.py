@@ -196,7 +196,8 @@ def blanks_at_the_end_of_a_prompt_belong_to_the_choice():
         loaded = module(name)
         context, answer = loaded.pair(own.reader, "Is it so?  ", "yes")
         assert context == own.reader.tokens("Is it so?")
-        assert answer != loaded.pair(own.reader, "Is it so?", "yes")[1]
+        # A T5's tokenizer makes one blank of several.
+        assert name == "t5_acc_norm" or answer != loaded.pair(own.reader, "Is it so?", "yes")[1]
 
 
 def nothing_imports_evaluate():
