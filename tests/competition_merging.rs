@@ -45,6 +45,10 @@ fn matrix() -> PathBuf {
     tests().join("reference/mergekit/matrix")
 }
 
+fn vocabulary() -> PathBuf {
+    tests().join("reference/mergekit/vocabulary")
+}
+
 fn case(name: &str, text: &str, root: &Path) -> Option<Case> {
     let recipe = Recipe::from_yaml(text).ok()?;
     Some(Case { name: name.to_owned(), recipes: vec![recipe], root: root.to_owned() })
@@ -272,7 +276,7 @@ fn writes_the_cases_for_python() {
     }
 }
 
-/// What the script wrote: digest of the module, and per merge and tensor four numbers.
+/// What the script wrote: digest of the module, and for each merge four numbers per tensor, in order of their names.
 fn of_python() -> BTreeMap<String, Value> {
     let text = fs::read_to_string(tests().join("kit_interface/merging.json")).unwrap();
     serde_json::from_str(&text).unwrap()
@@ -301,18 +305,102 @@ fn require_close(case: &str, tensor: &MergedTensor, python: &Value) {
 fn python_merged_with_the_code_of_today_what_we_merge() {
     let python = of_python();
     let mut compared = 0;
-    for case in cases() {
+    let known = |case: &Case| python.contains_key(&case.name);
+    let cases: Vec<Case> = cases().into_iter().filter(known).collect();
+    assert_eq!(cases.len(), python.len());
+    for case in cases {
         let Some(Exported { module, merged }) = case.exported() else {
-            assert!(!python.contains_key(&case.name), "{} is no longer exported", case.name);
-            continue;
+            panic!("{} is no longer exported", case.name);
         };
-        let Some(known) = python.get(&case.name) else { continue };
+        let known = &python[&case.name];
         assert_eq!(known["sha256"], digest(&module), "{}: run merging.py again", case.name);
-        for (ours, python) in merged.iter().zip(known["merges"].as_array().unwrap()) {
-            assert_eq!(ours.len(), python.as_object().unwrap().len());
-            ours.iter().for_each(|tensor| require_close(&case.name, tensor, &python[&tensor.name]));
+        for (mut ours, python) in merged.into_iter().zip(known["merges"].as_array().unwrap()) {
+            let python = python.as_array().unwrap();
+            assert_eq!(ours.len(), python.len());
+            ours.sort_by(|a, b| a.name.cmp(&b.name));
             compared += ours.len();
+            let pairs = ours.iter().zip(python);
+            pairs.for_each(|(tensor, numbers)| require_close(&case.name, tensor, numbers));
         }
     }
     assert!(compared > 1000, "{compared} tensors");
+}
+
+fn refusal(case: &Case) -> CompetitionError {
+    let models = case.models().unwrap();
+    let borrowed = borrowed(&models);
+    let plans = case.recipes.iter().map(|recipe| MergePlan::new(recipe, &borrowed).unwrap());
+    let plans: Vec<MergePlan> = plans.collect();
+    merge_literal(&parts(&models, &plans)).unwrap_err()
+}
+
+#[test]
+fn what_the_class_does_not_do_is_refused() {
+    let text = |rest: &str, model: &str| {
+        format!(
+            "merge_method: linear\nmodels:\n  - {{model: {model}, parameters: {{weight: 1}}}}\n{rest}"
+        )
+    };
+    let refused = |text: String| message(&refusal(&case("refused", &text, &matrix()).unwrap()));
+    let encoder = refused(text("", "models/bert/a"));
+    assert!(encoder.contains("encoders without a decoder"), "{encoder}");
+    let union = fs::read_to_string(vocabulary().join("recipes/bare-model.yaml")).unwrap();
+    let union = case("union", &union, vocabulary().parent().unwrap()).unwrap();
+    let tokens = message(&refusal(&union));
+    assert!(tokens.contains("choose their tokens"), "{tokens}");
+    let none = parts(&[], &[]);
+    assert!(matches!(merge_literal(&none), Err(CompetitionError::Unsupported { .. })));
+}
+
+#[test]
+fn models_that_are_not_the_plans_are_refused() {
+    let case = routes();
+    let models = case.models().unwrap();
+    let borrowed = borrowed(&models);
+    let plan = [MergePlan::new(&case.recipes[0], &borrowed).unwrap()];
+    let few = parts(&models[..1], &plan);
+    let error = merge_literal(&few).unwrap_err();
+    assert!(matches!(error, CompetitionError::Models { published: 1, planned: 2 }), "{error}");
+}
+
+#[test]
+fn a_route_holds_only_what_differs_from_the_first_merge() {
+    let case = routes();
+    let models = case.models().unwrap();
+    let borrowed = borrowed(&models);
+    let plans: Vec<MergePlan> =
+        case.recipes.iter().map(|recipe| MergePlan::new(recipe, &borrowed).unwrap()).collect();
+    let recipe = merge_literal(&parts(&models, &plans)).unwrap().recipe;
+    let groups = recipe["merges"][1].as_array().unwrap();
+    let names = |group: &Value| recipe["names"][group["names"].as_u64().unwrap() as usize].clone();
+    let mlp =
+        ["down", "gate", "up"].map(|part| format!("model.layers.{{}}.mlp.{part}_proj.weight"));
+    assert_eq!(groups.iter().map(names).collect::<Vec<_>>(), [json!(mlp)]);
+    assert_eq!(groups[0]["layers"], json!([0, 1, 2, 3]));
+    assert_eq!(groups[0]["weights"], json!([0.7, 0.9]));
+}
+
+#[test]
+fn a_mixture_that_no_library_reads_is_refused() {
+    let mut case = mixture();
+    case.recipes[0].token_router.as_mut().unwrap().layers = vec![1, 2];
+    assert!(case.exported().is_none());
+    assert!(mixture().exported().is_some());
+}
+
+/// Layers 0 to 2 of one model and 1 to 3 of another are 6; the second's layer 1 is the output's layer 3.
+#[test]
+fn a_stack_has_its_number_of_layers_and_where_each_comes_from() {
+    let text = "merge_method: passthrough\nslices:\n  - sources: [{model: models/llama/a, layer_range: [0, 3]}]\n  \
+                - sources: [{model: models/llama/b, layer_range: [1, 4]}]\n";
+    let case = case("stack", text, &matrix()).unwrap();
+    let models = case.models().unwrap();
+    let borrowed = borrowed(&models);
+    let plan = [MergePlan::new(&case.recipes[0], &borrowed).unwrap()];
+    let recipe = merge_literal(&parts(&models, &plan)).unwrap().recipe;
+    assert_eq!(recipe["config"], json!({"num_hidden_layers": 6}));
+    let groups = recipe["merges"][0].as_array().unwrap();
+    let of_b =
+        groups.iter().find(|group| group["inputs"] == json!([1]) && group["layers"].is_array());
+    assert_eq!(of_b.unwrap()["layers"], json!([[3, 1], [4, 2], [5, 3]]));
 }

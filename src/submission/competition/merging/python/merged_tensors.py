@@ -4,7 +4,7 @@ def merged_tensors(merge):
         models = ([group["base"]] if "base" in group else []) + group["inputs"]
         for layer in group.get("layers", [""]):
             to, *layers = layer if isinstance(layer, list) else [layer] * (1 + len(models))
-            for pattern in group["tensors"]:
+            for pattern in RECIPE["names"][group["names"]]:
                 patterns = group.get("read", [pattern] * len(models))
                 sources = [read.replace("{}", str(number)) for read, number in zip(patterns, layers)]
                 name = pattern.replace("{}", str(to))
