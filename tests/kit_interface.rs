@@ -115,8 +115,7 @@ fn margin(scores: &[f64]) -> f64 {
 }
 
 /// Predictions, scores and texts, and how many rows there were.
-fn compare(case: &Case, home: &Path, ran: &RanCase, what: &str) -> usize {
-    let ours = ours(case, home);
+fn compare(case: &Case, ours: &Ours, ran: &RanCase, what: &str) -> usize {
     let documents = Documents { tasks: &ours.tasks, split: None, limit: None, docs: None };
     let mut rows = 0;
     for (task, answers) in ours.answers.iter().enumerate() {
@@ -162,11 +161,12 @@ fn exported_classes_answer_as_our_evaluator() {
     let ran: Vec<(&str, Ran)> = VERSIONS.map(|version| (version, ran(version))).into();
     for case in cases() {
         let (text, tensors) = case.class(home.path(), tensors);
+        let ours = ours(&case, home.path());
         for (version, ran) in &ran {
             let what = format!("{} with transformers {version}", case.name);
             let own = ran.cases.get(case.name).unwrap_or_else(|| panic!("{what} was not run"));
             assert_eq!(own.class_sha256, digest(&text), "{what}: another class ran, run it again");
-            assert_eq!(compare(&case, home.path(), own, &what), 17, "{what}");
+            assert_eq!(compare(&case, &ours, own, &what), 17, "{what}");
             for (name, theirs) in &own.tensors {
                 let name = if tensors.contains_key(name) {
                     name.clone()
