@@ -61,8 +61,8 @@ const CLASS: Part = part!(
 /// The whole Python file.
 ///
 /// # Errors
-/// See [`CompetitionError`]; [`CompetitionError::Unsupported`] for merges of mixtures, merges of unlike networks behind one router, and a
-/// gate on hidden states of a family whose first layers do not run by themselves.
+/// See [`CompetitionError`]; [`CompetitionError::Unsupported`] for merges of mixtures, merges of unlike networks behind one
+/// router, and a gate on hidden states of a family whose first layers do not run by themselves.
 pub fn class_file(parts: &ClassParts) -> Result<String, CompetitionError> {
     let network = network(parts)?;
     require_like_networks(parts)?;
