@@ -115,7 +115,8 @@ pub(super) fn together(all: &[Loaded<'_>]) -> Option<Finding> {
         all.len()
     );
     let verdict = if counts.len() == all.len() { Verdict::Pass } else { Verdict::Unknown };
-    Some(Finding::new("size", "all models together", verdict, evidence))
+    let finding = Finding::new("size", "all models together", verdict, evidence);
+    Some(finding.remedy("give the `parameters` of the others in a file with --evidence"))
 }
 
 pub(super) fn check_bytes(model: &Loaded<'_>, rules: &BytesRules) -> Finding {
