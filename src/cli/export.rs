@@ -10,6 +10,7 @@ use merge_search::submission::model_card;
 use merge_search::units::Bytes;
 
 use super::export_competition::{self, CompetitionArgs, Exported};
+use super::export_place::{require_outside, require_writable};
 use super::run_bench::RunBench;
 use super::run_facts::run_facts;
 use super::workbench::hub;
@@ -53,6 +54,10 @@ enum Format {
 pub fn run(args: &Args) -> Result<(), Failure> {
     require_one_format(args)?;
     let folder = RunFolder::open(&args.run)?;
+    require_outside(&args.output, &args.run)?;
+    if args.format == Format::Checkpoint {
+        require_writable(&args.output)?;
+    }
     if folder.manifest().space.path == quickstart::NAME {
         quickstart::unpack()?;
     }

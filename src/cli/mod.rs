@@ -8,6 +8,7 @@ mod eval;
 mod export;
 mod export_competition;
 mod export_defaults;
+mod export_place;
 mod export_routed;
 mod failure;
 mod merge;

@@ -81,11 +81,10 @@ impl OfflineModel {
     /// The first tensor whose shape differs from the base model's, and both shapes: such models are not merged.
     pub fn differs(&self, base: &Self) -> Option<(String, Vec<usize>, Vec<usize>)> {
         let of_base: BTreeMap<&str, &[usize]> = base.spec.tensors().collect();
-        let differing = self.spec.tensors().find_map(|(name, shape)| {
+        self.spec.tensors().find_map(|(name, shape)| {
             let other = of_base.get(name).filter(|other| **other != shape)?;
             Some((name.to_owned(), shape.to_vec(), other.to_vec()))
-        });
-        differing
+        })
     }
 }
 
@@ -119,11 +118,15 @@ impl OfflineRepository {
             words.push("no revision pinned".to_owned());
         }
         if let Some(model) = self.known() {
-            words.push(format!("of {}", model.committed.as_deref().unwrap_or("a day not known")));
-            words.push(format!("licence {}", model.license.as_deref().unwrap_or("not known")));
+            let known = |word: &Option<String>| word.clone().unwrap_or("not known".to_owned());
+            words.push(format!("commit's day {}", known(&model.committed)));
+            words.push(format!("licence {}", known(&model.license)));
             words.extend(model.gated.then(|| "gated".to_owned()));
         }
-        words.push(self.place.text());
+        words.push(self.place.text().to_owned());
+        if matches!(self.place, Place::Catalogue(_)) && self.known().is_none() {
+            words.push("as of another commit".to_owned());
+        }
         words.join(", ")
     }
 
@@ -152,11 +155,11 @@ impl Place {
         }
     }
 
-    fn text(&self) -> String {
+    fn text(&self) -> &'static str {
         match self {
-            Place::Folder(_) => "config from the folder".to_owned(),
-            Place::Cache(_) => "config from the hub's cache".to_owned(),
-            Place::Catalogue(_) => "config from the catalogue".to_owned(),
+            Place::Folder(_) => "config from the folder",
+            Place::Cache(_) => "config from the hub's cache",
+            Place::Catalogue(_) => "config from the catalogue",
         }
     }
 
@@ -253,7 +256,7 @@ fn factors(config: &Value, spec: &NetworkSpec) -> Option<u64> {
     let is_set = |key: &&str| {
         config.get(*key).is_some_and(|value| *value != json!(null) && *value != json!({}))
     };
-    if patterns.iter().any(|key| is_set(&key)) {
+    if patterns.iter().any(|key| is_set(key)) {
         return None;
     }
     let targets: Vec<&str> =

@@ -1,6 +1,7 @@
 //! `merge-search plan SPACE --offline`: what a search would do and need, from configs alone. Nothing is downloaded, merged or
 //! scored.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use merge_search::checkpoint::{Architecture, ArchitectureError};
@@ -39,6 +40,7 @@ struct OfflinePlan {
     population: usize,
     tasks: Vec<OfflineTask>,
     memory: Memory,
+    disk: Bytes,
     target: Target,
 }
 
@@ -52,7 +54,8 @@ impl OfflinePlan {
         let filters = group_filters(&architecture, names());
         let tasks = space.tasks.iter().map(|path| OfflineTask::read(path, &space)).collect();
         let memory = Memory::new(base, &space, args.workers.count(), args.workers.precision());
-        let target = target::of_models(base, &models, &Graph::of_space(&space));
+        let disk = disk(&models);
+        let target = target::of_models(base, models.len(), disk, &Graph::of_space(&space));
         let decoder =
             Decoder::new(space, layers, filters).map_err(|error| Failure::from_error(&error))?;
         let genes = decoder.dimensions().to_vec();
@@ -67,43 +70,23 @@ impl OfflinePlan {
             genes,
             tasks,
             memory,
+            disk,
             target,
         })
-    }
-
-    /// Every repository once.
-    fn repositories(&self) -> Vec<&OfflineRepository> {
-        let mut all: Vec<&OfflineRepository> = Vec::new();
-        for repository in self.models.iter().flat_map(OfflineModel::repositories) {
-            if !all.iter().any(|other| other.title() == repository.title()) {
-                all.push(repository);
-            }
-        }
-        all
-    }
-
-    /// Bytes of all snapshots whose size is known.
-    fn disk(&self) -> Bytes {
-        let stored = self.repositories().into_iter().filter_map(|repository| repository.stored);
-        Bytes(stored.fold(0, |sum, bytes| sum.saturating_add(bytes.0)))
     }
 
     fn text(&self, args: &Args) -> String {
         let mut text = "models, by their configs (nothing was downloaded)\n".to_owned();
         for model in &self.models {
             let repository = &model.repository;
-            text.push_str(&format!("  {:<12} {}\n", model.name, repository.title()));
-            text.push_str(&format!("  {:<12}   {}\n", "", repository.text()));
+            text.push_str(&format!("  {}: {}\n", model.name, repository.title()));
+            text.push_str(&format!("      {}\n", repository.text()));
             if let Some(adapter) = &model.adapter {
-                text.push_str(&format!("  {:<12} + {}\n", "", adapter.title()));
-                text.push_str(&format!("  {:<12}   {}\n", "", adapter.text()));
+                text.push_str(&format!("    + {}\n", adapter.title()));
+                text.push_str(&format!("      {}\n", adapter.text()));
             }
         }
-        text.push_str(&format!(
-            "snapshots on disk: {}\n\n{} genes\n",
-            self.disk(),
-            self.genes.len()
-        ));
+        text.push_str(&format!("snapshots on disk: {}\n\n{} genes\n", self.disk, self.genes.len()));
         for gene in &self.genes {
             text.push_str(&format!("  {:<32} {}\n", gene.name, domain(gene)));
         }
@@ -115,7 +98,7 @@ impl OfflinePlan {
             text.push_str(&format!("warm start: {} genotypes\n", self.warm_starts));
         }
         text.push_str(&format!(
-            "{}: generations of {}, by the number of genes (a search that has timed a trial may choose otherwise)\n\n",
+            "{}: generations of {} (unless the space names a number, a search that has timed a trial may choose otherwise)\n\n",
             self.optimizer, self.population
         ));
         self.tasks.iter().for_each(|task| text.push_str(&task.text()));
@@ -133,7 +116,7 @@ impl OfflinePlan {
         let plan = json!({
             "offline": true,
             "models": models.collect::<Vec<Value>>(),
-            "disk_bytes": self.disk().0,
+            "disk_bytes": self.disk.0,
             "genes": genes.collect::<Vec<Value>>(),
             "genes_per_level": self.levels,
             "warm_starts": self.warm_starts,
@@ -151,6 +134,15 @@ fn architecture(base: &OfflineModel) -> Result<Architecture, Failure> {
     let names = base.spec.tensors().map(|(name, _)| name);
     Architecture::of(&base.config, names)
         .map_err(|error: ArchitectureError| Failure::from_error(&error).at(&base.repository.path))
+}
+
+/// Bytes of all snapshots whose size is known, each once.
+fn disk(models: &[OfflineModel]) -> Bytes {
+    let repositories = models.iter().flat_map(OfflineModel::repositories);
+    let sizes: BTreeMap<String, Bytes> = repositories
+        .filter_map(|repository| Some((repository.title(), repository.stored?)))
+        .collect();
+    Bytes(sizes.values().fold(0, |sum, bytes| sum.saturating_add(bytes.0)))
 }
 
 /// What a search would refuse once it has the files.
@@ -193,7 +185,7 @@ impl OfflineTask {
 
     fn text(&self) -> String {
         match &self.found {
-            Err(why) => format!("documents missing: {}\n  {why}\n", self.path),
+            Err(why) => format!("documents missing: {why}\n"),
             Ok(tasks) => tasks
                 .iter()
                 .map(|(name, [search, selection, holdout])| {

@@ -6,12 +6,11 @@ use merge_search::evaluate::{Pool, ReadyModel, Source, ready_tasks};
 use merge_search::merge::token_router;
 use merge_search::recipe::{Prompts, Recipe};
 use merge_search::record::RunFolder;
-use merge_search::space::SearchSpace;
 use merge_search::submission::competition::ChoiceScorer;
 use merge_search::task::Task;
 
-use super::workbench::SpaceSource;
-use super::{Failure, quickstart, scored, tasks, trials};
+use super::workbench::hub;
+use super::{Failure, quickstart, run_models, scored, tasks, trials, unchanged};
 
 /// What every run's folder has.
 const MANIFEST: &str = "manifest.json";
@@ -40,6 +39,8 @@ impl PredictionModel {
         }
         let (_, text) = trials::chosen(&run.trials()?, trial, path)?;
         let recipe = Recipe::from_yaml(&text).map_err(|error| Failure::from_error(&error))?;
+        // Only to see that they are there, and are what the run scored.
+        run_models::open(&recipe.models(), &run_models::space(&run)?, &run, &hub())?;
         Ok(PredictionModel { source: Source::Recipe(Box::new(recipe)), run: Some(run) })
     }
 
@@ -84,9 +85,10 @@ impl PredictionModel {
     pub fn router_tasks(&self) -> Result<Vec<Task>, Failure> {
         match (&self.run, self.recipe()) {
             (Some(run), Some(recipe)) if needs_tasks(recipe) => {
-                let space = &run.manifest().space;
-                let source = SpaceSource::recorded(&space.path, &space.text)?;
-                tasks::load(&SearchSpace::parse(&source.text, &source.file)?.tasks)
+                let space = run_models::space(run)?;
+                let tasks = tasks::load(&space.tasks)?;
+                unchanged::require_tasks(run.manifest(), &tasks, space.docs, unchanged::AS_SCORED)?;
+                Ok(tasks)
             }
             (None, Some(recipe)) if needs_tasks(recipe) => Err(Failure::input(
                 "the recipe's router is fitted to the tasks of its run, which a recipe alone does not have",

@@ -75,10 +75,8 @@ pub fn of_space(bench: &Workbench) -> Target {
 }
 
 /// The same where there are only configs: the space's own tasks are left out, as nothing has counted their tokens.
-pub fn of_models(base: &OfflineModel, models: &[OfflineModel], graph: &Graph) -> Target {
-    let stored = models.iter().flat_map(OfflineModel::repositories).filter_map(|part| part.stored);
-    let stored = stored.fold(0u64, |sum, bytes| sum.saturating_add(bytes.0));
-    Target::of_kit(base.spec.clone(), models.len() as u64, Bytes(stored), Some(graph))
+pub fn of_models(base: &OfflineModel, models: usize, stored: Bytes, graph: &Graph) -> Target {
+    Target::of_kit(base.spec.clone(), models as u64, stored, Some(graph))
 }
 
 /// Bytes of a stored number, by the config's word; float32 where it has none.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use merge_search::outcome::Outcome;
 use merge_search::record::{Trial, TrialKind};
 use merge_search::units::Split;
 
@@ -9,10 +10,12 @@ use super::Failure;
 
 /// Number and recipe of the winner, or of trial `number`.
 pub fn chosen(trials: &[Trial], number: Option<u64>, run: &Path) -> Result<(u64, String), Failure> {
-    match number {
-        Some(number) => Ok((number, recipe_of(trials, number, run)?)),
-        None => winner(trials, run),
-    }
+    let (number, recipe) = match number {
+        Some(number) => (number, recipe_of(trials, number, run)?),
+        None => winner(trials, run)?,
+    };
+    require_feasible(trials, number)?;
+    Ok((number, recipe))
 }
 
 fn winner(trials: &[Trial], run: &Path) -> Result<(u64, String), Failure> {
@@ -32,5 +35,20 @@ fn recipe_of(trials: &[Trial], number: u64, run: &Path) -> Result<String, Failur
     found.map(|trial| trial.recipe.clone()).ok_or_else(|| {
         let last = trials.iter().map(|trial| trial.trial).max().unwrap_or(0);
         Failure::input(format!("--trial {number}: {} has trials 0 to {last}", run.display()))
+            .remedy("leave --trial away for the winner")
     })
+}
+
+/// What could not be scored is nothing to hand on.
+fn require_feasible(trials: &[Trial], number: u64) -> Result<(), Failure> {
+    let rows = trials.iter().filter(|trial| trial.trial == number);
+    let reasons = rows.filter_map(|trial| match &trial.outcome {
+        Outcome::Infeasible { reason } => Some(reason),
+        Outcome::Feasible(_) => None,
+    });
+    match reasons.into_iter().next() {
+        None => Ok(()),
+        Some(reason) => Err(Failure::input(format!("trial {number} is infeasible: {reason}"))
+            .remedy("name another trial with --trial N")),
+    }
 }

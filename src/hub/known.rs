@@ -31,7 +31,7 @@ pub struct KnownModel {
     pub gated: bool,
     /// Sum over all tensors, tied ones once.
     pub parameters: Option<u64>,
-    /// Of its safetensors files.
+    /// Of its safetensors files, to the three digits that the hub's pages show.
     pub bytes: Option<u64>,
     /// `config.json`, or what of it says the network's shape.
     #[serde(default)]

@@ -2,16 +2,17 @@
 
 use super::{IMPORTS, MAIN};
 
-/// Where entries of the dictionary begin.
+/// The function that gives the dictionary.
+const FUNCTION: &str = "def all_merge_handlers";
+
+/// Where entries of the dictionary begin at the kit's head.
 const DICTIONARY: &str = "loaded_merges = {";
 
 /// Why a class cannot be entered into a kit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegistrationError {
-    /// The program does not say `loaded_merges = {`.
-    #[error(
-        "{MAIN} has no line `{DICTIONARY}` in all_merge_handlers(), where `{entry}` would belong"
-    )]
+    /// The program has no such function, or no dictionary in it.
+    #[error("{MAIN} has no dictionary in all_merge_handlers(), where `{entry}` would belong")]
     NoDictionary {
         /// The line to enter.
         entry: String,
@@ -46,11 +47,17 @@ pub fn register_class(main: &str, class: &str, method: &str) -> Result<String, R
     if main.lines().any(|line| line.trim() == entry) {
         return Ok(main.to_owned());
     }
-    let Some(before) = main.find(DICTIONARY).map(|start| start + DICTIONARY.len()) else {
-        return Err(RegistrationError::NoDictionary { entry });
-    };
-    let (head, tail) = main.split_at(before);
-    Ok(format!("{head}\n        {entry}{tail}"))
+    match main.split_at_checked(opening(main).unwrap_or(usize::MAX)) {
+        None => Err(RegistrationError::NoDictionary { entry }),
+        Some((head, tail)) => Ok(format!("{head}\n        {entry}{tail}")),
+    }
+}
+
+/// Behind the first line of the function that ends with a brace.
+fn opening(main: &str) -> Option<usize> {
+    let function = main.find(FUNCTION)?;
+    let brace = main.get(function..)?.find("{\n")?;
+    Some(function + brace + 1)
 }
 
 fn import(class: &str) -> String {

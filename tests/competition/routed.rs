@@ -1,0 +1,31 @@
+//! Routed winners: the gate goes into the class, and is fitted to documents that must not have changed.
+
+use std::fs;
+
+use merge_search::recipe::Recipe;
+use merge_search::record::RunFolder;
+
+use super::{Place, said};
+use crate::command::assert_says;
+
+#[test]
+fn a_routed_trial_is_one_class_with_its_gate() {
+    let place = Place::with_space("quickstart-routed.toml", "12");
+    let trials = RunFolder::open(&place.run()).unwrap().trials().unwrap();
+    let routed = trials
+        .iter()
+        .find(|trial| Recipe::from_yaml(&trial.recipe).unwrap().document_router.is_some());
+    let number = routed.expect("random routes are seldom all alike").trial.to_string();
+    said(&place.export("out", &["--trial", &number]).output().unwrap());
+    let class = "LLM-Merging/llm_merging/merging/QuickstartRoutedMerge.py";
+    let class = fs::read_to_string(place.path("out").join(class)).unwrap();
+    assert_says(&class, &["class QuickstartRoutedMerge(Merges)", "routes", "ngrams"]);
+    let task = place.path("datasets/logic/search.jsonl");
+    let rows = fs::read_to_string(&task).unwrap();
+    fs::write(&task, rows.lines().skip(1).collect::<Vec<_>>().join("\n")).unwrap();
+    let refused = place.refused(place.export("out2", &["--trial", &number]));
+    assert_says(&refused, &["task `logic` has changed", "put the old files back"]);
+    let mut folder = place.command();
+    folder.arg("export").arg(place.run()).args(["--trial", &number, "-o"]).arg(place.path("out2"));
+    assert_says(&place.refused(folder), &["task `logic` has changed"]);
+}
