@@ -60,7 +60,7 @@ impl Case {
         let experts: String = experts.collect();
         let space = format!(
             "name = \"tiny\"\n[models]\nbase = \"{BASE}@{revision}\"\n[models.experts]\n{experts}\
-             [merge]\nmethods = [\"linear\"]\ncontrol_points = 1\n[parameters.weight]\nsearch = [0.0, 1.0]\n\
+             [merge]\nmethods = [\"linear\"]\ncontrol_points = 1\n[parameters.weight]\nrange = [0.0, 1.0]\n\
              [tasks]\nfolders = [\"task\"]\n"
         );
         fs::write(self.path("space.toml"), space).unwrap();
