@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::data::DataUse;
 use super::graph::Graph;
 use super::hours::SearchTime;
+use super::open_data::DataUse;
 use super::package::Handed;
 use super::tasks::SpaceTasks;
 use crate::recipe::{InvalidModelRef, ModelRef, Recipe, RecipeError};
