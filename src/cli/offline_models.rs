@@ -253,10 +253,10 @@ fn adapter(lora: &str, spec: &NetworkSpec, hub: &Hub) -> Result<OfflineRepositor
 fn factors(config: &Value, spec: &NetworkSpec) -> Option<u64> {
     let rank = config.get("r").and_then(Value::as_u64)?;
     let patterns = ["rank_pattern", "layers_to_transform", "layers_pattern"];
-    let is_set = |key: &&str| {
-        config.get(*key).is_some_and(|value| *value != json!(null) && *value != json!({}))
+    let is_set = |key: &str| {
+        config.get(key).is_some_and(|value| *value != json!(null) && *value != json!({}))
     };
-    if patterns.iter().any(|key| is_set(key)) {
+    if patterns.into_iter().any(is_set) {
         return None;
     }
     let targets: Vec<&str> =

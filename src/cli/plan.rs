@@ -11,7 +11,7 @@ use merge_search::outcome::Outcome;
 use merge_search::race::Racing;
 use merge_search::search::Budget;
 use merge_search::units::{Seed, Split};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::objectives::ObjectiveArgs;
 use super::optimizer::{self, OptimizerArgs};
@@ -147,17 +147,7 @@ impl Plan<'_> {
     }
 
     fn text(&self, args: &Args, workers: usize) -> String {
-        let mut text = format!("{} genes\n", self.genes.len());
-        for gene in self.genes {
-            text.push_str(&format!("  {:<32} {}\n", gene.name, domain(gene)));
-        }
-        if let [_, .., _] = self.levels.as_slice() {
-            let levels: Vec<_> = self.levels.iter().map(ToString::to_string).collect();
-            text.push_str(&format!("coarse to fine: {} values\n", levels.join(", then ")));
-        }
-        if self.warm_starts > 0 {
-            text.push_str(&format!("warm start: {} genotypes\n", self.warm_starts));
-        }
+        let mut text = genes_text(self.genes, &self.levels, self.warm_starts);
         if let Some(racing) = &self.racing {
             text.push_str(&format!(
                 "racing: {} to {} documents per task and generation; all candidates see {:.0} % of them, {:.0} % of the \
@@ -197,13 +187,8 @@ impl Plan<'_> {
     }
 
     fn json(&self, args: &Args) -> String {
-        let genes: Vec<_> = self
-            .genes
-            .iter()
-            .map(|gene| json!({ "name": gene.name, "domain": domain(gene), "initial": gene.initial }))
-            .collect();
         let plan = json!({
-            "genes": genes,
+            "genes": genes_json(self.genes),
             "genes_per_level": self.levels,
             "warm_starts": self.warm_starts,
             "racing": self.racing,
@@ -221,8 +206,29 @@ impl Plan<'_> {
     }
 }
 
-/// A gene's values, for people.
-pub fn domain(gene: &Dimension) -> String {
+/// The genes, how many values each level of the coarse-to-fine schedule has, and how many genotypes the search starts from.
+pub fn genes_text(genes: &[Dimension], levels: &[usize], warm_starts: usize) -> String {
+    let mut text = format!("{} genes\n", genes.len());
+    for gene in genes {
+        text.push_str(&format!("  {:<32} {}\n", gene.name, domain(gene)));
+    }
+    if let [_, .., _] = levels {
+        let levels: Vec<_> = levels.iter().map(ToString::to_string).collect();
+        text.push_str(&format!("coarse to fine: {} values\n", levels.join(", then ")));
+    }
+    if warm_starts > 0 {
+        text.push_str(&format!("warm start: {warm_starts} genotypes\n"));
+    }
+    text
+}
+
+/// Name, values and start of each gene.
+pub fn genes_json(genes: &[Dimension]) -> Vec<Value> {
+    let gene = |gene: &Dimension| json!({ "name": gene.name, "domain": domain(gene), "initial": gene.initial });
+    genes.iter().map(gene).collect()
+}
+
+fn domain(gene: &Dimension) -> String {
     match &gene.domain {
         Domain::Continuous { low, high } => format!("[{low}, {high}]"),
         Domain::Integer { low, high } => format!("{low}..={high} (integer)"),
