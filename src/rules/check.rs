@@ -1,10 +1,10 @@
 //! All rules of a profile, held against one subject.
 
 use super::code;
-use super::data::{self, TestSet, overlap};
 use super::measured::Measured;
 use super::models::{self, ModelFacts};
 use super::network::Network;
+use super::open_data::{self, TestSet, overlap};
 use super::package::{self, Handed, class_files, setup_files};
 use super::subject::{Kind, Subject};
 use super::tasks::SpaceTasks;
@@ -59,7 +59,7 @@ fn of_data(
                 .remedy("check the run folder too: its manifest says what was read"),
         ];
     };
-    let mut findings = data::check(rules, uses, &family(models));
+    let mut findings = open_data::check(rules, uses, &family(models));
     let tasks = &subject.tasks;
     findings.extend(tasks.unread.iter().filter(|_| subject.kind == Kind::Space).map(
         |(task, why)| {

@@ -53,10 +53,10 @@ impl Graph {
         Graph::Largest { scale, reason: reasons.join(", "), router_layers }
     }
 
-    /// Of a run's winner, once it has one; its base model's cost is beside it.
-    pub fn of_front(front: &[FrontRow]) -> Option<Graph> {
-        let named = |name: &str| front.iter().find(|row| row.name.as_deref() == Some(name));
-        let (base, winner) = (named("base")?.cost, named("winner")?.cost);
+    /// Of a run's winner, by its number; its base model's cost is beside it.
+    pub fn of_front(front: &[FrontRow], winner: u64) -> Option<Graph> {
+        let base = front.iter().find(|row| row.name.as_deref() == Some("base"))?.cost;
+        let winner = front.iter().find(|row| row.trial == winner)?.cost;
         let scale = Scale {
             weights: winner.weight_bytes.0 as f64 / base.weight_bytes.0.max(1) as f64,
             flops: winner.flops_per_item / base.flops_per_item.max(1.0),

@@ -5,7 +5,6 @@
 
 mod check;
 pub mod code;
-pub mod data;
 pub mod disk;
 mod finding;
 pub mod graph;
@@ -14,6 +13,7 @@ pub mod measured;
 pub mod memory;
 pub mod models;
 pub mod network;
+pub mod open_data;
 pub mod package;
 mod profile;
 pub mod subject;

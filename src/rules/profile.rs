@@ -6,11 +6,11 @@ use serde::Deserialize;
 
 use super::Verdict;
 use super::code::CodeRules;
-use super::data::DataRules;
 use super::disk::DiskRules;
 use super::hours::SearchRules;
 use super::memory::MemoryRules;
 use super::models::ModelRules;
+use super::open_data::DataRules;
 use super::package::SubmissionRules;
 use super::time::TimeRules;
 

@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
-use super::data::DataUse;
 use super::graph::Graph;
 use super::hours::SearchTime;
+use super::open_data::DataUse;
 use super::package::Handed;
 use super::tasks::SpaceTasks;
 use crate::recipe::{InvalidModelRef, ModelRef, Recipe, RecipeError};
-use crate::record::{RecordError, RunFolder};
+use crate::record::{RecordError, RecordedRow, RunFolder, TrialKind};
 use crate::space::SearchSpace;
 use crate::submission::RECIPE_FILE;
 use crate::submission::competition::{MANIFEST_FILE, SubmittedModel};
 use crate::target::Weights;
-use crate::units::Seconds;
+use crate::units::{Seconds, Split};
 
 /// Which of the three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,18 +113,20 @@ impl Subject {
         tasks: SpaceTasks,
     ) -> Result<Subject, RecordError> {
         let manifest = run.manifest();
-        let elapsed = run.rows()?.iter().map(|row| row.elapsed.0).fold(0.0, f64::max);
+        let (rows, front) = (run.rows()?, run.front()?);
+        let elapsed = rows.iter().map(|row| row.elapsed.0).fold(0.0, f64::max);
         let name = run.path().file_name().map(|name| name.to_string_lossy().into_owned());
         let search = SearchTime {
             run: name.unwrap_or_default(),
             budget: manifest.budget.seconds.map(Seconds),
             elapsed: Seconds(elapsed),
         };
-        let graph = Graph::of_front(&run.front()?).unwrap_or_else(|| Graph::of_space(space));
+        let last = |row: &&RecordedRow| row.kind == TrialKind::Final && row.split == Split::Holdout;
+        let winner = rows.iter().find(last).and_then(|row| Graph::of_front(&front, row.trial));
         Ok(Subject {
             kind: Kind::Run,
             data: Some(manifest.tasks.iter().map(DataUse::from).collect()),
-            graph,
+            graph: winner.unwrap_or_else(|| Graph::of_space(space)),
             search: Some(search),
             ..Subject::of_space(space, tasks)
         })

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::data::DataUse;
+use super::open_data::DataUse;
 use crate::hub::Hub;
 use crate::space::{DocLimits, SearchSpace};
 use crate::task::{Loader, Task, TaskError, definition};

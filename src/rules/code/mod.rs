@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::{Finding, Verdict};
+use crate::submission::competition::kit::STANDARD;
 use faults::{DEVICES_PATHS_CALLS, Fault, RANDOM, faults};
 use python::Source;
 
@@ -20,44 +21,6 @@ pub struct CodeRules {
     /// Packages that the organisers' environment has, by the names they are imported by.
     pub imports: Vec<String>,
 }
-
-/// Python's own modules that reach neither the network nor other processes.
-const STANDARD: [&str; 34] = [
-    "__future__",
-    "abc",
-    "array",
-    "ast",
-    "base64",
-    "bisect",
-    "collections",
-    "contextlib",
-    "copy",
-    "dataclasses",
-    "enum",
-    "functools",
-    "gc",
-    "glob",
-    "hashlib",
-    "heapq",
-    "inspect",
-    "io",
-    "itertools",
-    "json",
-    "logging",
-    "math",
-    "operator",
-    "os",
-    "pathlib",
-    "re",
-    "statistics",
-    "string",
-    "struct",
-    "sys",
-    "typing",
-    "unicodedata",
-    "warnings",
-    "zlib",
-];
 
 /// One file; `requirements` is the text of the submission's `setup.py`.
 pub fn check(rules: &CodeRules, file: &str, text: &str, requirements: &str) -> Vec<Finding> {

@@ -67,6 +67,17 @@ fn an_export_as_it_was_written_passes() {
     assert_eq!(faults(&folder(2400)), []);
 }
 
+/// Its authors complete it.
+#[test]
+fn a_completed_report_is_no_tampering() {
+    let folder = folder(10);
+    fs::write(folder.path().join("x/REPORT.md"), "more words").unwrap();
+    assert_eq!(faults(&folder), []);
+    let findings = checked(folder.path(), None);
+    let digests = findings.iter().find(|it| it.rule == "digests").unwrap();
+    assert!(digests.evidence.contains("REPORT.md"), "{}", digests.evidence);
+}
+
 #[test]
 fn each_fault_of_a_folder_is_named() {
     let class = "LLM-Merging/llm_merging/merging/TinyMerge.py";

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use changes::changes;
 pub use registration::{RegistrationError, register_class, register_import, registrations};
+pub use requirements::STANDARD;
 pub use setup::{SetupPlace, setup_file};
 
 /// The commit that is meant by the kit's head.

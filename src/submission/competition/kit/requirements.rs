@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-/// Python's own modules that generated classes may import.
-const STANDARD: [&str; 29] = [
+/// Python's own modules that generated classes may import; none of them reaches the network or another process.
+pub const STANDARD: [&str; 30] = [
     "__future__",
     "ast",
     "base64",
     "collections",
+    "concurrent",
     "contextlib",
     "copy",
     "dataclasses",
@@ -59,7 +60,7 @@ mod tests {
 
     #[test]
     fn third_parties_are_required_and_python_is_not() {
-        let class = "import json\nimport numpy as np\nfrom huggingface_hub import snapshot_download\n\
+        let class = "import json\nfrom concurrent.futures import Future\nimport numpy as np\nfrom huggingface_hub import snapshot_download\n\
                      from llm_merging.merging.Merges import Merges\nimport torch.nn\n    import x\nfrom . import y\n";
         let all = requirements(class);
         let beside: Vec<&str> =

@@ -1,148 +1,14 @@
 //! `check` as a user meets it: a space, a run and an export against the rules, with exit codes.
+mod case;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Output;
 
-use merge_search::submission::competition::{
-    ExportTexts, SubmissionManifest, SubmittedModel, export_files, sealed, sha256, write_folder,
-};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::command::{copy, program, repository};
-
-const BASE: &str = "mistralai/Mistral-7B-v0.1";
-const EXPERTS: [&str; 2] = ["made-up/arithmetic", "made-up/logic"];
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-
-/// A hub cache with the quickstart's models under made-up names, and a space over them with one task of files.
-struct Case {
-    folder: tempfile::TempDir,
-}
-
-impl Case {
-    fn new() -> Self {
-        let case = Self { folder: tempfile::tempdir().unwrap() };
-        case.put(BASE, "base", "license: mit\n");
-        for (id, folder) in EXPERTS.into_iter().zip(["arithmetic", "logic"]) {
-            case.put(id, folder, &format!("license: mit\nbase_model: {BASE}\n"));
-        }
-        let task = "datasets/arithmetic";
-        copy(&repository().join(task), &case.path("task"));
-        let toml = fs::read_to_string(case.path("task/task.toml")).unwrap();
-        fs::write(case.path("task/task.toml"), format!("generated_by = \"human\"\n{toml}"))
-            .unwrap();
-        fs::write(case.path("test.csv"), TEST).unwrap();
-        fs::write(case.path("dry.json"), dry_run(1000.0, "").to_string()).unwrap();
-        case.write_space(COMMIT);
-        case.write_evidence("2024-05-01");
-        case
-    }
-
-    fn path(&self, relative: &str) -> PathBuf {
-        self.folder.path().join(relative)
-    }
-
-    fn put(&self, id: &str, model: &str, front_matter: &str) {
-        let root = self.path("hub").join(format!("models--{}", id.replace('/', "--")));
-        let snapshot = root.join("snapshots").join(COMMIT);
-        copy(&repository().join("search-spaces/quickstart").join(model), &snapshot);
-        fs::write(snapshot.join("README.md"), format!("---\n{front_matter}---\n")).unwrap();
-        fs::create_dir_all(root.join("refs")).unwrap();
-        fs::write(root.join("refs/main"), COMMIT).unwrap();
-    }
-
-    fn write_space(&self, revision: &str) {
-        let experts = EXPERTS.iter().map(|id| {
-            let name = id.rsplit('/').next().unwrap();
-            format!("{name} = \"{id}@{revision}\"\n")
-        });
-        let experts: String = experts.collect();
-        let space = format!(
-            "name = \"tiny\"\n[models]\nbase = \"{BASE}@{revision}\"\n[models.experts]\n{experts}\
-             [merge]\nmethods = [\"linear\"]\ncontrol_points = 1\n[parameters.weight]\nsearch = [0.0, 1.0]\n\
-             [tasks]\nfolders = [\"task\"]\n"
-        );
-        fs::write(self.path("space.toml"), space).unwrap();
-    }
-
-    fn write_evidence(&self, committed: &str) {
-        let table = |id: &&str| {
-            format!(
-                "[[model]]\nid = \"{id}\"\nrevision = \"{COMMIT}\"\ncommitted = \"{committed}\"\ngated = false\n\
-                 sources = [\"made up\"]\n"
-            )
-        };
-        let tables: String = [BASE].iter().chain(&EXPERTS).map(table).collect();
-        fs::write(self.path("evidence.toml"), tables).unwrap();
-    }
-
-    /// With all that can be given.
-    fn check(&self, path: &str, rules: &str) -> (Option<i32>, Value, String) {
-        let mut command = program();
-        command.arg("check").arg(self.path(path)).args(["--rules", rules, "--offline", "--json"]);
-        command.arg("--evidence").arg(self.path("evidence.toml"));
-        command.arg("--test-csv").arg(self.path("test.csv"));
-        command.arg("--dry-run-report").arg(self.path("dry.json"));
-        read(command.env("HF_HUB_CACHE", self.path("hub")).output().unwrap())
-    }
-
-    fn export(&self) {
-        let models = [BASE].iter().chain(&EXPERTS).map(|id| SubmittedModel {
-            name: id.rsplit('/').next().unwrap().to_owned(),
-            repository: (*id).to_owned(),
-            revision: COMMIT.to_owned(),
-            adapter: None,
-            adapter_revision: None,
-            sha256: "ab".repeat(32),
-        });
-        let manifest = SubmissionManifest {
-            format: 1,
-            written_by: "0".into(),
-            class: "TinyMerge".into(),
-            method: "tiny_merge".into(),
-            run: "tiny".into(),
-            run_sha256: "ab".repeat(32),
-            trial: 3,
-            scorer: "kit".into(),
-            dtype: "float32".into(),
-            models: models.collect(),
-            files: Default::default(),
-        };
-        let texts = ExportTexts {
-            class: "TinyMerge",
-            method: "tiny_merge",
-            code: CODE,
-            recipe: "merge_method: linear\nmodels:\n- model: a/b\n  parameters:\n    weight: 1\n",
-            card: "# Tiny\n",
-            report: "All of it.\n",
-        };
-        write_folder(&self.path("x"), &sealed(export_files(&texts), manifest)).unwrap();
-        fs::write(self.path("x/submission.csv"), "id,prediction,dummy_field\n0,1,0\n1,text,0\n")
-            .unwrap();
-    }
-}
-
-const TEST: &str = "id,input,eval_type,answer_choices\n\
-    0,\"Which of the two is the capital of France, as far as anybody in this room knows?\",multiple_choice,\"['Paris', 'Rome']\"\n\
-    1,\"Summarise in one sentence what has been said of the harvest in the north.\",generation,\n";
-
-const CODE: &str = "import torch\n\n\nclass TinyMerge:\n    pass\n";
-
-/// A report whose two sets take `seconds` each.
-fn dry_run(seconds: f64, problem: &str) -> Value {
-    let set = |name: &str| json!({ "set": name, "rows": { "multiple_choice": 500, "generation": 200 }, "seconds": seconds });
-    let problems: Vec<&str> =
-        Some(problem).filter(|problem| !problem.is_empty()).into_iter().collect();
-    json!({
-        "format": 1, "written_by": "0", "class": "TinyMerge", "class_sha256": sha256(CODE.as_bytes()),
-        "method": "tiny_merge", "kit": "head", "rows": { "multiple_choice": 6, "generation": 6 },
-        "seconds": { "total": 30.0, "load_and_merge": 5.0, "multiple_choice_row": 1.0, "generation_row": 4.0,
-            "apart_from_rows": 20.0 },
-        "peak_bytes": null, "device_bytes": null, "machine": { "device": "made-up", "versions": {} },
-        "estimates": [set("validation"), set("test.csv")], "problems": problems,
-    })
-}
+use crate::command::{program, repository};
+use case::{COMMIT, Case, dry_run};
 
 fn read(output: Output) -> (Option<i32>, Value, String) {
     let error = String::from_utf8(output.stderr).unwrap();
@@ -150,24 +16,26 @@ fn read(output: Output) -> (Option<i32>, Value, String) {
     (output.status.code(), report, error)
 }
 
+fn text(finding: &Value, key: &str) -> String {
+    finding[key].as_str().unwrap_or_default().to_owned()
+}
+
 /// Rule, subject, verdict and evidence of all findings that are worse than PASS.
-fn faults(report: &Value) -> Vec<[&str; 4]> {
+fn faults(report: &Value) -> Vec<[String; 4]> {
     let findings = report["findings"].as_array().unwrap();
     assert!(!findings.is_empty());
-    let text = |finding: &'_ Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
     for finding in findings {
         assert!(!text(finding, "evidence").is_empty(), "{finding}");
         assert_eq!(text(finding, "verdict") == "PASS", finding["remedy"].is_null(), "{finding}");
     }
-    let keys = ["rule", "subject", "verdict", "evidence"];
-    let row = |finding: &'_ Value| keys.map(|key| finding[key].as_str().unwrap_or_default());
-    findings.iter().filter(|finding| finding["verdict"] != "PASS").map(row).collect()
+    let worse = findings.iter().filter(|finding| finding["verdict"] != "PASS");
+    worse.map(|it| ["rule", "subject", "verdict", "evidence"].map(|key| text(it, key))).collect()
 }
 
 #[test]
 fn a_space_that_keeps_all_rules_passes_all() {
-    let (code, report, error) = Case::new().check("space.toml", "merging-2024");
-    assert_eq!(faults(&report), [[""; 4]; 0], "{error}");
+    let (code, report, error) = read(Case::new().check("space.toml", "merging-2024"));
+    assert_eq!(faults(&report), Vec::<[String; 4]>::new(), "{error}");
     assert_eq!(code, Some(0), "{error}");
     assert_eq!(report["kind"], "search space");
     assert_eq!(report["counts"]["FAIL"], 0);
@@ -177,8 +45,9 @@ fn a_space_that_keeps_all_rules_passes_all() {
 fn an_export_that_keeps_all_rules_passes_all_but_what_only_the_run_tells() {
     let case = Case::new();
     case.export();
-    let (code, report, error) = case.check("x", "merging-2024");
-    let rules: Vec<[&str; 2]> = faults(&report).iter().map(|fault| [fault[0], fault[2]]).collect();
+    let (code, report, error) = read(case.check("x", "merging-2024"));
+    let faults = faults(&report);
+    let rules: Vec<[&str; 2]> = faults.iter().map(|it| [it[0].as_str(), it[2].as_str()]).collect();
     assert_eq!(rules, [["data", "UNKNOWN"]], "{report:#}");
     assert_eq!(code, Some(0), "{error}");
 }
@@ -317,7 +186,7 @@ fn each_broken_rule_fails_with_its_evidence() {
         case.export();
         spoil(&case);
         // One report of a dry run is enough for a space; an export's is compared with its class.
-        let (code, report, error) = case.check(path, rules);
+        let (code, report, error) = read(case.check(path, rules));
         let faults = faults(&report);
         let found =
             faults.iter().any(|it| it[0] == *rule && it[2] == "FAIL" && it[3].contains(word));
@@ -409,7 +278,7 @@ fn a_run_is_held_against_the_rules_by_its_record() {
     let output =
         search.env("HF_HUB_CACHE", case.path("hub")).env("HF_HUB_OFFLINE", "1").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let (_, report, error) = case.check("results/tiny", "seed");
+    let (_, report, error) = read(case.check("results/tiny", "seed"));
     assert_eq!(report["kind"], "run", "{error}");
     let findings = report["findings"].as_array().unwrap();
     let of = |rule: &str| findings.iter().find(|finding| finding["rule"] == rule).unwrap();

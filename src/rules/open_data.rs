@@ -121,13 +121,11 @@ fn openness(rules: &DataRules, used: &DataUse) -> Finding {
         test_set(used),
         licence(rules, used),
         commit(rules, used),
-        used.read.is_none().then(|| {
-            (
-                Verdict::Unknown,
-                "documents not at hand",
-                "check again where the dataset is in the cache",
-            )
-        }),
+        used.read.is_none().then_some((
+            Verdict::Unknown,
+            "documents not at hand",
+            "check again where the dataset is in the cache",
+        )),
     ];
     let worst = reasons.into_iter().flatten().max_by_key(|(verdict, _, _)| *verdict);
     let (verdict, reason, remedy) = worst.unwrap_or((Verdict::Pass, "", ""));
