@@ -60,6 +60,10 @@ fn an_export_is_what_both_kits_take() {
 fn two_exports_have_the_same_bytes() {
     let place = place();
     assert!(exported(&place, "one", &[]) == exported(&place, "two", &[]));
+    for output in ["winner", "again"] {
+        said(&place.export_winner(output, &[]).output().unwrap());
+    }
+    assert!(files(&place.path("winner")) == files(&place.path("again")));
 }
 
 #[test]
