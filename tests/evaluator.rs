@@ -132,21 +132,28 @@ fn a_candidate_that_was_scored_before_costs_nothing() {
     assert_eq!(evaluator.reused().candidates, 1);
 }
 
+/// With the least memory that is not refused, to a sixteenth; and what is said to less.
+fn tightest(models: &[PathBuf]) -> (CandleEvaluator, Box<OpenError>) {
+    let open_in = |memory: u64| open_with(models, 2, Some(Bytes(memory)));
+    let mut enough = 1 << 30;
+    while open_in(enough / 2).is_ok() {
+        enough /= 2;
+    }
+    let mut tight = open_in(enough).unwrap();
+    loop {
+        enough = enough * 15 / 16;
+        match open_in(enough) {
+            Ok(evaluator) => tight = evaluator,
+            Err(refusal) => return (tight, refusal),
+        }
+    }
+}
+
 #[test]
 fn less_memory_means_smaller_packs_and_the_same_bits() {
     let models = ["base", "arithmetic", "logic"].map(model);
     let enough = bits(&evaluate(&open(2), &recipe([0.3; 5]), Split::Search));
-    let mut memory = 1 << 30;
-    let mut tight = None;
-    // Down to what is refused.
-    let refusal = loop {
-        match open_with(&models, 2, Some(Bytes(memory))) {
-            Ok(evaluator) => tight = Some(evaluator),
-            Err(error) => break error,
-        }
-        memory = memory * 15 / 16;
-    };
-    let tight = tight.unwrap();
+    let (tight, refusal) = tightest(&models);
     assert_eq!(tight.candidates_at_once(), 1);
     assert_eq!(bits(&evaluate(&tight, &recipe([0.3; 5]), Split::Search)), enough);
     match refusal.as_ref() {
@@ -318,13 +325,7 @@ fn documents_that_a_split_does_not_have_are_an_error() {
 #[test]
 fn parts_fit_where_the_whole_split_just_fits() {
     let models = ["base", "arithmetic", "logic"].map(model);
-    let mut memory = 1 << 30;
-    let mut tight = None;
-    while let Ok(evaluator) = open_with(&models, 2, Some(Bytes(memory))) {
-        tight = Some(evaluator);
-        memory = memory * 15 / 16;
-    }
-    let (tight, enough) = (tight.unwrap(), open(2));
+    let (tight, enough) = (tightest(&models).0, open(2));
     for docs in &thirds() {
         let part = |evaluator| {
             let scored = evaluate_part(evaluator, &recipe([0.3; 5]), Split::Search, Some(docs));

@@ -254,8 +254,11 @@ pub fn finished(ending: Ending) -> Report {
     }
 }
 
+/// By trial, split, kind and rung.
+pub type Rows = BTreeMap<(u64, &'static str, &'static str, u32), Trial>;
+
 /// Rows without their times, by number, split, kind and rung.
-pub fn rows(folder: &Path) -> BTreeMap<(u64, &'static str, &'static str, u32), Trial> {
+pub fn rows(folder: &Path) -> Rows {
     let trials = RunFolder::open(folder).unwrap().trials().unwrap();
     let timeless = |trial: Trial| Trial { elapsed: Seconds(0.0), started_at: 0, ..trial };
     trials

@@ -7,7 +7,7 @@ use merge_search::race::Racing;
 use merge_search::record::TrialKind;
 use merge_search::search::{Budget, Ending};
 
-use crate::search::{Landscape, SPACE, finished, rows, run};
+use crate::search::{Landscape, Rows, SPACE, finished, rows, run};
 
 const CANDIDATES: u64 = 36;
 
@@ -16,7 +16,13 @@ fn check(name: &str, made: impl Fn() -> Landscape, stops: &[usize]) {
     check_trials(name, made, stops, CANDIDATES);
 }
 
-fn check_trials(name: &str, made: impl Fn() -> Landscape, stops: &[usize], candidates: u64) {
+/// Returns the rows of the whole run.
+fn check_trials(
+    name: &str,
+    made: impl Fn() -> Landscape,
+    stops: &[usize],
+    candidates: u64,
+) -> Rows {
     let whole = tempfile::tempdir().unwrap();
     let landscape = made();
     finished(run(whole.path(), &landscape, 2, Budget::Trials(candidates)));
@@ -35,6 +41,7 @@ fn check_trials(name: &str, made: impl Fn() -> Landscape, stops: &[usize], candi
         let total = first.evaluated.into_inner() + second.evaluated.into_inner();
         assert_eq!(total, evaluations, "{name}, at {interrupt_at}: something was scored twice");
     }
+    expected
 }
 
 fn racing() -> Racing {
@@ -75,14 +82,12 @@ fn races_are_replayed_from_anywhere() {
 fn growing_populations_are_replayed() {
     for restarts in [Restarts::Ipop, Restarts::Bipop] {
         let made = || Landscape { restarts, population: 4, ..Landscape::new() };
-        let folder = tempfile::tempdir().unwrap();
-        finished(run(folder.path(), &made(), 2, Budget::Trials(200)));
+        let all = check_trials(&restarts.to_string(), made, &[60], 200);
         let mut sizes = BTreeMap::new();
-        for trial in rows(folder.path()).values().filter(|t| t.kind == TrialKind::Candidate) {
+        for trial in all.values().filter(|t| t.kind == TrialKind::Candidate) {
             *sizes.entry(trial.generation).or_insert(0) += 1;
         }
         assert!(sizes.values().any(|size| *size > 4), "{restarts}: {sizes:?}");
-        check_trials(&restarts.to_string(), made, &[60], 200);
     }
 }
 

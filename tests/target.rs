@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use merge_search::target::{
-    DEVICES, Device, Estimate, Merge, Verdict, Weights, Work, kit_work, rates,
+    DEVICES, Device, Estimate, Merge, Rows, Scale, Verdict, Weights, Work, kit_work, rates,
 };
 use merge_search::units::Bytes;
 
@@ -16,7 +16,7 @@ type Expected<'a> = (&'a [(&'a str, f64)], f64);
 fn estimate(model: &str, device: &str, weights: Weights) -> Estimate {
     let spec = hub(model);
     let stored = Bytes(3 * spec.weight_bytes(2));
-    let merge = Merge { spec: &spec, checkpoints: 3, stored, router_layers: 0 };
+    let merge = Merge { spec: &spec, checkpoints: 3, stored, router_layers: 0, scale: Scale::ONE };
     Estimate::new(Device::named(device).unwrap(), weights, &merge, &kit_work(&spec))
 }
 
@@ -92,7 +92,7 @@ fn float32_of_a_7b_is_too_much_for_24_gigabytes() {
 fn a_router_reads_every_prompt_with_its_layers() {
     let spec = hub("Llama-2-7b-hf");
     let stored = Bytes(spec.weight_bytes(2));
-    let merge = Merge { spec: &spec, checkpoints: 1, stored, router_layers: 16 };
+    let merge = Merge { spec: &spec, checkpoints: 1, stored, router_layers: 16, scale: Scale::ONE };
     let work = Work {
         name: "rows".into(),
         rows: 10,
@@ -174,4 +174,32 @@ fn what_cannot_be_planned_is_said() {
         let said = String::from_utf8(refused.stderr).unwrap();
         assert!(said.contains(says) && said.contains("config.json"), "{said}");
     }
+}
+
+/// Three merges held at once are copied once and kept; each token goes through one of them. With half as many layers again,
+/// each token reads half as many weights again: 64 new tokens behind 100 read 1.5 times 4 P bytes and 1.5 · 132 MiB of keys and
+/// values a step.
+#[test]
+fn several_merges_take_memory_and_repeated_layers_take_time() {
+    let spec = hub("Llama-2-7b-hf");
+    let of = |scale: Scale| {
+        let merge =
+            Merge { spec: &spec, checkpoints: 3, stored: Bytes(0), router_layers: 0, scale };
+        let rows = Rows { name: "x".into(), rows: 1000, prompt_tokens: 100, new_tokens: 64 };
+        let device = Device::named("a100-80").unwrap();
+        Estimate::new(device, Weights::F32, &merge, &[rows.work(&spec)])
+    };
+    let (one, three) = (of(Scale::ONE), of(Scale { weights: 3.0, flops: 1.0 }));
+    let weights = 26_953_662_464;
+    assert_eq!(three.bytes().0 - one.bytes().0, 2 * weights);
+    let seconds = |estimate: &Estimate, what: &str| {
+        estimate.steps.iter().find(|step| step.what.contains(what)).unwrap().seconds
+    };
+    assert!((seconds(&three, "copy") / seconds(&one, "copy") - 3.0).abs() < 1e-9);
+    assert!((seconds(&three, "write") / seconds(&one, "write") - 1.0).abs() < 1e-9);
+    let repeated = of(Scale { weights: 1.0, flops: 1.5 });
+    let step = 1.5 * (weights as f64 + 132.0 * 1_048_576.0) / (0.6 * 1935e9);
+    assert!((seconds(&repeated, "write") / (64_000.0 * step) - 1.0).abs() < 1e-9);
+    assert_eq!(one.within(1.0), Verdict::TooSlow);
+    assert_eq!(one.within(600.0), Verdict::Fits);
 }

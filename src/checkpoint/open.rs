@@ -70,9 +70,9 @@ fn at_path(source: ArchitectureError, path: PathBuf) -> CheckpointError {
 }
 
 /// Tensor → file name, of a sharded checkpoint.
-type Index = BTreeMap<String, String>;
+pub(super) type Index = BTreeMap<String, String>;
 
-fn weight_files(dir: &Path) -> Result<(Vec<PathBuf>, Option<Index>), CheckpointError> {
+pub(super) fn weight_files(dir: &Path) -> Result<(Vec<PathBuf>, Option<Index>), CheckpointError> {
     let single = dir.join("model.safetensors");
     if single.is_file() {
         return Ok((vec![single], None));
@@ -128,15 +128,15 @@ impl WeightFile {
 }
 
 /// A tensor as a header lists it, of whatever type.
-struct Listed {
-    dtype: safetensors::Dtype,
-    shape: Vec<usize>,
+pub(super) struct Listed {
+    pub(super) dtype: safetensors::Dtype,
+    pub(super) shape: Vec<usize>,
     file: usize,
     bytes: Range<usize>,
 }
 
 /// All tensors of all files that the index does not place elsewhere.
-fn listed(
+pub(super) fn listed(
     files: &[WeightFile],
     index: Option<&Index>,
 ) -> Result<BTreeMap<String, Listed>, CheckpointError> {

@@ -135,7 +135,8 @@ where
     let adapted = adapted(config)?;
     if dir.is_dir() {
         // Now, and not after all the work: a folder that cannot be removed (a mount point) cannot be replaced.
-        fs::remove_dir(dir).map_err(failed(dir))?;
+        // It is made again, so that it is there as before if the work fails.
+        fs::remove_dir(dir).and_then(|()| fs::create_dir(dir)).map_err(failed(dir))?;
     }
     let partial = Partial::create(dir)?;
     let shards = shards(tensors, config.shard_size);
@@ -193,6 +194,9 @@ impl Partial {
     }
 
     fn rename<E: std::error::Error>(self, dir: &Path) -> Result<(), WriteError<E>> {
+        if dir.is_dir() {
+            fs::remove_dir(dir).map_err(failed(dir))?;
+        }
         fs::rename(&self.0, dir).map_err(failed(dir))?;
         let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
         sync(parent.unwrap_or(Path::new("."))).map_err(failed(dir))

@@ -1,27 +1,23 @@
 //! `merge-search eval MODEL --task T…`: scores one model.
 
-use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use merge_search::evaluate::{
-    Column, DocAnswer, Documents, InfeasibleMetric, ScoringSet, Source, SourceError, check_names,
-    peak_memory, ready_tasks,
+    Column, DocAnswer, Documents, InfeasibleMetric, ScoringSet, Source, check_names, peak_memory,
+    ready_tasks,
 };
 use merge_search::model::device;
-use merge_search::model::gguf::Gguf;
 use merge_search::objective::interval_of;
 use merge_search::outcome::{Estimate, MetricScore, TaskScore};
-use merge_search::recipe::{ModelRef, Recipe};
 use merge_search::record::{AnswerRow, write_answers};
 use merge_search::task::{Prompt, Task};
 use merge_search::units::Split;
 use serde_json::{Value, json};
 
-use super::workbench::{NumberType, WorkerArgs, hub, with_remedy};
-use super::{Failure, print, prompts, tasks, tell};
+use super::workbench::{WorkerArgs, hub, with_remedy};
+use super::{Failure, print, prompts, scored, tasks, tell};
 
 /// Scores one model: a checkpoint, a checkpoint with an adapter, a recipe, or a GGUF file
 #[derive(Debug, ClapArgs)]
@@ -134,20 +130,14 @@ impl Args {
         let tasks = tasks.into_iter().map(asked).collect::<Result<Vec<_>, _>>();
         tasks.map_err(|error| Failure::from_error(&error))
     }
-
-    /// With a precision that suits a GPU where none was asked for.
-    fn machine_of(&self, gpu: bool) -> WorkerArgs {
-        let default = gpu.then_some(NumberType::Bf16);
-        WorkerArgs { precision: self.machine.precision.or(default), ..self.machine.clone() }
-    }
 }
 
 /// Scores and prints.
 pub fn run(args: &Args) -> Result<(), Failure> {
     if let Some(file) = &args.per_doc {
-        require_writable(file)?;
+        scored::require_writable("--per-doc", file)?;
     }
-    let source = source(&args.model)?;
+    let source = scored::source(&args.model)?;
     let own = tasks::load(&args.tasks)?;
     let tasks = args.put(own.clone(), &source)?;
     check_names(&tasks)?;
@@ -160,37 +150,6 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     let report = Report::measure(args, &source, &own, &tasks)?;
     print(&if args.json { report.json(args) } else { report.text(args) })
-}
-
-/// Before an hour of scoring, not after it.
-fn require_writable(file: &Path) -> Result<(), Failure> {
-    let shown = file.display();
-    if file.exists() {
-        return Err(Failure::input(format!("--per-doc {shown}: the file exists already"))
-            .remedy("name another file, or remove this one"));
-    }
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    match folder {
-        Some(folder) if !folder.is_dir() => Err(Failure::input(format!(
-            "--per-doc {shown}: there is no folder {}",
-            folder.display()
-        ))),
-        _ => Ok(()),
-    }
-}
-
-fn source(model: &str) -> Result<Source, Failure> {
-    let path = Path::new(model);
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    if Gguf::is_gguf(path) {
-        return Ok(Source::Gguf(path.to_owned()));
-    }
-    if matches!(extension, "yaml" | "yml") && !path.is_dir() {
-        let recipe = Recipe::read(path).map_err(|error| Failure::from_error(&error))?;
-        return Ok(Source::Recipe(Box::new(recipe)));
-    }
-    let model = ModelRef::new(model).map_err(|error| Failure::from_error(&error))?;
-    Ok(Source::Checkpoint(model))
 }
 
 /// What was measured.
@@ -276,12 +235,13 @@ impl Report {
         tasks: &[Task],
     ) -> Result<Self, Failure> {
         let device = device::open(&args.device).map_err(|error| Failure::from_error(&error))?;
-        let machine = args.machine_of(device.is_cuda());
+        let machine = scored::machine_of(&args.machine, device.is_cuda());
         let (threads, pool) = (machine.count(), machine.pool()?);
         let (resources, precision) = (machine.resources(), machine.precision());
         let start = Instant::now();
         let device = (!device.is_cpu()).then_some(&device);
-        let model = source.load(&hub(), &resources, device, &pool, own).map_err(unusable)?;
+        let model =
+            source.load(&hub(), &resources, device, &pool, own).map_err(scored::unusable)?;
         let load_seconds = start.elapsed().as_secs_f64();
         let room = model.room(&resources, threads);
         let start = Instant::now();
@@ -290,7 +250,7 @@ impl Report {
         let documents = Documents { tasks: &tasks, split: args.split.split(), limit, docs: None };
         let set = ScoringSet::new(&documents, &model.tokenizer, &*model.network, room)
             .map_err(|error| with_remedy(error.into()))?;
-        let bar = progress_bar(set.answers(), args.quiet);
+        let bar = scored::progress_bar(set.answers(), args.quiet);
         let progress = |answers: usize| bar.inc(answers as u64);
         let own = ready_tasks(own, &model.folder)?;
         let prompts = Documents { tasks: &own, ..documents };
@@ -330,14 +290,6 @@ impl Report {
         self.docs as f64 / self.seconds
     }
 
-    /// What computed.
-    fn computer(&self, args: &Args) -> String {
-        match args.device.as_str() {
-            "cpu" => format!("{} threads", self.threads),
-            device => device.to_owned(),
-        }
-    }
-
     fn text(&self, args: &Args) -> String {
         let width = self.tasks.iter().map(|task| task.name.chars().count()).max().unwrap_or(0);
         let width = width.max("geometric mean".len());
@@ -372,7 +324,7 @@ impl Report {
             self.docs,
             self.tokens,
             self.seconds,
-            self.computer(args),
+            scored::computer(&args.device, self.threads),
             self.precision,
             self.load_seconds,
             peak_memory()
@@ -407,13 +359,6 @@ impl Report {
 
 fn cell(mean: Estimate) -> String {
     format!("{:.1} [{:.1}, {:.1}]", 100.0 * mean.value, 100.0 * mean.low, 100.0 * mean.high)
-}
-
-fn unusable(error: SourceError) -> Failure {
-    match error {
-        SourceError::Open(error) => with_remedy(*error),
-        error => Failure::from_error(&error),
-    }
 }
 
 /// One row per document and choice, or per document that is answered by a text.
@@ -467,16 +412,4 @@ fn rows_of(row: &AnswerRow, answer: &DocAnswer, choices: usize) -> Vec<AnswerRow
         ..row.clone()
     };
     (0..choices).map(of_choice).collect()
-}
-
-fn progress_bar(answers: usize, quiet: bool) -> ProgressBar {
-    let on_terminal = std::io::stderr().is_terminal() && !quiet;
-    let target =
-        if on_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(answers as u64), target);
-    let template = "{bar:30} {percent:>3}% {pos} of {len} answers, {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
 }

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, ValueEnum};
 use merge_search::evaluate::{SecondOpinion, Verification, verify_export};
 use merge_search::recipe::Recipe;
-use merge_search::record::{RunFolder, Trial, TrialKind};
+use merge_search::record::RunFolder;
 use merge_search::submission::model_card;
-use merge_search::units::{Bytes, Split};
+use merge_search::units::Bytes;
 
 use super::export_competition::{self, CompetitionArgs, Exported};
+use super::export_place::{require_outside, require_writable};
 use super::run_bench::RunBench;
 use super::run_facts::run_facts;
 use super::workbench::hub;
-use super::{Failure, export_routed, merge, print, quickstart, run_models, tell};
+use super::{Failure, export_routed, merge, print, quickstart, run_models, tell, trials};
 
 /// As `merge --shard-size` has it without being told.
 const SHARD_SIZE: Bytes = Bytes(5_000_000_000);
@@ -53,14 +54,15 @@ enum Format {
 pub fn run(args: &Args) -> Result<(), Failure> {
     require_one_format(args)?;
     let folder = RunFolder::open(&args.run)?;
+    require_outside(&args.output, &args.run)?;
+    if args.format == Format::Checkpoint {
+        require_writable(&args.output)?;
+    }
     if folder.manifest().space.path == quickstart::NAME {
         quickstart::unpack()?;
     }
     let trials = folder.trials()?;
-    let (number, text) = match args.trial {
-        Some(number) => (number, recipe_of(&trials, number, args)?),
-        None => winner(&trials, args)?,
-    };
+    let (number, text) = trials::chosen(&trials, args.trial, &args.run)?;
     let recipe = Recipe::from_yaml(&text).map_err(|error| Failure::from_error(&error))?;
     if !recipe.prompts.is_empty() {
         let tasks: Vec<&str> = recipe.prompts.keys().map(String::as_str).collect();
@@ -108,27 +110,4 @@ fn require_one_format(args: &Args) -> Result<(), Failure> {
         .remedy("add --format competition")),
         _ => Ok(()),
     }
-}
-
-fn winner(trials: &[Trial], args: &Args) -> Result<(u64, String), Failure> {
-    let winner =
-        trials.iter().find(|trial| trial.kind == TrialKind::Final && trial.split == Split::Holdout);
-    winner.map(|trial| (trial.trial, trial.recipe.clone())).ok_or_else(|| {
-        Failure::input(format!(
-            "{} has no winner yet: its search has not finished",
-            args.run.display()
-        ))
-        .remedy(format!(
-            "finish it with --resume {}, or name a trial with --trial N",
-            args.run.display()
-        ))
-    })
-}
-
-fn recipe_of(trials: &[Trial], number: u64, args: &Args) -> Result<String, Failure> {
-    let found = trials.iter().find(|trial| trial.trial == number);
-    found.map(|trial| trial.recipe.clone()).ok_or_else(|| {
-        let last = trials.iter().map(|trial| trial.trial).max().unwrap_or(0);
-        Failure::input(format!("--trial {number}: {} has trials 0 to {last}", args.run.display()))
-    })
 }

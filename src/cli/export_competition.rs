@@ -6,20 +6,20 @@ use clap::{Args as ClapArgs, ValueEnum};
 use merge_search::evaluate::network_spec;
 use merge_search::hub::Hub;
 use merge_search::merge::MergePlan;
-use merge_search::outcome::Outcome;
 use merge_search::recipe::{Features, ModelRef, Recipe};
 use merge_search::record::{RunFolder, Trial};
 use merge_search::space::SearchSpace;
 use merge_search::submission::competition::{
     ChoiceScorer, ClassDtype, ClassParts, ClassRouter, CompetitionError, ExportTexts, Files,
     MANIFEST_FILE, Published, SubmissionManifest, SubmittedModel, class_file, class_name,
-    export_files, fault_of_class_name, method_name, require_free, sealed, sha256, write_folder,
+    export_files, fault_of_class_name, method_name, sealed, sha256, write_folder,
 };
 use merge_search::submission::{competition_card, report};
 use serde_json::json;
 
 use super::dry_run::{self, DryRunArgs};
 use super::export_defaults::{max_gen_len, scorer};
+use super::export_place::require_writable;
 use super::published::{self, PublishedAs};
 use super::run_bench::RunBench;
 use super::run_models::{self, RunModel};
@@ -134,9 +134,8 @@ pub fn run(
     let prepared = dry_run::prepare(&args.dry_run)?;
     let again = prepared.is_some() && output.join(MANIFEST_FILE).is_file();
     if !again {
-        require_free(output).map_err(|error| Failure::from_error(&error))?;
+        require_writable(output)?;
     }
-    require_feasible(exported)?;
     let submission = Submission::make(args, exported)?;
     match again {
         true => require_same(output, &submission.files)?,
@@ -164,19 +163,6 @@ pub fn run(
         print(&dry_run::summary(report))?;
     }
     report.map_or(Ok(()), |report| dry_run::require_valid(&report))
-}
-
-fn require_feasible(exported: &Exported) -> Result<(), Failure> {
-    let number = exported.number;
-    let mut rows = exported.trials.iter().filter(|trial| trial.trial == number);
-    match rows.find_map(|trial| match &trial.outcome {
-        Outcome::Infeasible { reason } => Some(reason),
-        Outcome::Feasible(_) => None,
-    }) {
-        None => Ok(()),
-        Some(reason) => Err(Failure::input(format!("trial {number} is infeasible: {reason}"))
-            .remedy("export another trial with --trial N")),
-    }
 }
 
 /// A folder that is there may be tried again, if it is this export.

@@ -60,7 +60,7 @@ pub fn max_gen_len(
         None if run.tasks.iter().any(|task| is_of_texts(&task.metric)) => {
             let tasks = tasks::load(&space.tasks)
                 .map_err(|failure| failure.remedy("say it with --max-gen-len instead"))?;
-            unchanged::require_tasks(run, &tasks, space.docs, unchanged::TO_EXPORT)?;
+            unchanged::require_tasks(run, &tasks, space.docs, unchanged::AS_SCORED)?;
             Ok(agreed(&tasks, recipe).unwrap_or(MAX_GEN_LEN))
         }
         None => Ok(MAX_GEN_LEN),

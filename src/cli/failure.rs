@@ -111,7 +111,22 @@ impl From<SpaceError> for Failure {
 
 impl From<RecordError> for Failure {
     fn from(error: RecordError) -> Self {
-        Self::from_error(&error)
+        let failure = Self::from_error(&error);
+        match error {
+            RecordError::NotARun { .. } => {
+                failure.remedy("give a folder that a search has written: results/NAME")
+            }
+            RecordError::Manifest { .. }
+            | RecordError::SpaceChanged { .. }
+            | RecordError::Damaged { .. }
+            | RecordError::Parquet { .. }
+            | RecordError::Column { .. }
+            | RecordError::Cell { .. }
+            | RecordError::MissingItems { .. } => {
+                failure.remedy("put the file back from a copy of the run")
+            }
+            _ => failure,
+        }
     }
 }
 

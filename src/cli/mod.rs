@@ -1,17 +1,24 @@
 //! The command line: one file per command. What is printed, asked of the environment or turned into an exit code is here.
 
 mod analyze;
+mod check;
+mod compared;
 mod dry_run;
 mod eval;
 mod export;
 mod export_competition;
 mod export_defaults;
+mod export_place;
 mod export_routed;
 mod failure;
 mod merge;
 mod objectives;
+mod offline_models;
 mod optimizer;
 mod plan;
+mod plan_offline;
+mod predict;
+mod prediction_model;
 mod progress;
 mod prompts;
 mod published;
@@ -20,10 +27,12 @@ mod report;
 mod run_bench;
 mod run_facts;
 mod run_models;
+mod scored;
 mod search;
 mod submission_facts;
 mod target;
 mod tasks;
+mod trials;
 mod unchanged;
 mod warm_start;
 mod workbench;
@@ -53,6 +62,8 @@ enum Command {
     Export(export::Args),
     Merge(merge::Args),
     Eval(eval::Args),
+    Check(check::Args),
+    Predict(predict::Args),
 }
 
 /// Runs the command that was typed.
@@ -65,6 +76,8 @@ pub fn main() -> ExitCode {
         Some(Command::Export(args)) => export::run(args),
         Some(Command::Merge(args)) => merge::run(args),
         Some(Command::Eval(args)) => eval::run(args),
+        Some(Command::Check(args)) => check::run(args),
+        Some(Command::Predict(args)) => predict::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

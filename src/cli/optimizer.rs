@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::Args as ClapArgs;
 use merge_search::evaluate::Evaluator;
-use merge_search::genome::{Genotype, uniform_average};
+use merge_search::genome::{Decoder, Dimension, Genotype, uniform_average};
 use merge_search::optimizer::{self, Optimizer, OptimizerError, OptimizerKind, Settings};
 use merge_search::outcome::Outcome;
 use merge_search::race::{self, Race, Racing};
@@ -65,7 +65,29 @@ impl Plan {
         workers: usize,
         budget: Budget,
     ) -> Result<Self, Failure> {
-        let choice = &bench.decoder.space().optimizer;
+        let pace = |racing| Pace::of(bench, racing, budget);
+        Self::with_pace(args, &bench.decoder, bench.layers, workers, Some(&pace))
+    }
+
+    /// Where no candidate can be timed: the population is the space's, or by the number of genes.
+    pub fn untimed(
+        args: &OptimizerArgs,
+        decoder: &Decoder,
+        layers: usize,
+        workers: usize,
+    ) -> Result<Self, Failure> {
+        Self::with_pace(args, decoder, layers, workers, None)
+    }
+
+    fn with_pace(
+        args: &OptimizerArgs,
+        decoder: &Decoder,
+        layers: usize,
+        workers: usize,
+        pace: Option<&dyn Fn(Racing) -> Pace>,
+    ) -> Result<Self, Failure> {
+        let space = decoder.space();
+        let choice = &space.optimizer;
         let population = args.population.map(|count| count as usize).or(choice.population);
         let from_here = |word: &String| WarmStart::from_word(word, Path::new("."));
         let asked: Vec<WarmStart> = args.warm_start.iter().map(from_here).collect();
@@ -74,13 +96,13 @@ impl Plan {
             false => ("--warm-start", &asked),
         };
         let tied = choice.coarse_to_fine.unwrap_or(false);
-        let kind = optimizer_kind(args.optimizer.as_deref(), bench.decoder.space())?;
+        let kind = optimizer_kind(args.optimizer.as_deref(), space)?;
         let races = choice.racing.unwrap_or(true) && kind.races();
         for (key, without) in unheeded(choice, kind) {
             tell(&format!("note: key `optimizer.{key}` does nothing {without}"));
         }
-        let pace = races.then(|| Pace::of(bench, racing(choice), budget));
-        let genes = bench.decoder.dimensions().len();
+        let pace = pace.filter(|_| races).map(|pace| pace(racing(choice)));
+        let genes = decoder.dimensions().len();
         let raced = pace.as_ref().map(|pace| pace.population(genes, workers));
         Ok(Self {
             kind,
@@ -93,9 +115,9 @@ impl Plan {
                 covariance: word(choice.covariance.as_deref(), "covariance")?,
                 restarts: word(choice.restarts.as_deref(), "restarts")?,
                 active: choice.active.unwrap_or(false),
-                warm_start: warm_start::genotypes(key, starts, &bench.decoder)?,
-                tying: tying(bench, tied),
-                objectives: bench.decoder.space().objectives.len(),
+                warm_start: warm_start::genotypes(key, starts, decoder)?,
+                tying: tying(decoder, layers, tied),
+                objectives: space.objectives.len(),
                 surrogate: choice.surrogate.unwrap_or(true),
             },
         })
@@ -118,7 +140,7 @@ impl Plan {
                 restarts: parsed(&recorded.restarts)?,
                 active: recorded.active,
                 warm_start: recorded.warm_start.iter().map(genotype).collect(),
-                tying: tying(bench, recorded.coarse_to_fine),
+                tying: tying(&bench.decoder, bench.layers, recorded.coarse_to_fine),
                 objectives: bench.decoder.space().objectives.len(),
                 surrogate: recorded.surrogate,
             },
@@ -136,7 +158,16 @@ impl Plan {
         bench: &Workbench,
         seed: Seed,
     ) -> Result<Box<dyn Optimizer + Send>, Failure> {
-        optimizer::build(self.kind, bench.decoder.dimensions(), seed, &self.settings)
+        self.built(bench.decoder.dimensions(), seed)
+    }
+
+    /// Candidates of a generation.
+    pub fn population_size(&self, genes: &[Dimension]) -> Result<usize, Failure> {
+        Ok(self.built(genes, Seed(0))?.population_size())
+    }
+
+    fn built(&self, genes: &[Dimension], seed: Seed) -> Result<Box<dyn Optimizer + Send>, Failure> {
+        optimizer::build(self.kind, genes, seed, &self.settings)
             .map_err(|error| Failure::from_error(&error).remedy("mend the search space"))
     }
 
@@ -248,8 +279,8 @@ fn power_of_two(x: f64) -> f64 {
     x.max(1.0).log2().round().exp2()
 }
 
-fn tying(bench: &Workbench, tied: bool) -> Vec<Vec<usize>> {
-    if tied { bench.decoder.space().tying(bench.layers) } else { Vec::new() }
+fn tying(decoder: &Decoder, layers: usize, tied: bool) -> Vec<Vec<usize>> {
+    if tied { decoder.space().tying(layers) } else { Vec::new() }
 }
 
 /// The command line's choice, or else the space's, or else one that suits what is searched for.

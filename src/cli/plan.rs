@@ -18,29 +18,32 @@ use super::optimizer::{self, OptimizerArgs};
 use super::target::{self, Target, TargetArgs};
 use super::tasks::GuardArgs;
 use super::workbench::{SpaceSource, Workbench, WorkerArgs, tell_notes};
-use super::{Failure, print};
+use super::{Failure, plan_offline, print};
 
 /// Dry run: genes, seconds per trial from one real trial, generations that fit; time on a target device
 #[derive(Debug, ClapArgs)]
 pub struct Args {
     /// Search space (TOML); without it, the built-in quickstart
-    space: Option<PathBuf>,
+    pub space: Option<PathBuf>,
+    /// Without weights, downloads and a trial: sizes from configs, which are taken from folders, the hub's cache or a catalogue
+    #[arg(long, conflicts_with = "config")]
+    offline: bool,
     /// Time to plan for: 90s, 30m, 24h
     #[arg(long, default_value = "24h", value_parser = humantime::parse_duration, value_name = "TIME")]
     budget: Duration,
     #[command(flatten)]
-    optimizer: OptimizerArgs,
+    pub optimizer: OptimizerArgs,
     #[command(flatten)]
-    objectives: ObjectiveArgs,
+    pub objectives: ObjectiveArgs,
     #[command(flatten)]
     guard: GuardArgs,
     #[command(flatten)]
-    workers: WorkerArgs,
+    pub workers: WorkerArgs,
     #[command(flatten)]
-    target: TargetArgs,
+    pub target: TargetArgs,
     /// Print one JSON object
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 /// Candidates per gene under which a search has little to go on. Measured on the ML1 landscape with CatCMA: 16 per gene
@@ -54,6 +57,9 @@ const FINALISTS: usize = 11;
 pub fn run(args: &Args) -> Result<(), Failure> {
     if let Some(config) = &args.target.config {
         return print(&target::of_config(config, &args.target, args.json)?);
+    }
+    if args.offline {
+        return plan_offline::run(args);
     }
     let workers = args.workers.count();
     let source = SpaceSource::open(args.space.as_deref())?;
@@ -215,7 +221,8 @@ impl Plan<'_> {
     }
 }
 
-fn domain(gene: &Dimension) -> String {
+/// A gene's values, for people.
+pub fn domain(gene: &Dimension) -> String {
     match &gene.domain {
         Domain::Continuous { low, high } => format!("[{low}, {high}]"),
         Domain::Integer { low, high } => format!("{low}..={high} (integer)"),

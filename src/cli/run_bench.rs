@@ -34,7 +34,7 @@ impl RunBench {
                 let space = run_models::space(run)?;
                 let tasks = tasks::load(&space.tasks)?;
                 let limits = space.docs;
-                unchanged::require_tasks(run.manifest(), &tasks, limits, unchanged::TO_EXPORT)?;
+                unchanged::require_tasks(run.manifest(), &tasks, limits, unchanged::AS_SCORED)?;
                 Ok(RunBench::Tasks(tasks))
             }
         }
@@ -73,7 +73,7 @@ pub fn whole(run: &RunFolder) -> Result<Workbench, Failure> {
     let machine = WorkerArgs { workers: None, memory: None, precision: None };
     let guard = GuardArgs { forbid_overlap: Vec::new() };
     let bench = Workbench::open(&source, &ObjectiveArgs::default(), &machine, &guard)?;
-    unchanged::require_all(manifest, &bench, unchanged::TO_EXPORT)?;
+    unchanged::require_all(manifest, &bench, unchanged::AS_SCORED)?;
     Ok(bench)
 }
 

@@ -52,7 +52,7 @@ fn open_one(
     let entry = entry(model, space, run)?;
     let opened = Opened::find(model, hub).map_err(|error| not_there(&error, entry, model))?;
     let sha256 = opened.checkpoint.digest().map_err(|error| Failure::from_error(&error))?;
-    unchanged::require_checkpoint(entry, sha256, unchanged::TO_EXPORT)?;
+    unchanged::require_checkpoint(entry, sha256, unchanged::AS_SCORED)?;
     Ok(RunModel {
         name: entry.name.clone(),
         model: model.clone(),

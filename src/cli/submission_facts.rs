@@ -1,13 +1,16 @@
 //! What the papers of a competition's submission say.
 
-use merge_search::hub::known;
-use merge_search::recipe::Recipe;
+use merge_search::recipe::{ModelRef, Recipe};
 use merge_search::record::RunFolder;
+use merge_search::rules::models::{
+    Evidence, ModelFacts, Obligation, RepositoryFacts, facts, merged_licence, obligations,
+};
 use merge_search::submission::competition::{SubmissionManifest, SubmittedModel};
 use merge_search::submission::{HubLicence, Licences, SubmissionFacts};
 
 use super::Failure;
 use super::run_facts::run_facts;
+use super::workbench::hub;
 
 /// Of the trial that `manifest` names. `recipe` has the published names of its models; `options` are those of the export
 /// that change what it writes, as typed (`--class-name`, `MyMerge`, `--published`, …).
@@ -27,17 +30,50 @@ pub fn submission_facts(
 }
 
 fn licences(models: &[SubmittedModel]) -> Licences {
-    let parents: Vec<Option<HubLicence>> = models.iter().map(licence).collect();
-    Licences { parents, result: None, obligations: Vec::new() }
+    let hub = hub();
+    let known: Vec<ModelFacts> = models
+        .iter()
+        .filter_map(|model| Some((model, reference(model)?)))
+        .map(|(model, reference)| facts(&reference, &model.name, &hub, &Evidence::default()))
+        .collect();
+    let merged = merged_licence(&known);
+    let is_known = merged.license_name.as_deref() != Some("unknown");
+    Licences {
+        parents: known.iter().map(own).collect(),
+        result: is_known.then_some(HubLicence {
+            id: merged.license,
+            name: merged.license_name,
+            link: merged.license_link,
+        }),
+        because: merged.because,
+        obligations: obligations(&known).iter().map(in_a_line).collect(),
+    }
 }
 
-/// An adapter's own licence counts where it has one.
-fn licence(model: &SubmittedModel) -> Option<HubLicence> {
-    let adapter = model.adapter.as_deref().and_then(known);
-    let model = adapter.or_else(|| known(&model.repository))?;
-    Some(HubLicence {
-        id: model.license.clone()?,
-        name: model.license_name.clone(),
-        link: model.license_link.clone(),
-    })
+/// As a recipe names it.
+fn reference(model: &SubmittedModel) -> Option<ModelRef> {
+    let own = format!("{}@{}", model.repository, model.revision);
+    let adapter = model.adapter.as_ref().map(|adapter| {
+        let revision = model.adapter_revision.as_ref().map(|revision| format!("@{revision}"));
+        format!("+{adapter}{}", revision.unwrap_or_default())
+    });
+    ModelRef::new(own + &adapter.unwrap_or_default()).ok()
+}
+
+/// The model's, then its adapter's.
+fn own(model: &ModelFacts) -> Vec<Option<HubLicence>> {
+    let licence = |repository: &RepositoryFacts| {
+        let licence = &repository.licence.as_ref()?.value;
+        Some(HubLicence {
+            id: licence.id.clone(),
+            name: licence.name.clone(),
+            link: licence.link.clone(),
+        })
+    };
+    [&model.model].into_iter().chain(&model.adapter).map(licence).collect()
+}
+
+fn in_a_line(obligation: &Obligation) -> String {
+    let Obligation { licence, models, text, source } = obligation;
+    format!("{licence} ({}): {text} ({source})", models.join(", "))
 }

@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 use merge_search::evaluate::{CandleEvaluator, Demand};
 use merge_search::model::NetworkSpec;
-use merge_search::recipe::Features;
-use merge_search::space::Routing;
-use merge_search::target::{DEVICES, Device, Estimate, Merge, Weights, Work, kit_work, rates};
+use merge_search::rules::graph::Graph;
+use merge_search::target::{
+    DEVICES, Device, Estimate, Merge, Scale, Weights, Work, kit_work, rates,
+};
 use merge_search::units::{Bytes, Split};
 use serde_json::{Value, json};
 
 use super::Failure;
 use super::failure::chain;
+use super::offline_models::OfflineModel;
 use super::workbench::Workbench;
 
 /// Where the result is to be evaluated.
@@ -41,6 +43,9 @@ pub struct Target {
     checkpoints: u64,
     stored: Bytes,
     router_layers: usize,
+    /// Of the largest candidate, and why it is that large.
+    scale: Scale,
+    scale_from: String,
     /// Title and rows of each evaluation.
     evaluations: Vec<(&'static str, &'static str, Vec<Work>)>,
 }
@@ -56,13 +61,28 @@ pub fn of_space(bench: &Workbench) -> Target {
     let evaluator = &bench.evaluator;
     let spec = evaluator.spec().clone();
     let own = own_work(&spec, evaluator);
+    let graph = Graph::of_space(bench.decoder.space());
+    let ([_, scale], scale_from) = graph.scales(&spec);
     Target {
+        scale,
+        scale_from,
         checkpoints: evaluator.checkpoints().count() as u64,
         stored: stored(evaluator),
-        router_layers: router_layers(&bench.decoder.space().routing),
+        router_layers: graph.router_layers(),
         evaluations: vec![(KIT.0, KIT.1, kit_work(&spec)), (TASKS.0, TASKS.1, vec![own])],
         spec,
     }
+}
+
+/// The same where there are only configs: the space's own tasks are left out, as nothing has counted their tokens.
+pub fn of_models(base: &OfflineModel, models: usize, stored: Bytes, graph: &Graph) -> Target {
+    Target::of_kit(base.spec.clone(), models as u64, stored, Some(graph))
+}
+
+/// Bytes of a stored number, by the config's word; float32 where it has none.
+pub fn element_bytes(config: &Value) -> u64 {
+    let word = ["dtype", "torch_dtype"].iter().find_map(|key| config.get(key)?.as_str());
+    if matches!(word, Some("float16" | "bfloat16")) { 2 } else { 4 }
 }
 
 /// The estimate for a config alone, as text or as one JSON object.
@@ -72,16 +92,9 @@ pub fn of_config(file: &Path, args: &TargetArgs, json: bool) -> Result<String, F
     let config: Value =
         serde_json::from_slice(&text).map_err(|error| cannot(format!("is no JSON: {error}")))?;
     let spec = NetworkSpec::from_config_alone(&config).map_err(|error| cannot(chain(&error)))?;
-    let element = ["dtype", "torch_dtype"].iter().find_map(|key| config.get(key)?.as_str());
-    let element = if matches!(element, Some("float16" | "bfloat16")) { 2 } else { 4 };
     let checkpoints = u64::from(args.experts) + 1;
-    let target = Target {
-        checkpoints,
-        stored: Bytes(spec.weight_bytes(element).saturating_mul(checkpoints)),
-        router_layers: 0,
-        evaluations: vec![(KIT.0, KIT.1, kit_work(&spec))],
-        spec,
-    };
+    let stored = spec.weight_bytes(element_bytes(&config)).saturating_mul(checkpoints);
+    let target = Target::of_kit(spec, checkpoints, Bytes(stored), None);
     match json {
         true => Ok(format!("{:#}\n", target.json(args))),
         false => Ok(target.text(args)),
@@ -91,16 +104,6 @@ pub fn of_config(file: &Path, args: &TargetArgs, json: bool) -> Result<String, F
 fn stored(evaluator: &CandleEvaluator) -> Bytes {
     let shapes = evaluator.checkpoints().flat_map(|checkpoint| checkpoint.tensors());
     Bytes(shapes.map(|(_, shape)| (shape.elements() * shape.dtype.size()) as u64).sum())
-}
-
-/// The deepest hidden state that a document router may read.
-fn router_layers(routing: &Routing) -> usize {
-    let features = routing.documents.iter().flat_map(|documents| &documents.features);
-    let layer = |feature: &Features| match feature {
-        Features::Hidden { layer, .. } => *layer,
-        Features::Ngrams { .. } | Features::Shape => 0,
-    };
-    features.map(layer).max().unwrap_or(0)
 }
 
 fn own_work(spec: &NetworkSpec, evaluator: &CandleEvaluator) -> Work {
@@ -119,12 +122,22 @@ fn own_work(spec: &NetworkSpec, evaluator: &CandleEvaluator) -> Work {
 }
 
 impl Target {
+    fn of_kit(spec: NetworkSpec, checkpoints: u64, stored: Bytes, graph: Option<&Graph>) -> Self {
+        let router_layers = graph.map_or(0, Graph::router_layers);
+        let scales = graph.map(|graph| graph.scales(&spec));
+        let dense = || ([Scale::ONE; 2], "one dense model".to_owned());
+        let ([_, scale], scale_from) = scales.unwrap_or_else(dense);
+        let evaluations = vec![(KIT.0, KIT.1, kit_work(&spec))];
+        Self { spec, checkpoints, stored, router_layers, scale, scale_from, evaluations }
+    }
+
     fn merge(&self) -> Merge<'_> {
         Merge {
             spec: &self.spec,
             checkpoints: self.checkpoints,
             stored: self.stored,
             router_layers: self.router_layers,
+            scale: self.scale,
         }
     }
 
@@ -143,14 +156,15 @@ impl Target {
     pub fn text(&self, args: &TargetArgs) -> String {
         let mut text = format!(
             "\n1-hour rule, estimated: {} {} parameters, {} checkpoints ({} on disk), minutes * {} against {}, \
-             {} characters per token assumed\n",
+             {} characters per token assumed; counted: {}\n",
             self.spec.parameters(),
             self.spec.family,
             self.checkpoints,
             self.stored,
             rates::MARGIN,
             rates::LIMIT_MINUTES,
-            rates::CHARACTERS_PER_TOKEN
+            rates::CHARACTERS_PER_TOKEN,
+            self.scale_from
         );
         for (title, _, work) in &self.evaluations {
             if work.is_empty() {

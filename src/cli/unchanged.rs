@@ -12,9 +12,9 @@ use super::workbench::Workbench;
 /// What to do about a change before a run goes on.
 pub const TO_RESUME: &str = "put the old files back to resume, or begin a new run";
 
-/// What to do about a change before a trial is exported.
-pub const TO_EXPORT: &str =
-    "put the old files back: what is exported must be what the run scored; or begin a new run";
+/// What to do about a change before a trial is exported or answers with it.
+pub const AS_SCORED: &str =
+    "put the old files back: what is handed on must be what the run scored; or begin a new run";
 
 /// Checkpoints as a manifest records them.
 pub fn checkpoint_entries(bench: &Workbench) -> Result<Vec<CheckpointEntry>, Failure> {

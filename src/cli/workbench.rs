@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args as ClapArgs;
-use merge_search::checkpoint::{Checkpoint, Position};
+use merge_search::checkpoint::{Architecture, Checkpoint, Position};
 use merge_search::evaluate::{CandleEvaluator, OpenError, Pool, Resources, SetError, Workers};
 use merge_search::genome::{Decoder, GroupFilters, Landmarks};
 use merge_search::hub::Hub;
@@ -153,8 +153,11 @@ impl Workbench {
         }
         let workers = Workers::new(machine.count()).at_most(evaluator.candidates_at_once());
         let layers = evaluator.layers();
-        let decoder = Decoder::new(space, layers, group_filters(&evaluator))
-            .map_err(|error| Failure::from_error(&error))?;
+        let base = evaluator.checkpoints().next().into_iter();
+        let tensors = base.flat_map(Checkpoint::tensors).map(|(name, _)| name);
+        let filters = group_filters(evaluator.architecture(), tensors);
+        let decoder =
+            Decoder::new(space, layers, filters).map_err(|error| Failure::from_error(&error))?;
         Ok(Self { decoder, evaluator, workers, tasks, aggregate, layers, names })
     }
 }
@@ -188,20 +191,23 @@ pub fn with_remedy(error: OpenError) -> Failure {
     }
 }
 
-/// What the space's named groups are called in the base model.
-fn group_filters(evaluator: &CandleEvaluator) -> GroupFilters {
-    let architecture = evaluator.architecture();
+/// What the space's named groups are called in the base model, whose tensors have these names.
+pub fn group_filters<'a>(
+    architecture: &Architecture,
+    tensors: impl Iterator<Item = &'a str>,
+) -> GroupFilters {
     let filters = |group: TensorGroup| (group, architecture.filters(group).to_vec());
     let groups: GroupFilters = TensorGroup::NAMED.into_iter().map(filters).collect();
-    groups.with_landmarks(landmarks(evaluator))
+    groups.with_landmarks(landmarks(architecture, tensors))
 }
 
 /// Tensors of the base model that layers are told apart by; none in a model of several stacks.
-fn landmarks(evaluator: &CandleEvaluator) -> Landmarks {
-    let architecture = evaluator.architecture();
+fn landmarks<'a>(architecture: &Architecture, tensors: impl Iterator<Item = &'a str>) -> Landmarks {
     let mut landmarks = Landmarks::default();
-    let base = evaluator.checkpoints().next().filter(|_| architecture.stacks().len() == 1);
-    for (name, _) in base.into_iter().flat_map(Checkpoint::tensors) {
+    if architecture.stacks().len() != 1 {
+        return landmarks;
+    }
+    for name in tensors {
         let list = match architecture.place(name).position {
             Position::Before => &mut landmarks.before,
             Position::After => &mut landmarks.after,

@@ -7,6 +7,7 @@
 //! what the threads share; a [`Scorer`] reads them, on those threads or on a device. What equal candidates or candidates with
 //! equal first layers have in common is computed once.
 
+mod answering;
 mod answers;
 mod budget;
 mod candle_evaluator;
@@ -48,6 +49,7 @@ mod tokenize_error;
 mod verify;
 mod workers;
 
+pub use answering::{Answering, Decided, DocIndex};
 pub use answers::{DocAnswer, Documents};
 pub use budget::Resources;
 pub use candle_evaluator::CandleEvaluator;

@@ -29,6 +29,8 @@ pub(super) struct Question {
     /// Tokens of the first reference, by window.
     pub reference_tokens: Vec<usize>,
     pub writes: bool,
+    /// The prompt before a choice was too long for the model, and its first tokens were left out.
+    pub truncated: bool,
 }
 
 #[derive(Debug)]
@@ -97,8 +99,12 @@ impl Questions {
 
     /// Index of the chosen answer by the judged metric; `None` for texts and where a number is not finite.
     pub fn chosen(&self, doc: usize, answer: &DocAnswer) -> Option<usize> {
-        let scores = self.docs.get(doc)?.choice_scores(self.metrics.first()?, answer)?;
-        finite(&scores).map(first_greatest)
+        finite(&self.compared(doc, answer)?).map(first_greatest)
+    }
+
+    /// What the judged metric compares, by choice; `None` for texts.
+    pub fn compared(&self, doc: usize, answer: &DocAnswer) -> Option<Vec<f64>> {
+        self.docs.get(doc)?.choice_scores(self.metrics.first()?, answer)
     }
 
     /// A text as metrics see it.
@@ -127,6 +133,7 @@ impl Question {
             choice_tokens: Vec::new(),
             reference_tokens: Vec::new(),
             writes: false,
+            truncated: false,
         }
     }
 
@@ -215,11 +222,11 @@ impl Question {
     }
 }
 
-fn finite(scores: &[f64]) -> Option<&[f64]> {
+pub(super) fn finite(scores: &[f64]) -> Option<&[f64]> {
     scores.iter().all(|score| score.is_finite()).then_some(scores)
 }
 
 /// Index of the greatest score; of equal ones the first, as numpy's and torch's argmax.
-fn first_greatest(scores: &[f64]) -> usize {
+pub(super) fn first_greatest(scores: &[f64]) -> usize {
     (1..scores.len()).fold(0, |best, next| if scores[next] > scores[best] { next } else { best })
 }

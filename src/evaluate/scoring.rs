@@ -309,6 +309,16 @@ impl ScoringSet {
         self.tasks.get(task)?.chosen(doc, answer)
     }
 
+    /// What is compared by the judged metric, by choice, in its own unit (nats, or nats per character or byte); `None` for texts.
+    pub fn compared(&self, task: usize, doc: usize, answer: &DocAnswer) -> Option<Vec<f64>> {
+        self.tasks.get(task)?.compared(doc, answer)
+    }
+
+    /// Whether the prompt before a document's choices lost its beginning ([`Task::cuts_prompts`](crate::task::Task::cuts_prompts)).
+    pub fn is_truncated(&self, task: usize, doc: usize) -> bool {
+        self.tasks.get(task).and_then(|task| task.docs.get(doc)).is_some_and(|doc| doc.truncated)
+    }
+
     /// The answer's text as the task's metrics see it.
     pub fn filtered(&self, task: usize, answer: &DocAnswer) -> Option<String> {
         Some(self.tasks.get(task)?.filtered(&answer.text.as_ref()?.text))

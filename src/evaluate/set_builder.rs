@@ -164,6 +164,8 @@ impl<'a> SetBuilder<'a> {
         }
         for sequence in choices.into_iter().flat_map(|(_, sequences)| sequences) {
             question.choice_tokens.push(sequence.scored.len());
+            let (sequence, cut) = encoder.cut(sequence, doc)?;
+            question.truncated |= cut;
             self.push(encoder, doc, sequence, 1);
         }
         Ok(())

@@ -41,8 +41,35 @@ impl Encoder<'_> {
             Column::Kit => kit::sequence(self, doc, choice, kit::Scored::WithoutFirst)?,
             Column::KitFixed => kit::sequence(self, doc, choice, kit::Scored::All)?,
         };
-        self.require_readable(&sequence, doc)?;
+        match self.task.cuts_prompts {
+            true => self.require_vocabulary(&sequence, doc)?,
+            false => self.require_readable(&sequence, doc)?,
+        }
         Ok(sequence)
+    }
+
+    /// What the model reads of it: where the task cuts prompts, without the first tokens of one that is too long, as lm-eval
+    /// does; and whether there were any.
+    pub fn cut(&self, sequence: Sequence, doc: &Doc) -> Result<(Sequence, bool), TokenizeError> {
+        let (true, Some(longest)) = (self.task.cuts_prompts, self.spec.longest) else {
+            return Ok((sequence, false));
+        };
+        let of_source = sequence.source.len().saturating_sub(longest);
+        let surplus = match self.spec.reading {
+            Reading::Causal => sequence.inputs().len().saturating_sub(longest),
+            Reading::Seq2Seq | Reading::Masked | Reading::Classify => 0,
+        };
+        // A token is predicted from one before it at least.
+        if surplus > 0 && surplus >= sequence.scored.start {
+            return self.require_readable(&sequence, doc).map(|()| (sequence, false));
+        }
+        let cut = Sequence {
+            source: sequence.source.get(of_source..).unwrap_or_default().to_vec(),
+            tokens: sequence.tokens.get(surplus..).unwrap_or_default().to_vec(),
+            scored: sequence.scored.start - surplus..sequence.scored.end - surplus,
+        };
+        self.require_readable(&cut, doc)?;
+        Ok((cut, of_source + surplus > 0))
     }
 
     /// What gives a text the log-likelihood of being written; several windows where a rolling one is longer than the model.
@@ -275,8 +302,12 @@ impl Encoder<'_> {
         }
     }
 
+    fn require_vocabulary(&self, sequence: &Sequence, doc: &Doc) -> Result<(), TokenizeError> {
+        self.require_known(sequence.source.iter().chain(&sequence.tokens), doc)
+    }
+
     fn require_readable(&self, sequence: &Sequence, doc: &Doc) -> Result<(), TokenizeError> {
-        self.require_known(sequence.source.iter().chain(&sequence.tokens), doc)?;
+        self.require_vocabulary(sequence, doc)?;
         let own = match self.spec.reading {
             Reading::Causal | Reading::Seq2Seq => sequence.inputs().len(),
             Reading::Masked | Reading::Classify => sequence.tokens.len(),

@@ -220,7 +220,7 @@ impl<'a> Remote<'a> {
 }
 
 impl Wanted<'_> {
-    fn failure(&self, file: &str, source: ApiError) -> HubError {
+    pub(super) fn failure(&self, file: &str, source: ApiError) -> HubError {
         let (repository, revision) = self.named();
         let (file, endpoint) = (file.to_owned(), self.hub.endpoint().to_owned());
         let source = match source {

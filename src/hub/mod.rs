@@ -12,6 +12,7 @@ mod files;
 mod known;
 mod layout;
 mod pattern;
+mod remote;
 mod repository;
 
 use std::path::{Path, PathBuf};
@@ -21,7 +22,8 @@ use download::Remote;
 
 pub use dataset::{DatasetFiles, DatasetSnapshot};
 pub use error::HubError;
-pub use known::{KnownModel, known};
+pub use known::{KnownModel, catalogue, known};
+pub use remote::RemoteModel;
 pub use repository::{Repository, RepositoryKind};
 
 /// Where models and datasets come from. The caller reads the environment; this does not.

@@ -10,6 +10,14 @@ impl DocSubset {
         DocSubset(docs.iter().map(|&docs| (0..docs as u32).collect()).collect())
     }
 
+    /// Of these documents those at `places`, task by task.
+    pub fn at(&self, places: &DocSubset) -> Self {
+        let of_task = |(docs, places): (&Vec<u32>, &Vec<u32>)| {
+            places.iter().filter_map(|&place| docs.get(place as usize).copied()).collect()
+        };
+        DocSubset(self.0.iter().zip(&places.0).map(of_task).collect())
+    }
+
     /// Number of documents over all tasks.
     pub fn docs(&self) -> usize {
         self.0.iter().map(Vec::len).sum()

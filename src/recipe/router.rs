@@ -42,6 +42,16 @@ pub enum Features {
     Shape,
 }
 
+impl Features {
+    /// Layers of the base model that a prompt is read with.
+    pub fn layers(self) -> usize {
+        match self {
+            Features::Hidden { layer, .. } => layer,
+            Features::Ngrams { .. } | Features::Shape => 0,
+        }
+    }
+}
+
 /// One vector of many tokens'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]

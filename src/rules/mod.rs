@@ -3,13 +3,29 @@
 //! A [`Profile`] says what the rules are and where that is written; each
 //! [`Finding`] says what was found, and by what evidence. What cannot be known here is [`Verdict::Unknown`], never passed.
 
+mod check;
+pub mod code;
+pub mod data;
+pub mod disk;
+mod finding;
+pub mod graph;
+pub mod hours;
+pub mod measured;
+pub mod memory;
+pub mod models;
+pub mod network;
+pub mod package;
 mod profile;
+pub mod subject;
+pub mod tasks;
+pub mod time;
 
 use std::fmt;
 
 use serde::Serialize;
 
-pub use profile::{Profile, ProfileError};
+pub use check::{Given, check};
+pub use profile::{Profile, ProfileError, Severity};
 
 /// What a check says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -50,3 +66,6 @@ pub struct Finding {
     /// What to do about it; nothing where it passes.
     pub remedy: Option<String>,
 }
+
+#[cfg(test)]
+mod tests;

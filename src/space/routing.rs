@@ -21,6 +21,12 @@ impl Routing {
         let depth = self.layers.as_ref().is_some_and(|layers| layers.depth.len() > 1);
         depth || self.documents.is_some() || self.tokens.is_some() || !self.prompts.is_empty()
     }
+
+    /// Layers of the base model that a document router reads prompts with, at most.
+    pub fn router_layers(&self) -> usize {
+        let features = self.documents.iter().flat_map(|documents| &documents.features);
+        features.map(|features| features.layers()).max().unwrap_or(0)
+    }
 }
 
 /// Genes of blocks of layers.

@@ -2,6 +2,7 @@
 
 pub mod competition;
 mod papers;
+pub mod predictions;
 mod routed;
 
 use std::path::{Path, PathBuf};

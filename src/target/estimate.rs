@@ -17,6 +17,22 @@ pub struct Merge<'a> {
     pub stored: Bytes,
     /// Layers of the base model that a document router reads every prompt with; 0 without one.
     pub router_layers: usize,
+    /// The result against `spec`.
+    pub scale: Scale,
+}
+
+/// A network as large as a multiple of another: several merges at once, a mixture of experts, layers left out or repeated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    /// Weights in memory.
+    pub weights: f64,
+    /// Operations per token, and with them the weights that each token reads.
+    pub flops: f64,
+}
+
+impl Scale {
+    /// The same network.
+    pub const ONE: Scale = Scale { weights: 1.0, flops: 1.0 };
 }
 
 /// Rows of one file or task, read and answered one after another.
@@ -95,7 +111,7 @@ pub struct Estimate {
 impl Estimate {
     /// Of merging and then doing all of `work`.
     pub fn new(device: &'static Device, weights: Weights, merge: &Merge, work: &[Work]) -> Self {
-        let machine = Machine::new(device, weights, merge.spec);
+        let machine = Machine::new(device, weights, merge);
         let mut steps = vec![machine.load(merge), machine.copy(), machine.merge(merge)];
         for work in work {
             steps.extend(machine.steps(work, merge.router_layers));
@@ -119,11 +135,16 @@ impl Estimate {
 
     /// Against [`rates::LIMIT_MINUTES`].
     pub fn verdict(&self) -> Verdict {
+        self.within(rates::LIMIT_MINUTES)
+    }
+
+    /// Against another limit.
+    pub fn within(&self, limit_minutes: f64) -> Verdict {
         let minutes = self.seconds() / 60.0;
         match () {
             () if self.bytes() > self.device.memory => Verdict::NoMemory,
-            () if minutes * rates::MARGIN <= rates::LIMIT_MINUTES => Verdict::Fits,
-            () if minutes <= rates::LIMIT_MINUTES => Verdict::Tight,
+            () if minutes * rates::MARGIN <= limit_minutes => Verdict::Fits,
+            () if minutes <= limit_minutes => Verdict::Tight,
             () => Verdict::TooSlow,
         }
     }
@@ -134,7 +155,11 @@ struct Machine<'a> {
     device: &'static Device,
     weights: Weights,
     spec: &'a NetworkSpec,
-    /// Of the weights.
+    /// Of the result against `spec`.
+    scale: Scale,
+    /// Of all weights.
+    resident: f64,
+    /// Of the weights that a token reads.
     bytes: f64,
     /// Of a token's keys and values.
     kept: f64,
@@ -143,16 +168,19 @@ struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    fn new(device: &'static Device, weights: Weights, spec: &'a NetworkSpec) -> Self {
+    fn new(device: &'static Device, weights: Weights, merge: &Merge<'a>) -> Self {
+        let (spec, scale) = (merge.spec, merge.scale);
         let stacks = spec.encoder.iter().chain(&spec.decoder);
         let layers: usize = stacks.map(|stack| stack.layers.len()).sum();
         let attention = spec.decoder.iter().flat_map(|stack| &stack.layers);
         let width =
             |attention: &AttentionSpec| 2.0 * (attention.kv_heads * attention.head_dim) as f64;
         let kept: f64 = attention.map(|layer| width(&layer.attention)).sum();
-        let bytes = spec.weight_bytes(weights.size()) as f64;
-        let launch = layers as f64 * rates::LAUNCH;
-        Machine { device, weights, spec, bytes, kept: kept * weights.size() as f64, launch }
+        let dense = spec.weight_bytes(weights.size()) as f64;
+        let launch = scale.flops * layers as f64 * rates::LAUNCH;
+        let kept = scale.flops * kept * weights.size() as f64;
+        let (resident, bytes) = (scale.weights * dense, scale.flops * dense);
+        Machine { device, weights, spec, scale, resident, bytes, kept, launch }
     }
 
     fn load(&self, merge: &Merge) -> Step {
@@ -170,23 +198,26 @@ impl<'a> Machine<'a> {
         Step {
             what: "copy the merged weights".into(),
             calculation: format!(
-                "{} parameters * {} B = {} / ({peak} * {})",
+                "{} parameters{} * {} B = {} / ({peak} * {})",
                 self.spec.parameters(),
+                times(self.scale.weights),
                 self.weights.size(),
-                bytes(self.bytes),
+                bytes(self.resident),
                 rates::HOST_LINK
             ),
-            seconds: self.bytes / link,
+            seconds: self.resident / link,
         }
     }
 
     fn merge(&self, merge: &Merge) -> Step {
-        let all = (merge.checkpoints + 1) as f64 * self.spec.weight_bytes(4) as f64;
+        let written = self.scale.weights;
+        let all = (merge.checkpoints as f64 + written) * self.spec.weight_bytes(4) as f64;
         Step {
             what: "merge".into(),
             calculation: format!(
-                "({} read + 1 written) * {} parameters * 4 B = {} / {}",
+                "({} read + {} written) * {} parameters * 4 B = {} / {}",
                 merge.checkpoints,
+                rounded(written),
                 self.spec.parameters(),
                 bytes(all),
                 rate(rates::MERGE)
@@ -219,7 +250,8 @@ impl<'a> Machine<'a> {
     }
 
     fn read(&self, work: &Work) -> Step {
-        let step = Reading { flops: work.flops, passes: work.passes, layers: None };
+        let flops = self.scale.flops * work.flops;
+        let step = Reading { flops, passes: work.passes, layers: None };
         let what = format!("{}: read {} documents", work.name, work.rows);
         self.pass(what, &format!("{} tokens", work.tokens), step)
     }
@@ -282,9 +314,10 @@ impl<'a> Machine<'a> {
         // transformers makes logits of every token of a prompt, and a float32 copy of them.
         let logits = 2.0 * 4.0 * tokens * vocabulary;
         let share = |bytes: f64| Bytes(bytes as u64);
-        let weights = format!("{} parameters * {} B", self.spec.parameters(), self.weights.size());
+        let (parameters, more) = (self.spec.parameters(), times(self.scale.weights));
+        let weights = format!("{parameters} parameters{more} * {} B", self.weights.size());
         vec![
-            ("weights", weights, share(self.bytes)),
+            ("weights", weights, share(self.resident)),
             ("keys and values", format!("{longest} tokens * {}", bytes(self.kept)), share(kept)),
             ("logits", format!("{longest} tokens * {vocabulary} * 4 B, twice"), share(logits)),
             ("CUDA", "context and libraries".into(), Bytes(rates::CONTEXT)),
@@ -297,6 +330,16 @@ struct Reading {
     flops: f64,
     passes: u64,
     layers: Option<usize>,
+}
+
+/// A factor of a formula; nothing where it is 1.
+fn times(scale: f64) -> String {
+    if scale == 1.0 { String::new() } else { format!(" * {}", rounded(scale)) }
+}
+
+/// Three digits behind the point at most.
+fn rounded(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
 }
 
 fn bytes(bytes: f64) -> String {

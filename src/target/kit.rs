@@ -73,7 +73,7 @@ impl File {
 }
 
 /// Operations of reading a prompt, and an answer behind it.
-fn passes(spec: &NetworkSpec, prompt: usize, answer: usize) -> (f64, f64) {
+pub(super) fn passes(spec: &NetworkSpec, prompt: usize, answer: usize) -> (f64, f64) {
     if spec.reading == Reading::Seq2Seq {
         let read = |decoder: usize| spec.flops(&Workload::text(prompt, 0, 1, decoder));
         return (read(1), if answer > 0 { read(answer) } else { 0.0 });

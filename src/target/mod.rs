@@ -12,7 +12,9 @@ mod device;
 mod estimate;
 mod kit;
 pub mod rates;
+mod rows;
 
 pub use device::{DEVICES, Device, Weights};
-pub use estimate::{Estimate, Merge, Step, Verdict, Work};
+pub use estimate::{Estimate, Merge, Scale, Step, Verdict, Work};
 pub use kit::kit_work;
+pub use rows::Rows;

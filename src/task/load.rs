@@ -354,6 +354,7 @@ fn assembled(
         filters: definition.filters.clone(),
         target_delimiter: definition.target_delimiter.clone(),
         add_bos_token: definition.add_bos_token,
+        cuts_prompts: false,
         until: Arc::from(definition.generation.until.clone()),
         license: definition.license.clone(),
         generated_by: definition.generated_by.clone(),

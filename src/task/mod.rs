@@ -67,6 +67,9 @@ pub struct Task {
     pub add_bos_token: Option<bool>,
     /// How the documents are put to the model.
     pub prompt: Prompt,
+    /// Whether a prompt that is longer than the model reads loses its beginning before choices are scored, as before a written
+    /// answer it always does; otherwise such a document is refused.
+    pub cuts_prompts: bool,
     /// Texts that end a written answer.
     pub until: Arc<[String]>,
     /// Licence of the documents, as an SPDX expression.

@@ -33,6 +33,10 @@ pub struct State {
     pub is_dataset: bool,
     /// Names files by something that is not their digest.
     pub odd_etags: bool,
+    /// More of a model's description than its files.
+    pub page: serde_json::Value,
+    /// When commits were made.
+    pub days: BTreeMap<String, String>,
     /// `path from-last` of each request.
     pub log: Vec<String>,
 }
@@ -171,6 +175,9 @@ fn reply(request: &Request, state: &mut State, endpoint: &str) -> Reply {
     if let Some(revision) = request.path.strip_prefix(&format!("/api/{kind}/{id}/revision/")) {
         return listing(state, &revision.replace("%2F", "/"));
     }
+    if let Some(commit) = request.path.strip_prefix(&format!("/api/{kind}/{id}/commits/")) {
+        return commits(state.days.get(commit), commit);
+    }
     match request.path.strip_prefix(&format!("{page}/{id}/resolve/")) {
         Some(place) => resolve(request, state, place, endpoint),
         None => bare(404),
@@ -181,7 +188,22 @@ fn listing(state: &State, revision: &str) -> Reply {
     let Some(commit) = state.revisions.get(revision) else { return bare(404) };
     let files = state.commits[commit].keys().map(|name| serde_json::json!({"rfilename": name}));
     let siblings: Vec<_> = files.collect();
-    let json = serde_json::json!({"id": ID, "sha": commit, "siblings": siblings});
+    let mut json = serde_json::json!({"id": ID, "sha": commit, "siblings": siblings});
+    for (key, value) in state.page.as_object().into_iter().flatten() {
+        json[key] = value.clone();
+    }
+    as_json(&json)
+}
+
+/// The newest first.
+fn commits(day: Option<&String>, commit: &str) -> Reply {
+    let Some(day) = day else { return bare(404) };
+    let first = serde_json::json!({"id": commit, "title": "Upload", "date": day});
+    let earlier = serde_json::json!({"id": "0".repeat(40), "date": "2020-01-01T00:00:00.000Z"});
+    as_json(&serde_json::json!([first, earlier]))
+}
+
+fn as_json(json: &serde_json::Value) -> Reply {
     let headers = vec![("Content-Type", "application/json".to_owned())];
     Reply { headers, body: json.to_string().into_bytes(), ..bare(200) }
 }

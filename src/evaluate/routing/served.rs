@@ -1,9 +1,10 @@
 //! A routed recipe in memory: all its merges, and the gate that tells which of them reads a document.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::weights::{made_of, of_base};
-use super::{PromptReader, Routed, RoutingError};
+use super::{FittedGate, PromptReader, Routed, RoutingError};
 use crate::checkpoint::Checkpoint;
 use crate::evaluate::fingerprint::Fingerprint;
 use crate::evaluate::source::{
@@ -18,11 +19,14 @@ use crate::merge::MergePlan;
 use crate::model::Network;
 use crate::outcome::DocSubset;
 use crate::recipe::{DocumentRouter, Features, Gate, ModelRef, Recipe};
+use crate::task::Task;
 use crate::units::Bytes;
 
 /// The other merges of a routed model, and who goes to them.
 pub(in crate::evaluate) struct Router {
     gate: Gate,
+    /// `None`: to the tasks whose documents are asked.
+    fitted: Option<FittedGate>,
     /// By class: 0 is the model's own network, `i` entry `i - 1` of `others`.
     routes: Vec<usize>,
     others: Vec<Box<dyn Scorer>>,
@@ -80,6 +84,7 @@ pub(in crate::evaluate) fn load_routed(
     let network = networks.next().map(boxed).ok_or(RoutingError::NoClasses)?;
     let router = Router {
         gate: router.gate,
+        fitted: None,
         routes: routed.routes,
         others: networks.map(boxed).collect(),
         base: base_network,
@@ -170,8 +175,8 @@ impl Shared {
 
 impl ReadyModel {
     /// What the model answers to every document of `set`, which was prepared from `documents` for its network, task by task; of
-    /// a routed recipe each by the merge that its gate sends it to, whose gate is fitted to the search split of the same
-    /// tasks. `prompts`: the same documents as the tasks' files ask for them, which is what the gate sees. `progress` as in [`ScoringSet::ask`].
+    /// a routed recipe each by the merge that its gate sends it to, which is fitted to the search split of the same tasks unless
+    /// it was [fitted](Self::fitted_to) before. `prompts`: the same documents as the tasks' files ask for them, which is what the gate sees. `progress` as in [`ScoringSet::ask`].
     ///
     /// # Errors
     /// See [`AskError`].
@@ -192,11 +197,12 @@ impl ReadyModel {
             merges.iter().map(|task| vec![DocAnswer::default(); task.len()]).collect();
         let networks = std::iter::once(&self.network).chain(&router.others);
         for (merge, network) in networks.enumerate() {
-            let docs = docs_of(&merges, merge);
+            let places = docs_of(&merges, merge);
+            let docs = documents.docs.map_or_else(|| places.clone(), |all| all.at(&places));
             let own = Documents { docs: Some(&docs), ..*documents };
             let part = set.part(&own, &self.tokenizer, &**network, room, None)?;
             let scored = part.ask(&**network, &self.tokenizer, pool, progress)?;
-            for ((answers, scored), docs) in answers.iter_mut().zip(scored).zip(&docs.0) {
+            for ((answers, scored), docs) in answers.iter_mut().zip(scored).zip(&places.0) {
                 for (answer, &doc) in scored.into_iter().zip(docs) {
                     if let Some(place) = answers.get_mut(doc as usize) {
                         *place = answer;
@@ -205,6 +211,17 @@ impl ReadyModel {
             }
         }
         Ok(answers)
+    }
+
+    /// The same model, whose gate, if it has one, is fitted to the search split of `tasks` once and for all.
+    ///
+    /// # Errors
+    /// See [`RoutingError`].
+    pub fn fitted_to(mut self, tasks: &[Task], pool: &Pool) -> Result<Self, RoutingError> {
+        if let Some(router) = &mut self.router {
+            router.fitted = Some(router.reader(pool).fit(&router.gate, tasks)?);
+        }
+        Ok(self)
     }
 
     /// Memory of the weights of all its networks; what several of them have counts once.
@@ -227,10 +244,17 @@ impl Router {
         others + self.base.as_ref().map_or(0, Network::bytes)
     }
 
+    fn reader<'a>(&'a self, pool: &'a Pool) -> PromptReader<'a> {
+        PromptReader { tokenizer: &self.tokenizer, base: self.base.as_ref(), pool }
+    }
+
     /// Which merge reads each document, task by task.
     fn merges(&self, documents: &Documents, pool: &Pool) -> Result<Vec<Vec<usize>>, RoutingError> {
-        let reader = PromptReader { tokenizer: &self.tokenizer, base: self.base.as_ref(), pool };
-        let gate = reader.fit(&self.gate, documents.tasks)?;
+        let reader = self.reader(pool);
+        let gate = match &self.fitted {
+            Some(gate) => Cow::Borrowed(gate),
+            None => Cow::Owned(reader.fit(&self.gate, documents.tasks)?),
+        };
         let judged = reader.judge(&gate, documents)?;
         let merge = |class: usize| self.routes.get(class).copied().unwrap_or(0);
         let of_task = |task: Vec<super::prompts::Judged>| {

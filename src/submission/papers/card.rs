@@ -2,7 +2,9 @@
 
 use super::markdown::{block, counted};
 use super::plain_card::readers;
-use super::{HubLicence, SubmissionFacts, choice, documents, licences, reproduce, results};
+use super::{
+    HubLicence, SubmissionFacts, choice, documents, hand_in, licences, reproduce, results,
+};
 use crate::units::Split;
 
 /// README.md of a submission, with the front matter that the hub reads.
@@ -14,7 +16,7 @@ pub fn competition_card(facts: &SubmissionFacts) -> String {
         ("Recipe", recipe(facts)),
         ("Documents that were read", documents::sources(&facts.run)),
         ("Making it again", reproduce::again(facts)),
-        ("Handing it in", reproduce::hand_in(facts)),
+        ("Handing it in", hand_in::commands(facts)),
     ];
     let sections: String =
         sections.iter().map(|(title, text)| format!("\n## {title}\n\n{text}")).collect();

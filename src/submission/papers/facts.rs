@@ -23,10 +23,12 @@ pub struct SubmissionFacts {
 /// On what terms the models may be used.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Licences {
-    /// One per model of the manifest, in its order; `None`: not known.
-    pub parents: Vec<Option<HubLicence>>,
+    /// One list per model of the manifest, in its order: the model's own licence, and its adapter's; `None`: not known.
+    pub parents: Vec<Vec<Option<HubLicence>>>,
     /// Of the merged model; `None`: it does not follow from the parents'.
     pub result: Option<HubLicence>,
+    /// Why, a part of a sentence.
+    pub because: String,
     /// What whoever publishes the merged model has to do, a sentence each.
     pub obligations: Vec<String>,
 }

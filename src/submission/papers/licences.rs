@@ -1,18 +1,29 @@
 //! The models and on what terms they may be used.
 
-use super::markdown::{NONE, table_of};
+use super::markdown::{NONE, listed, words_table};
 use super::{HubLicence, SubmissionFacts};
 use crate::submission::competition::SubmittedModel;
 
 /// Where every model is, its licence and the digest of its weights.
 pub(super) fn models(facts: &SubmissionFacts) -> String {
-    let licence = |index: usize| facts.licences.parents.get(index).and_then(Option::as_ref);
     let row = |(index, model): (usize, &SubmittedModel)| {
-        let licence = licence(index).map_or(NONE.to_owned(), in_words);
+        let licence = of_parent(facts, index);
         vec![model.name.clone(), place(model), licence, format!("`{}`", model.sha256)]
     };
     let rows: Vec<Vec<String>> = facts.manifest.models.iter().enumerate().map(row).collect();
-    table_of(&["model", "repository and commit", "licence", "SHA-256 of the weights"], &rows)
+    words_table(&["model", "repository and commit", "licence", "SHA-256 of the weights"], &rows)
+}
+
+/// The model's and its adapter's.
+fn of_parent(facts: &SubmissionFacts, index: usize) -> String {
+    let own = facts.licences.parents.get(index).map_or(&[][..], Vec::as_slice);
+    let words: Vec<String> =
+        own.iter().map(|licence| licence.as_ref().map_or(NONE.to_owned(), in_words)).collect();
+    match words.as_slice() {
+        [] => NONE.to_owned(),
+        [only] => only.clone(),
+        [model, adapter, ..] => format!("{model}; adapter {adapter}"),
+    }
 }
 
 fn place(model: &SubmittedModel) -> String {
@@ -27,32 +38,42 @@ fn place(model: &SubmittedModel) -> String {
 /// The merged model's licence and what it asks for.
 pub(super) fn terms(facts: &SubmissionFacts) -> String {
     let licences = &facts.licences;
+    let because = match licences.because.as_str() {
+        "" => String::new(),
+        because => format!(" ({because})"),
+    };
     let mut text = match &licences.result {
-        Some(licence) => format!("The merged model is under {}.", in_words(licence)),
-        None => {
-            "What licence the merged model is under does not follow from its parents' by itself."
-                .to_owned()
-        }
+        Some(licence) => format!("The merged model is under {}{because}.", in_words(licence)),
+        None => format!(
+            "Which licence the merged model is under does not follow from its parents' by itself{because}."
+        ),
+    };
+    let is_unknown = |index: usize| {
+        let own = licences.parents.get(index);
+        own.is_none_or(|own| own.is_empty() || own.iter().any(Option::is_none))
     };
     let unknown: Vec<&str> = (facts.manifest.models.iter().enumerate())
-        .filter(|(index, _)| licences.parents.get(*index).is_none_or(Option::is_none))
+        .filter(|(index, _)| is_unknown(*index))
         .map(|(_, model)| model.name.as_str())
         .collect();
     if !unknown.is_empty() {
         text.push_str(&format!(
-            " No licence is known for {}: read the model's page before anything is published.",
-            unknown.join(", ")
+            " Of {} not every licence is known: read their pages before anything is published.",
+            listed(&unknown)
         ));
     }
     text.push_str(" The terms of all parents apply to it.\n");
     for (index, obligation) in licences.obligations.iter().enumerate() {
-        let gap = if index == 0 { "\n" } else { "" };
-        text.push_str(&format!("{gap}- {obligation}\n"));
+        let head = match index {
+            0 => "\nWhat that asks, in short words that are no advice of a lawyer's:\n\n",
+            _ => "",
+        };
+        text.push_str(&format!("{head}- {obligation}\n"));
     }
     text
 }
 
-pub(super) fn in_words(licence: &HubLicence) -> String {
+fn in_words(licence: &HubLicence) -> String {
     let name = match &licence.name {
         Some(name) if licence.id == "other" => name,
         _ => &licence.id,

@@ -5,12 +5,21 @@ use crate::record::Estimate;
 /// What a cell has that nothing is known for.
 pub(super) const NONE: &str = "–";
 
-/// Rows under heads, the first column set left, the others right.
-pub(super) fn table(heads: &[String], rows: &[Vec<String>]) -> String {
-    let rule: String =
-        (0..heads.len()).map(|column| if column == 0 { "---|" } else { "---:|" }).collect();
+/// Words under heads.
+pub(super) fn words_table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let heads: Vec<String> = heads.iter().map(|&head| head.to_owned()).collect();
+    table(&heads, rows, "---|")
+}
+
+/// Numbers under heads, right of the rows' names.
+pub(super) fn numbers_table(heads: &[String], rows: &[Vec<String>]) -> String {
+    table(heads, rows, "---:|")
+}
+
+fn table(heads: &[String], rows: &[Vec<String>], rule: &str) -> String {
+    let rules = rule.repeat(heads.len().saturating_sub(1));
     let lines: String = rows.iter().map(|row| line(row)).collect();
-    format!("{}|{rule}\n{lines}", line(heads))
+    format!("{}|---|{rules}\n{lines}", line(heads))
 }
 
 fn line(cells: &[String]) -> String {
@@ -20,12 +29,6 @@ fn line(cells: &[String]) -> String {
 
 fn one_cell(text: &str) -> String {
     text.replace('|', "\\|").replace(['\n', '\r'], " ")
-}
-
-/// A table with heads that are written where it is.
-pub(super) fn table_of(heads: &[&str], rows: &[Vec<String>]) -> String {
-    let heads: Vec<String> = heads.iter().map(|&head| head.to_owned()).collect();
-    table(&heads, rows)
 }
 
 /// A block that no line of `text` can end.
@@ -73,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_cell_stays_one_cell_and_a_block_one_block() {
-        let text = table_of(&["a|b"], &[vec!["c\nd".to_owned()]]);
+        let text = words_table(&["a|b"], &[vec!["c\nd".to_owned()]]);
         assert_eq!(text, "| a\\|b |\n|---|\n| c d |\n");
         assert_eq!(block("yaml", "a: 1\n"), "```yaml\na: 1\n```\n");
         assert_eq!(block("", "````\nx"), "`````\n````\nx\n`````\n");

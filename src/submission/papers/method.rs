@@ -1,7 +1,7 @@
 //! What was searched, and how.
 
 use super::RunFacts;
-use super::markdown::{counted, listed, table_of};
+use super::markdown::{counted, listed, words_table};
 
 /// Models, merge methods and genes.
 pub(super) fn space(run: &RunFacts) -> String {
@@ -11,7 +11,7 @@ pub(super) fn space(run: &RunFacts) -> String {
         .collect();
     let table = match rows.is_empty() {
         true => String::new(),
-        false => format!(":\n\n{}", table_of(&["parameter", "genes", "values"], &rows)),
+        false => format!(":\n\n{}", words_table(&["parameter", "genes", "values"], &rows)),
     };
     let end = if table.is_empty() { ".\n" } else { "" };
     format!(

@@ -8,6 +8,7 @@ mod card;
 mod choice;
 mod documents;
 mod facts;
+mod hand_in;
 mod licences;
 mod markdown;
 mod method;
@@ -15,6 +16,8 @@ mod plain_card;
 mod report;
 mod reproduce;
 mod results;
+#[cfg(test)]
+mod tests;
 
 pub use card::competition_card;
 pub use facts::{

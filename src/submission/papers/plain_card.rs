@@ -32,7 +32,7 @@ pub fn model_card(recipe: &Recipe, run: Option<&RunFacts>) -> String {
     card.push_str(&format!(
         "\n## Recipe\n\n{}\n{}",
         readers(recipe),
-        block("yaml", &recipe.to_yaml())
+        block("yaml", &recipe.renamed(&|model| shortened(model)).to_yaml())
     ));
     card
 }
@@ -56,6 +56,10 @@ pub(super) fn readers(recipe: &Recipe) -> &'static str {
         }
         false => "Readable by merge-search and by mergekit (`mergekit_config.yml`):\n",
     }
+}
+
+fn shortened(model: &ModelRef) -> ModelRef {
+    ModelRef::new(short(model)).unwrap_or_else(|_| model.clone())
 }
 
 /// A hub id as it is; of a local folder only the last part, which says nothing about the author's disk.

@@ -1,6 +1,6 @@
 //! The report that goes with a submission, at most four pages: what the record knows, and places for what it does not.
 
-use super::markdown::{NONE, interval, table_of};
+use super::markdown::{NONE, interval, words_table};
 use super::{ModelScores, RunFacts, SubmissionFacts};
 use super::{choice, documents, licences, method, reproduce, results};
 use crate::record::{Estimate, FrontRow};
@@ -125,7 +125,7 @@ fn front(run: &RunFacts) -> String {
     };
     format!(
         "\nThe front of accuracy against time (base model = 1){rest}:\n\n{}",
-        table_of(&["", "selection", "holdout", "time"], &rows)
+        words_table(&["", "selection", "holdout", "time"], &rows)
     )
 }
 
@@ -143,6 +143,6 @@ fn terms(facts: &SubmissionFacts) -> String {
         "{}\n{}\n{}",
         licences::models(facts),
         licences::terms(facts),
-        documents::sources(&facts.run)
+        documents::in_short(&facts.run)
     )
 }

@@ -1,4 +1,4 @@
-//! The commands: making the submission again, and handing it in.
+//! The commands that make the submission again.
 
 use super::SubmissionFacts;
 use super::markdown::block;
@@ -73,36 +73,6 @@ fn quoted(word: &str) -> String {
         true => word.to_owned(),
         false => format!("'{}'", word.replace('\'', "'\\''")),
     }
-}
-
-/// For both generations of the starter kit.
-pub(super) fn hand_in(facts: &SubmissionFacts) -> String {
-    let (class, method) = (&facts.manifest.class, &facts.manifest.method);
-    let present = format!(
-        "cp -r LLM-Merging/. KIT/LLM-Merging && cd KIT/LLM-Merging   # KIT: where the starter kit was cloned to\n\
-         patch -p1 < registrations.patch   # registers the class in main.py and merging/__init__.py\n\
-         HF_AUTH_TOKEN=\"\" PYTHONPATH=$PWD python llm_merging/main.py -m {method} --dataset_filepaths data/test.csv --output_folder submission\n\
-         mv submission/test.csv submission/submission.csv   # for Kaggle\n\
-         rm -r output   # the merged weights, which nobody asks for\n\
-         cd .. && tar -cvf {method}.tar LLM-Merging\n"
-    );
-    let older = format!(
-        "cp -r entry-point/. KIT/LLM-Merging && cd KIT/LLM-Merging\n\
-         python llm_merging/setup.py install\n\
-         python llm_merging/main.py -m {method}\n\
-         cd .. && tar -cvf {method}.tar LLM-Merging\n"
-    );
-    format!(
-        "The class `{class}` is `{method}` on the starter kit's command line; `changes.diff` shows all that is added to the kit. \
-         Gated models need a token in `HF_AUTH_TOKEN`.\n\n\
-         The kit that has `all_merge_handlers()` in `llm_merging/main.py` (since June 2024):\n\n{}\n\
-         The kit that finds classes by entry points (before):\n\n{}\n\
-         `merge-search predict {} --trial {} --data test.csv -o submission.csv` writes the same file without the kit.\n",
-        block("sh", &present),
-        block("sh", &older),
-        facts.manifest.run,
-        facts.manifest.trial,
-    )
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The scores of the exported trial beside the baselines'.
 
-use super::markdown::{NONE, interval, points, table, table_of};
+use super::markdown::{NONE, interval, numbers_table, points, words_table};
 use super::{ModelScores, RunFacts, SplitScores};
 use crate::record::Estimate;
 use crate::units::Split;
@@ -20,13 +20,18 @@ pub(super) fn standings(run: &RunFacts) -> String {
         cells
     };
     let rows: Vec<Vec<String>> = run.scores.iter().map(&mut row).collect();
-    let table = table_of(&["", "search", "selection", "holdout"], &rows);
+    let table = numbers_table(&heads(), &rows);
     let note = if partly { "\n\\* on a part of the documents.\n" } else { "" };
     let plain = if has_own_objective(run) { plain_means(run) } else { String::new() };
     format!(
         "The {} of the tasks' scores, ×100, with 95 % intervals. Only the holdout column was used for no choice.\n\n{table}{note}{plain}",
         run.manifest.objective
     )
+}
+
+fn heads() -> Vec<String> {
+    let splits = Split::ALL.iter().map(|split| split.as_str().to_owned());
+    [String::new()].into_iter().chain(splits).collect()
 }
 
 /// The exported model's name stands out.
@@ -46,7 +51,7 @@ fn plain_means(run: &RunFacts) -> String {
         [vec![shown(model)], Split::ALL.map(on).to_vec()].concat()
     };
     let rows: Vec<Vec<String>> = run.scores.iter().map(row).collect();
-    let table = table_of(&["", "search", "selection", "holdout"], &rows);
+    let table = numbers_table(&heads(), &rows);
     format!("\nThe plain geometric mean of the same scores:\n\n{table}")
 }
 
@@ -74,7 +79,7 @@ pub(super) fn tasks(run: &RunFacts, split: Split, most: usize) -> Option<String>
         0 => String::new(),
         count => format!(", the {} lowest; README.md has the other {count}", chosen.len()),
     };
-    let table = table(&heads, &rows);
+    let table = numbers_table(&heads, &rows);
     Some(format!("Each task on {split}, ×100{left_out}:\n\n{table}"))
 }
 
@@ -116,7 +121,7 @@ pub(super) fn comparisons(run: &RunFacts) -> String {
     format!(
         "Paired differences on holdout, the same documents for both, ×100 (p-values after Holm's correction for {} baselines):\n\n{}",
         rows.len(),
-        table_of(&["", "difference", "p", ""], &rows)
+        words_table(&["", "difference", "p", ""], &rows)
     )
 }
 

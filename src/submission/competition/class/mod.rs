@@ -1,11 +1,12 @@
 //! The class as text: the recipe, the code that merges, and of the parts in `python/` those that this recipe needs.
 
 mod imports;
-mod literal;
 
 use serde_json::{Value, json};
 
-use super::{ChoiceScorer, ClassParts, ClassRouter, CompetitionError, Published, merge_literal};
+use super::{
+    ChoiceScorer, ClassParts, ClassRouter, CompetitionError, Published, literal_text, merge_literal,
+};
 use imports::import_lines;
 
 /// Families whose first layers the class can run by themselves.
@@ -32,8 +33,9 @@ macro_rules! part {
 }
 
 const ROWS: Part = part!("rows", "import ast");
-const READER: Part = part!("reader", "import json", "from tokenizers import Tokenizer");
-const MODEL: Part = part!("model", "import json", "from transformers import AutoConfig");
+const READER: Part =
+    part!("reader", "import json", "from pathlib import Path", "from tokenizers import Tokenizer");
+const MODEL: Part = part!("model", "from transformers import AutoConfig");
 const KIT_DECODER: Part = part!("kit_decoder",);
 const KIT_ENCODER_DECODER: Part = part!("kit_encoder_decoder",);
 const JOINT_DECODER: Part = part!("joint_decoder",);
@@ -45,15 +47,11 @@ const ENCODER_DECODER: Part = part!(
     "from transformers.modeling_outputs import BaseModelOutput"
 );
 const MIXTURE: Part = part!("mixture", "from transformers.activations import ACT2FN");
-const NGRAMS: Part = part!("gate_ngrams", "import re", "import numpy as np");
-const SHAPE: Part = part!("gate_shape", "import numpy as np");
-const HIDDEN: Part = part!(
-    "gate_hidden",
-    "import functools",
-    "import numpy as np",
-    "from transformers import AutoModel"
-);
-const GATE: Part = part!("gate", "import numpy as np");
+const NGRAMS: Part = part!("gate_ngrams", "import re", "import numpy");
+const SHAPE: Part = part!("gate_shape", "import numpy");
+const HIDDEN: Part =
+    part!("gate_hidden", "import functools", "import numpy", "from transformers import AutoModel");
+const GATE: Part = part!("gate", "import numpy");
 const VARIANTS: Part = part!("variants",);
 const CLASS: Part = part!(
     "merged_model",
@@ -82,7 +80,7 @@ pub fn class_file(parts: &ClassParts) -> Result<String, CompetitionError> {
     let head = [
         docstring(parts),
         import_lines(own.chain(literal.imports).chain([auto_import(network)]).collect()),
-        format!("RECIPE = json.loads(\n    r\"\"\"\n{}\n\"\"\"\n)", literal::wrapped(&recipe)),
+        format!("RECIPE = json.loads(r\"\"\"\n{}\n\"\"\")", literal_text(&recipe)),
     ];
     let code = used.iter().map(|(text, _)| (*text).to_owned());
     let sections: Vec<String> = std::iter::once(literal.code).chain(code).collect();
@@ -129,8 +127,7 @@ fn require_like_networks(parts: &ClassParts) -> Result<(), CompetitionError> {
         let tensors = parts.merges.get(merge).map(|plan| plan.tensors()).unwrap_or_default();
         tensors.iter().map(|tensor| (tensor.name.as_str(), &tensor.shape)).collect::<Vec<_>>()
     };
-    let settings = |merge: usize| parts.merges.get(merge).map(|plan| plan.settings());
-    let unlike = |merge: &usize| shapes(*merge) != shapes(0) || settings(*merge) != settings(0);
+    let unlike = |merge: &usize| shapes(*merge) != shapes(0);
     match (1..parts.merges.len()).find(unlike) {
         Some(merge) => Err(unsupported(format!(
             "routes between networks of unlike layers: merge {merge} has other tensors than merge 0"

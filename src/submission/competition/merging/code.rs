@@ -112,3 +112,53 @@ fn table(name: &str, functions: impl Iterator<Item = &'static str>) -> Option<St
     let lines: String = functions.map(|it| format!("    \"{it}\": {it},\n")).collect();
     (!lines.is_empty()).then(|| format!("{name} = {{\n{lines}}}\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn functions(text: &str) -> impl Iterator<Item = &str> {
+        text.lines().filter_map(|line| line.strip_prefix("def ")?.split('(').next())
+    }
+
+    #[test]
+    fn what_a_fragment_needs_is_there_and_stands_before_it() {
+        for (place, fragment) in FRAGMENTS.iter().enumerate() {
+            for needed in fragment.needs {
+                assert!(FRAGMENTS[..place].iter().any(|it| it.name == *needed), "{needed}");
+            }
+        }
+    }
+
+    /// `read_tensor` and `weighted_delta` have two forms each, of which a file has one.
+    #[test]
+    fn no_two_fragments_have_a_function_of_the_same_name() {
+        let texts = FRAGMENTS.iter().map(|it| it.text).chain([MERGED_TENSORS]);
+        let mut names: Vec<&str> = texts.flat_map(functions).collect();
+        names.sort_unstable();
+        let twice: Vec<&str> =
+            names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+        assert_eq!(twice, ["read_tensor", "weighted_delta"]);
+    }
+
+    #[test]
+    fn operations_are_functions_of_their_fragment() {
+        let own = FRAGMENTS
+            .iter()
+            .filter(|it| it.name.starts_with("keep_") || it.text.contains("def slerp"));
+        for fragment in own {
+            assert_eq!(functions(fragment.text).next(), Some(fragment.name));
+        }
+    }
+
+    #[test]
+    fn only_what_is_needed_is_there() {
+        let (code, imports) = code(&BTreeSet::from(["linear"]), false);
+        let expected =
+            ["snapshot", "model_folder", "weight_files", "stored_tensor", "read_tensor", "linear"];
+        let rest = ["merged_tensors", "merged"];
+        assert_eq!(functions(&code).collect::<Vec<_>>(), [&expected[..], &rest[..]].concat());
+        assert!(code.ends_with("OPERATIONS = {\n    \"linear\": linear,\n}\n"));
+        assert!(!imports.contains("import torch") && imports.contains("import json"));
+    }
+}

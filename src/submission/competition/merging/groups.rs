@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 
 use crate::merge::{Input, MergePlan, PlannedTensor};
 
-use super::super::CompetitionError;
 use super::form::{Form, form};
 
 /// One tensor, or the same tensor in several layers.
@@ -19,17 +18,26 @@ struct Row {
     layers: Vec<Value>,
 }
 
-/// The groups in the order of their first tensors, and the fragments that they need.
+/// What all merges of a recipe share.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// Lists of patterns that groups refer to by their place.
+    pub(super) names: Vec<Vec<String>>,
+    /// The fragments that are needed.
+    pub(super) fragments: BTreeSet<&'static str>,
+}
+
+/// The groups in the order of their first tensors.
 pub(super) fn groups(
     plan: &MergePlan,
     tensors: &[&PlannedTensor],
-) -> Result<(Vec<Value>, BTreeSet<&'static str>), CompetitionError> {
-    let mut fragments = BTreeSet::new();
+    shared: &mut Shared,
+) -> Vec<Value> {
     let mut rows = Ordered::default();
     for tensor in tensors {
         let form = form(tensor);
-        fragments.insert(form.operation);
-        fragments.extend(&form.besides);
+        shared.fragments.insert(form.operation);
+        shared.fragments.extend(&form.besides);
         let row = row(plan, tensor, &form);
         let key = format!("{} {}", json!(row.head), row.pattern);
         rows.add(key, row, |all: &mut Row, row| all.layers.extend(row.layers));
@@ -41,10 +49,22 @@ pub(super) fn groups(
         let (layers, pattern) = (row.layers, vec![row.pattern]);
         groups.add(key, (row.head, layers, pattern), |(_, _, all), (_, _, one)| all.extend(one));
     }
-    Ok((
-        groups.items.into_iter().map(|(head, layers, names)| group(head, layers, names)).collect(),
-        fragments,
-    ))
+    groups
+        .items
+        .into_iter()
+        .map(|(head, layers, names)| group(head, layers, shared.place(names)))
+        .collect()
+}
+
+impl Shared {
+    /// Of a list of patterns, put at the end unless it is there.
+    fn place(&mut self, names: Vec<String>) -> usize {
+        let known = self.names.iter().position(|list| *list == names);
+        known.unwrap_or_else(|| {
+            self.names.push(names);
+            self.names.len() - 1
+        })
+    }
 }
 
 /// Items of equal key brought together, in the order of the first of each.
@@ -108,11 +128,11 @@ fn layers(layer: usize, sources: &[(String, Option<usize>)]) -> Value {
     }
 }
 
-fn group(head: Map<String, Value>, layers: Vec<Value>, names: Vec<String>) -> Value {
+fn group(head: Map<String, Value>, layers: Vec<Value>, names: usize) -> Value {
     let mut group = head;
     if !layers.is_empty() {
         group.insert("layers".to_owned(), Value::Array(layers));
     }
-    group.insert("tensors".to_owned(), json!(names));
+    group.insert("names".to_owned(), names.into());
     Value::Object(group)
 }

@@ -8,10 +8,13 @@ use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::merge::{MergePlan, PlannedTensor};
 
 use super::super::{ClassDtype, ClassParts, CompetitionError, Published};
-use super::groups::groups;
+use super::groups::{Shared, groups};
 
 /// Of a `config.json` that no version of transformers reads.
 const DENSE_LAYERS: &str = "merge_search_dense_layers";
+
+/// Families whose models cannot write a text. (Their old checkpoints also have tensors under other names than today's.)
+const ENCODERS: [&str; 2] = ["albert", "bert"];
 
 /// The literal, and the names of the fragments that carry it out.
 pub(super) fn recipe(
@@ -21,14 +24,12 @@ pub(super) fn recipe(
         return Err(unsupported("a submission without a merge"));
     };
     let config = config(first)?;
-    let (mut merges, mut used) = (Vec::new(), BTreeSet::new());
+    let (mut merges, mut shared) = (Vec::new(), Shared::default());
     for (number, plan) in parts.merges.iter().enumerate() {
         require_supported(parts, plan, &config)?;
         let tensors =
             if number == 0 { plan.tensors().iter().collect() } else { changed(first, plan) };
-        let (groups, fragments) = groups(plan, &tensors)?;
-        merges.push(Value::Array(groups));
-        used.extend(fragments);
+        merges.push(Value::Array(groups(plan, &tensors, &mut shared)));
     }
     let recipe = json!({
         "models": models(parts, first)?,
@@ -38,9 +39,10 @@ pub(super) fn recipe(
             ClassDtype::Float32 => "float32",
             ClassDtype::Bfloat16 => "bfloat16",
         },
+        "names": shared.names,
         "merges": merges,
     });
-    Ok((recipe, used))
+    Ok((recipe, shared.fragments))
 }
 
 fn unsupported(what: &str) -> CompetitionError {
@@ -60,6 +62,11 @@ fn require_supported(
         return Err(unsupported(
             "recipes that choose their tokens (`tokenizer` or `tokenizer_source`): leave that out of the recipe, or publish \
              the merged checkpoint (`export --format checkpoint`) and submit that",
+        ));
+    }
+    if ENCODERS.contains(&plan.architecture().family()) {
+        return Err(unsupported(
+            "encoders without a decoder, for which the starter kit has no task",
         ));
     }
     if plan.settings().contains_key(DENSE_LAYERS) {

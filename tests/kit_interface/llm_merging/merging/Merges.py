@@ -2,7 +2,7 @@
 
 import os
 
-from peft import PeftConfig, load_peft_weights  # noqa: F401  installed with the kit, whether a submission uses it or not
+from peft import PeftConfig, load_peft_weights  # noqa: F401  part of every kit
 from safetensors.torch import save_file
 
 ATTRIBUTES = """

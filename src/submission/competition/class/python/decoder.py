@@ -16,8 +16,8 @@ def log_likelihoods(model, pairs, longest):
 
 
 def padded(rows, shared, device):
-    """What follows the shared beginning, but for the last token, behind which nothing is asked. Tokens look back only, so
-    that it does not matter what fills the shorter rows."""
+    """What follows the shared beginning, but for the last token, behind which nothing is asked. Tokens look back only:
+    it does not matter what fills the shorter rows."""
     width = max(map(len, rows)) - 1
     rows = [row[shared:-1] + [0] * (width - len(row) + 1) for row in rows]
     return torch.tensor(rows, device=device)

@@ -1,6 +1,6 @@
 def log_likelihoods(model, pairs, longest):
-    """Of each choice: the sum of log p(token | prompt, all before). Choices without tokens have none. Of a prompt that is
-    too long the beginning is left out."""
+    """Of each choice: the sum of log p(token | prompt, all before). Choices without tokens have none. Of a prompt
+    that is too long the beginning is left out."""
     encoded = encode(model, pairs[0][0], longest).expand(len(pairs), -1, -1)
     rows = [[decoder_start(model)] + answer[:-1] for _, answer in pairs]
     width = max(map(len, rows))

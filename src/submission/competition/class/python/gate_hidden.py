@@ -4,7 +4,7 @@ class FirstLayers:
     def __init__(self, device):
         self.layer = RECIPE["router"]["gate"]["features"]["hidden"]["layer"]
         base = RECIPE["router"]["base"]
-        folder = model_folder(base)
+        folder = Path(model_folder(base))
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         # A list of the layers' kinds would have to be cut too, and says nothing about these families.
         settings = {key: value for key, value in settings.items() if key != "layer_types"}
@@ -23,7 +23,7 @@ class FirstLayers:
         tokens = torch.tensor([tokens[-self.model.config.max_position_embeddings :]], device=self.model.device)
         states = self.model(tokens, output_hidden_states=True).hidden_states[self.layer][0]
         states = states.double().cpu().numpy()
-        return states / np.maximum(np.sqrt((states**2).mean(1, keepdims=True)), 1e-300)
+        return states / numpy.maximum(numpy.sqrt((states**2).mean(1, keepdims=True)), 1e-300)
 
 
 @functools.cache

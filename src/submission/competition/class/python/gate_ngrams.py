@@ -13,9 +13,9 @@ def features(text, choices):
     grams = [b"w" + word for word in words]
     grams += [b"b" + a + b" " + b for a, b in zip(words, words[1:])]
     grams += [b"c" + text[i : i + 3] for i in range(len(text) - 2)]
-    counts = np.zeros(RECIPE["router"]["gate"]["features"]["ngrams"]["buckets"])
+    counts = numpy.zeros(RECIPE["router"]["gate"]["features"]["ngrams"]["buckets"])
     for gram in grams:
         hash = fnv1a(gram)
         counts[(hash ^ hash >> 32) % len(counts)] += 1
-    x = np.log1p(counts)
-    return x / (np.linalg.norm(x) or 1.0)
+    x = numpy.log1p(counts)
+    return x / (numpy.linalg.norm(x) or 1.0)

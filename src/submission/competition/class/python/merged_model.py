@@ -20,7 +20,7 @@ class MergedModel(Merges):
     def merge(self):
         self.base_model = new_model(AUTO_CLASS, self.device)
         fill(self.base_model)
-        self.reader = Reader(model_folder(RECIPE["reference"]), self.base_model.config)
+        self.reader = Reader(Path(model_folder(RECIPE["reference"])), self.base_model.config)
         self.merged_model = {name: own.data for name, own in self.base_model.named_parameters()}
         self.variants = Variants(self.base_model)  # routed
         self.merged_model.update(self.variants.extra)  # routed

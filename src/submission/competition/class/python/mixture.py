@@ -35,7 +35,7 @@ class Mixture(torch.nn.Module):
 
 def new_model(kind, device):
     """The reference's network with mixtures in place of feed-forward blocks, its weights not set yet."""
-    folder = model_folder(RECIPE["reference"])
+    folder = Path(model_folder(RECIPE["reference"]))
     settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     # A Mixtral's class has no layers without mixture, and other names in each version of transformers.
     merged = {**settings, **RECIPE["config"], "model_type": settings["model_type"]}

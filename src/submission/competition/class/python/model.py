@@ -1,6 +1,6 @@
 def new_model(kind, device):
     """The reference's network, its weights not set yet."""
-    folder = model_folder(RECIPE["reference"])
+    folder = Path(model_folder(RECIPE["reference"]))
     settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config = AutoConfig.for_model(**{**settings, **RECIPE["config"]})
     with torch.device(device):

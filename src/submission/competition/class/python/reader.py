@@ -1,6 +1,6 @@
 class Reader:
-    """A model's tokenizer as its tokenizer.json says, which classes of transformers follow in some versions only, and the
-    tokens that its settings name."""
+    """A model's tokenizer as its tokenizer.json says, which classes of transformers follow in some versions only, and
+    the tokens that its settings name."""
 
     def __init__(self, folder, config):
         self.tokenizer = open_tokenizer(folder / "tokenizer.json")
@@ -41,8 +41,8 @@ def open_tokenizer(path):
 
 
 def as_before(part):
-    """What the tokenizers library of transformers 4.39 knows in its older form only: pairs to merge, and whether a blank
-    comes first."""
+    """What the tokenizers library of transformers 4.39 knows in its older form only: pairs to merge, and whether a
+    blank comes first."""
     merges = part.get("merges")
     if isinstance(merges, list) and all(isinstance(pair, list) and " " not in "".join(pair) for pair in merges):
         part["merges"] = [" ".join(pair) for pair in merges]

@@ -1,6 +1,6 @@
 def rows_of(batch):
-    """Text and choices of each row. Whatever else a kit's loader puts into a batch stays unread: `target` may be a number,
-    `eval_type` may be missing."""
+    """Text and choices of each row. Whatever else a kit's loader puts into a batch stays unread: `target` may be a
+    number, `eval_type` may be missing."""
     count = len(batch["input"])
     choices = batch.get("answer_choices") or [None] * count
     return [(text_of(text), choices_of(own)) for text, own in zip(batch["input"], choices)]
@@ -19,7 +19,7 @@ def choices_of(value):
 
 
 class Whole(str):
-    """HEAD's kit spreads a prediction over the batch letter by letter, which would make a 1 of "12": this has one letter."""
+    """HEAD's kit spreads a prediction over the batch letter by letter and so makes a 1 of "12": this has one letter."""
 
     def __iter__(self):
         return iter([str(self)])

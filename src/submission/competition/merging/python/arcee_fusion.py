@@ -1,3 +1,4 @@
+import numpy
 import torch
 
 
@@ -7,8 +8,8 @@ def arcee_fusion(group, name, base, inputs):
     width = max(base.shape[-1] if base.ndim else 1, 1)
     rows = [x.reshape(-1, width).split(max((1 << 22) // width, 1)) for x in (tensor, base)]
     weight = torch.cat([importance(x, b) for x, b in zip(*rows)]).view_as(base)
-    last = weight.numel() - 1
-    first, median, third = (weight.flatten().kthvalue(last * i // 4 + 1).values for i in (1, 2, 3))
+    ranks = [(weight.numel() - 1) * i // 4 for i in (1, 2, 3)]
+    first, median, third = torch.from_numpy(numpy.partition(weight.flatten().numpy(), ranks)[ranks])
     return torch.where(weight >= median + 1.5 * (third - first), base + (tensor - base), base)
 
 

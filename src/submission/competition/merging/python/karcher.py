@@ -7,7 +7,7 @@ def karcher(group, name, base, inputs):
     """In the direction whose squared angles to all sum to the least, as long as they are on average."""
     vectors = list(inputs)
     if len(vectors) == 1:
-        return vectors[0]
+        return vectors[0].clone()
     products = gram(vectors)
     norms = products.diagonal().sqrt()
     inverse = torch.where(norms > group["tol"], 1 / norms, 0.0)

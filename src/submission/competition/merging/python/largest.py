@@ -1,3 +1,4 @@
+import numpy
 import torch
 
 
@@ -6,7 +7,8 @@ def largest(values, count):
     if count <= 0 or count >= values.numel():
         return torch.full_like(values, count > 0, dtype=torch.bool)
     flat = values.flatten()
-    least = flat.kthvalue(flat.numel() - count + 1).values
+    rank = flat.numel() - count
+    least = torch.from_numpy(numpy.partition(flat.numpy(), rank))[rank]
     kept = flat > least
     equal = (flat == least).nonzero().flatten()
     kept[equal[: count - int(kept.sum())]] = True

@@ -1,4 +1,5 @@
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy
 
@@ -37,11 +38,15 @@ def random_mask(group, name, number, thresholds):
     key = hashlib.sha256(group["seed"].to_bytes(8, "little"))
     for text in (model.encode(), name.encode()):
         key.update(len(text).to_bytes(8, "little") + text)
-    mask, blocks = numpy.empty(thresholds.shape, bool), 1 << 14
-    for start in range(0, mask.size, 16 * blocks):
-        part = slice(start, min(start + 16 * blocks, mask.size))
+    mask = numpy.empty(thresholds.shape, bool)
+
+    def draw(start):
+        part = slice(start, min(start + (1 << 18), mask.size))
         words = chacha8(key.digest(), start // 16, -(-(part.stop - start) // 16))
         mask[part] = words[: part.stop - start] < thresholds[part]
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(draw, range(0, mask.size, 1 << 18)))
     return mask
 
 

@@ -1,10 +1,10 @@
 def merged_tensors(merge):
     """Name and values of each tensor of a merge; of the merges behind the first only what differs from the first."""
     for group in RECIPE["merges"][merge]:
-        models = [group["base"]] * ("base" in group) + group["inputs"]
+        models = ([group["base"]] if "base" in group else []) + group["inputs"]
         for layer in group.get("layers", [""]):
             to, *layers = layer if isinstance(layer, list) else [layer] * (1 + len(models))
-            for pattern in group["tensors"]:
+            for pattern in RECIPE["names"][group["names"]]:
                 patterns = group.get("read", [pattern] * len(models))
                 sources = [read.replace("{}", str(number)) for read, number in zip(patterns, layers)]
                 name = pattern.replace("{}", str(to))

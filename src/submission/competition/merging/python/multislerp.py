@@ -7,7 +7,7 @@ def multislerp(group, name, base, inputs):
     """In the direction of the weighted mean of the directions, as long as the weighted mean of the lengths."""
     inputs = list(inputs)
     if len(inputs) == 1:
-        return inputs[0]
+        return inputs[0].clone()
     vectors = differences(base, inputs)
     products = gram(vectors)
     weights = torch.tensor(group["weights"], dtype=torch.float64)

@@ -1,0 +1,182 @@
+//! Exported classes in a stand-in of the starter kit, with the kit's pinned libraries and with today's: they answer as our
+//! own evaluator does. What they answered was written by `tests/kit_interface/run.py`, whose docstring says how.
+
+mod cases;
+mod family;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use merge_search::evaluate::{
+    Column, DocAnswer, Documents, Pool, ReadyModel, Resources, ScoringSet, Source,
+};
+use merge_search::merge::{MergePlan, merge_all};
+use merge_search::model::Precision;
+use merge_search::submission::competition::ChoiceScorer;
+use merge_search::task::Task;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use cases::{Case, cases, tasks};
+
+/// Of transformers.
+const VERSIONS: [&str; 2] = ["4.39.3", "5.23.0"];
+/// Of the scores, and the margin from which on predictions must be equal.
+const TOLERANCE: f64 = 1e-3;
+
+#[derive(Deserialize)]
+struct Ran {
+    cases: BTreeMap<String, RanCase>,
+}
+
+#[derive(Deserialize)]
+struct RanCase {
+    class_sha256: String,
+    answers: BTreeMap<String, Answer>,
+    /// Every so many elements of each tensor of the model that the class made, see `run.py`.
+    tensors: BTreeMap<String, Vec<f32>>,
+}
+
+/// To a row: scores and the index of the best, or a text.
+#[derive(Deserialize, Debug)]
+struct Answer {
+    #[serde(default)]
+    scores: Vec<f64>,
+    prediction: String,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kit_interface")
+}
+
+fn ran(version: &str) -> Ran {
+    let file = folder().join(format!("results/transformers-{version}.json"));
+    let text = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    serde_json::from_slice(&text).unwrap()
+}
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Everything that `run.py` needs: `cargo test --release kit_interface_write -- --ignored`.
+#[test]
+#[ignore = "writes the folder that run.py reads"]
+fn kit_interface_write() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kit_interface");
+    fs::create_dir_all(target.join("classes")).unwrap();
+    family::write(&target);
+    for case in cases() {
+        let (text, ()) = case.class(&target, |_| ());
+        fs::write(target.join("classes").join(format!("{}.py", case.name)), text).unwrap();
+    }
+    println!("{}", target.display());
+}
+
+struct Ours {
+    tasks: Vec<Task>,
+    set: ScoringSet,
+    answers: Vec<Vec<DocAnswer>>,
+}
+
+fn ours(case: &Case, home: &Path) -> Ours {
+    let (pool, tasks) = (Pool::new(2).unwrap(), tasks(case.scorer));
+    let resources = Resources { memory: None, precision: Precision::F32 };
+    let model: ReadyModel = Source::Recipe(Box::new(case.recipe()))
+        .load(&family::hub(home), &resources, None, &pool, &tasks)
+        .unwrap();
+    let documents = Documents { tasks: &tasks, split: None, limit: None, docs: None };
+    let room = model.room(&resources, 2);
+    let set = ScoringSet::new(&documents, &model.tokenizer, &*model.network, room).unwrap();
+    let answers = model.ask(&set, &documents, &documents, room, &pool, None).unwrap();
+    Ours { tasks, set, answers }
+}
+
+/// What is compared.
+fn scores(scorer: ChoiceScorer, answer: &DocAnswer, choices: &[String]) -> Vec<f64> {
+    let column = match scorer {
+        ChoiceScorer::Kit => Column::Kit,
+        ChoiceScorer::KitFixed => Column::KitFixed,
+        ChoiceScorer::Acc | ChoiceScorer::AccNorm => Column::Conditional,
+    };
+    let nats = answer.of(column).unwrap().iter().map(|nats| f64::from(*nats));
+    let by = choices.iter().map(|choice| match scorer {
+        ChoiceScorer::AccNorm => choice.chars().count() as f64,
+        _ => 1.0,
+    });
+    nats.zip(by).map(|(nats, by)| nats / by).collect()
+}
+
+fn margin(scores: &[f64]) -> f64 {
+    let mut sorted = scores.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    sorted[0] - sorted[1]
+}
+
+/// Predictions, scores and texts, and how many rows there were.
+fn compare(case: &Case, home: &Path, ran: &RanCase, what: &str) -> usize {
+    let ours = ours(case, home);
+    let documents = Documents { tasks: &ours.tasks, split: None, limit: None, docs: None };
+    let mut rows = 0;
+    for (task, answers) in ours.answers.iter().enumerate() {
+        for (index, (doc, answer)) in documents.of(task).into_iter().zip(answers).enumerate() {
+            let id = doc.id.clone().unwrap();
+            let theirs = &ran.answers[&id];
+            rows += 1;
+            if let Some(text) = &answer.text {
+                assert_eq!(text.text, theirs.prediction, "{what}: row {id}");
+                continue;
+            }
+            let scores = scores(case.scorer, answer, doc.answer.choices());
+            for (own, their) in scores.iter().zip(&theirs.scores) {
+                assert!(
+                    (own - their).abs() < TOLERANCE,
+                    "{what}: row {id}: {scores:?}, {theirs:?}"
+                );
+            }
+            if margin(&scores) > TOLERANCE {
+                let chosen = ours.set.chosen(task, index, answer).unwrap().to_string();
+                assert_eq!(chosen, theirs.prediction, "{what}: row {id}");
+            }
+        }
+    }
+    assert_eq!(rows, ran.answers.len(), "{what}");
+    rows
+}
+
+/// Elements at the places that `run.py` looks at.
+fn tensors(plan: &MergePlan) -> BTreeMap<String, Vec<f32>> {
+    let look = |values: Vec<f32>| {
+        let step = (values.len() / 4).max(1);
+        values.into_iter().step_by(step).take(4).collect()
+    };
+    let merged = merge_all(plan).unwrap().into_iter();
+    merged.map(|tensor| (tensor.name, look(tensor.values))).collect()
+}
+
+#[test]
+fn exported_classes_answer_as_our_evaluator() {
+    let home = tempfile::tempdir().unwrap();
+    family::write(home.path());
+    let ran: Vec<(&str, Ran)> = VERSIONS.map(|version| (version, ran(version))).into();
+    for case in cases() {
+        let (text, tensors) = case.class(home.path(), tensors);
+        for (version, ran) in &ran {
+            let what = format!("{} with transformers {version}", case.name);
+            let own = ran.cases.get(case.name).unwrap_or_else(|| panic!("{what} was not run"));
+            assert_eq!(own.class_sha256, digest(&text), "{what}: another class ran, run it again");
+            assert_eq!(compare(&case, home.path(), own, &what), 17, "{what}");
+            for (name, theirs) in &own.tensors {
+                let name = if tensors.contains_key(name) {
+                    name.clone()
+                } else {
+                    name.replace(".mlp.", ".block_sparse_moe.")
+                };
+                for (own, their) in tensors[&name].iter().zip(theirs) {
+                    assert!((own - their).abs() < 1e-6, "{what}: {name}");
+                }
+            }
+        }
+    }
+}

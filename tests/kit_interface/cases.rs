@@ -1,0 +1,179 @@
+//! What was exported and run.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use merge_search::checkpoint::Checkpoint;
+use merge_search::evaluate::{CandleEvaluator, Pool, Resources, open_checkpoint, plan_merge};
+use merge_search::merge::MergePlan;
+use merge_search::model::Precision;
+use merge_search::recipe::{ModelRef, Recipe};
+use merge_search::submission::competition::{
+    ChoiceScorer, ClassDtype, ClassParts, ClassRouter, Published, class_file,
+};
+use merge_search::task::{Loader, Task};
+
+use super::family;
+
+/// A winner.
+pub struct Case {
+    pub name: &'static str,
+    pub scorer: ChoiceScorer,
+    recipe: &'static str,
+}
+
+/// `KIND` stands for a repository, `A` and `B` for its commits.
+const LINEAR: &str = "merge_method: linear
+models:
+- {model: tiny/KIND@A, parameters: {weight: [{filter: layers.0, value: 0.7}, {value: 0.4}]}}
+- {model: tiny/KIND@B, parameters: {weight: [{filter: layers.0, value: 0.3}, {value: 0.6}]}}
+";
+const ADAPTERS: &str = "merge_method: task_arithmetic
+base_model: tiny/llama@A
+models:
+- {model: tiny/llama@A+tiny/llama-rank-4@A, parameters: {weight: 0.8}}
+- {model: tiny/llama@A+tiny/llama-rank-2@A, parameters: {weight: 0.6}}
+";
+const ROUTED: &str = "merge_method: linear
+base_model: tiny/llama@A
+models:
+- {model: tiny/llama@A, parameters: {weight: 0.8}}
+- {model: tiny/llama@B, parameters: {weight: 0.2}}
+document_router:
+  gate: {features: FEATURES}
+  routes: [1, 0]
+  merges:
+  - merge_method: linear
+    base_model: tiny/llama@A
+    models:
+    - {model: tiny/llama@A, parameters: {weight: [{filter: layers.1, value: 0.1}, {value: 0.8}]}}
+    - {model: tiny/llama@B, parameters: {weight: [{filter: layers.1, value: 0.9}, {value: 0.2}]}}
+";
+const NGRAMS: &str = "{ngrams: {buckets: 64}}, kind: linear, classes: {tasks: 2}";
+const HIDDEN: &str = "{hidden: {layer: 1, pool: mean}}, kind: centroid, classes: {clusters: 2}";
+const SHAPE: &str = "shape, kind: linear, classes: {tasks: 2}";
+const MIXTURE: &str = "merge_method: linear
+base_model: tiny/llama@A
+models:
+- {model: tiny/llama@A, parameters: {weight: 0.5}}
+- {model: tiny/llama@B, parameters: {weight: 0.5}}
+token_router:
+  layers: [0, 1]
+  gate_mode: hidden_avg
+  experts_per_token: 1
+  experts:
+  - {source_model: tiny/llama@A, positive_prompts: [\"The baker carries bread.\", \"What is in the basket?\"]}
+  - {source_model: tiny/llama@B, positive_prompts: [\"def f(x):\", \"10 or 11?\"]}
+";
+
+fn case(name: &'static str, scorer: ChoiceScorer, recipe: &'static str) -> Case {
+    Case { name, scorer, recipe }
+}
+
+pub fn cases() -> Vec<Case> {
+    use ChoiceScorer::{Acc, AccNorm, Kit, KitFixed};
+    vec![
+        case("llama_kit", Kit, LINEAR),
+        case("llama_acc_norm", AccNorm, LINEAR),
+        case("llama3_kit", Kit, LINEAR),
+        case("llama3_acc", Acc, LINEAR),
+        case("qwen2_kit_fixed", KitFixed, LINEAR),
+        case("qwen2_acc", Acc, LINEAR),
+        case("t5_kit", Kit, LINEAR),
+        case("t5_acc_norm", AccNorm, LINEAR),
+        case("adapters_acc", Acc, ADAPTERS),
+        case("routed_ngrams_kit", Kit, ROUTED),
+        case("routed_hidden_acc", Acc, ROUTED),
+        case("routed_shape_acc", Acc, ROUTED),
+        case("mixture_acc", Acc, MIXTURE),
+    ]
+}
+
+/// The rows that everybody answers: choices, texts.
+pub fn tasks(scorer: ChoiceScorer) -> Vec<Task> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kit_interface/rows.csv");
+    let mut tasks = Loader { hub: None }.load(&file).unwrap().into_iter();
+    let choices = tasks.next().unwrap().judged_by(scorer.as_str()).unwrap();
+    std::iter::once(choices).chain(tasks).collect()
+}
+
+impl Case {
+    pub fn recipe(&self) -> Recipe {
+        let (kind, rest) = self.name.split_once('_').unwrap();
+        let features = match rest {
+            "ngrams_kit" => NGRAMS,
+            "hidden_acc" => HIDDEN,
+            _ => SHAPE,
+        };
+        let text = self
+            .recipe
+            .replace("KIND", kind)
+            .replace("{features: FEATURES}", &format!("{{features: {features}}}"));
+        let text = text.replace("@A", &format!("@{}", family::FIRST));
+        Recipe::from_yaml(&text.replace("@B", &format!("@{}", family::SECOND))).unwrap()
+    }
+
+    pub fn is_encoder_decoder(&self) -> bool {
+        self.name.starts_with("t5")
+    }
+
+    pub fn models(&self, home: &Path) -> Vec<(ModelRef, Checkpoint)> {
+        let hub = family::hub(home);
+        let recipe = self.recipe();
+        let mut names: Vec<ModelRef> = recipe.models().into_iter().cloned().collect();
+        names.dedup();
+        let open = |name: ModelRef| (name.clone(), open_checkpoint(&name, &hub).unwrap());
+        names.into_iter().map(open).collect()
+    }
+
+    /// The Python file, and what `look` sees of the first plan.
+    pub fn class<T>(&self, home: &Path, look: impl FnOnce(&MergePlan) -> T) -> (String, T) {
+        let (recipe, models) = (self.recipe(), self.models(home));
+        let borrowed: Vec<(ModelRef, &Checkpoint)> =
+            models.iter().map(|(name, model)| (name.clone(), model)).collect();
+        let pool = Pool::new(1).unwrap();
+        let merges = 0..=recipe.document_router.as_ref().map_or(0, |router| router.merges.len());
+        let plans: Vec<MergePlan> = merges
+            .map(|merge| plan_merge(&recipe.merge(merge).unwrap(), &borrowed, &[], &pool).unwrap())
+            .collect();
+        let parts = ClassParts {
+            class: "TinyMerge".to_owned(),
+            method: "tiny_merge".to_owned(),
+            models: models.iter().map(|(name, _)| published(name)).collect(),
+            merges: plans.iter().collect(),
+            router: self.router(home, &recipe),
+            scorer: self.scorer,
+            dtype: ClassDtype::Float32,
+            max_seq_len: if self.is_encoder_decoder() { 4096 } else { 256 },
+            max_gen_len: 64,
+        };
+        (class_file(&parts).unwrap(), look(&plans[0]))
+    }
+
+    /// The base model is the first one.
+    fn router(&self, home: &Path, recipe: &Recipe) -> Option<ClassRouter> {
+        let router = recipe.document_router.as_ref()?;
+        let models: Vec<ModelRef> = recipe.models().into_iter().cloned().collect();
+        let resources = Resources { memory: None, precision: Precision::F32 };
+        let pool = Arc::new(Pool::new(1).unwrap());
+        let tasks = tasks(self.scorer);
+        let hub = family::hub(home);
+        let evaluator =
+            CandleEvaluator::open(&models, &hub, &tasks, [None; 3], &[], resources, pool).unwrap();
+        let gate = evaluator.gate(&router.gate).unwrap();
+        let gate = serde_json::to_value(gate).unwrap();
+        Some(ClassRouter { gate, routes: router.routes.clone(), base: 0 })
+    }
+}
+
+fn published(name: &ModelRef) -> Published {
+    let commit = |text: &str| {
+        let (repository, revision) = text.split_once('@').unwrap();
+        (repository.to_owned(), revision.to_owned())
+    };
+    Published {
+        repository: name.path().to_owned(),
+        revision: name.revision().unwrap().to_owned(),
+        adapter: name.lora().map(commit),
+    }
+}
