@@ -26,6 +26,7 @@ mod hub;
 mod hypervolume;
 mod jinja;
 mod kit;
+mod kit_interface;
 mod layering;
 mod lm_eval_docs;
 mod mask_laws;

@@ -115,8 +115,7 @@ fn margin(scores: &[f64]) -> f64 {
 }
 
 /// Predictions, scores and texts, and how many rows there were.
-fn compare(case: &Case, home: &Path, ran: &RanCase, what: &str) -> usize {
-    let ours = ours(case, home);
+fn compare(case: &Case, ours: &Ours, ran: &RanCase, what: &str) -> usize {
     let documents = Documents { tasks: &ours.tasks, split: None, limit: None, docs: None };
     let mut rows = 0;
     for (task, answers) in ours.answers.iter().enumerate() {
@@ -162,11 +161,12 @@ fn exported_classes_answer_as_our_evaluator() {
     let ran: Vec<(&str, Ran)> = VERSIONS.map(|version| (version, ran(version))).into();
     for case in cases() {
         let (text, tensors) = case.class(home.path(), tensors);
+        let ours = ours(&case, home.path());
         for (version, ran) in &ran {
             let what = format!("{} with transformers {version}", case.name);
             let own = ran.cases.get(case.name).unwrap_or_else(|| panic!("{what} was not run"));
             assert_eq!(own.class_sha256, digest(&text), "{what}: another class ran, run it again");
-            assert_eq!(compare(&case, home.path(), own, &what), 17, "{what}");
+            assert_eq!(compare(&case, &ours, own, &what), 17, "{what}");
             for (name, theirs) in &own.tensors {
                 let name = if tensors.contains_key(name) {
                     name.clone()
@@ -177,6 +177,63 @@ fn exported_classes_answer_as_our_evaluator() {
                     assert!((own - their).abs() < 1e-6, "{what}: {name}");
                 }
             }
+        }
+    }
+}
+
+/// The table of pitfalls in the starter kit, as far as it concerns the class: `pitfalls.py` has a check of each name.
+const PITFALLS: [&str; 18] = [
+    "encoder_decoders_take_numbers_as_target",
+    "choices_in_a_string_are_a_list",
+    "tokenizers_without_bos_and_eos_score_single_tokens",
+    "batches_may_lack_eval_type",
+    "an_index_of_two_digits_stays_whole",
+    "texts_longer_than_the_model_reads_are_cut",
+    "texts_are_longer_than_twenty_tokens",
+    "rows_of_unequal_length_need_no_pad_token",
+    "weights_are_in_the_type_that_was_asked_for",
+    "a_token_for_the_hub_may_be_unset_or_empty",
+    "adapters_are_merged_without_network",
+    "one_repository_at_two_commits_is_two_models",
+    "pandas_may_read_none_as_nan",
+    "generation_rows_may_have_choices",
+    "blanks_at_the_end_of_a_prompt_belong_to_the_choice",
+    "nothing_imports_evaluate",
+    "keys_and_values_of_a_prompt_are_read_once",
+    "tied_weights_are_saved_once",
+];
+
+#[test]
+fn no_exported_class_falls_into_a_pitfall() {
+    for version in VERSIONS {
+        let file = folder().join(format!("results/pitfalls-{version}.json"));
+        let passed: Vec<String> = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        for pitfall in PITFALLS {
+            assert!(passed.iter().any(|name| name == pitfall), "{version}: {pitfall}");
+        }
+    }
+}
+
+#[test]
+fn class_files_have_short_lines_and_name_no_place() {
+    let home = tempfile::tempdir().unwrap();
+    family::write(home.path());
+    for case in cases() {
+        let (text, ()) = case.class(home.path(), |_| ());
+        assert_eq!(text, case.class(home.path(), |_| ()).0, "{} is not stable", case.name);
+        assert!(text.starts_with("\"\"\"") && text.ends_with("\n") && !text.ends_with("\n\n"));
+        for line in text.lines() {
+            assert!(
+                line.chars().count() <= 120 && line.trim_end() == line,
+                "{}: {line}",
+                case.name
+            );
+        }
+        let places = ["cuda:", "\"/", home.path().to_str().unwrap(), "import evaluate", "# routed"];
+        let unfilled =
+            ["SKIPPED", "SCORES", "MAX_SEQ_LEN", "MAX_GEN_LEN", "AUTO_CLASS", "MergedModel"];
+        for word in places.into_iter().chain(unfilled) {
+            assert!(!text.contains(word), "{}: {word}", case.name);
         }
     }
 }

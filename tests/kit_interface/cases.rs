@@ -58,7 +58,7 @@ models:
 - {model: tiny/llama@A, parameters: {weight: 0.5}}
 - {model: tiny/llama@B, parameters: {weight: 0.5}}
 token_router:
-  layers: [0, 1]
+  layers: [1]
   gate_mode: hidden_avg
   experts_per_token: 1
   experts:

@@ -11,8 +11,6 @@ use imports::import_lines;
 
 /// Families whose first layers the class can run by themselves.
 const LAYERED: [&str; 6] = ["llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2"];
-/// Families that score a text by hiding its tokens, which the starter kit's loops have no model class for.
-const MASKED: [&str; 2] = ["bert", "albert"];
 /// Of `python/merged_model.py`: lines that only a class with a router has.
 const ROUTED: &str = "  # routed";
 
@@ -63,8 +61,8 @@ const CLASS: Part = part!(
 /// The whole Python file.
 ///
 /// # Errors
-/// See [`CompetitionError`]; [`CompetitionError::Unsupported`] for a model that hides tokens instead of reading on, merges of
-/// unlike networks, and a gate on hidden states of a family whose first layers do not run by themselves.
+/// See [`CompetitionError`]; [`CompetitionError::Unsupported`] for merges of mixtures, merges of unlike networks behind one router, and a
+/// gate on hidden states of a family whose first layers do not run by themselves.
 pub fn class_file(parts: &ClassParts) -> Result<String, CompetitionError> {
     let network = network(parts)?;
     require_like_networks(parts)?;
@@ -108,9 +106,6 @@ fn network(parts: &ClassParts) -> Result<Network, CompetitionError> {
     let plan = parts.merges.first().ok_or_else(|| unsupported("a submission without merge"))?;
     let config = plan.reference().config();
     let family = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
-    if MASKED.contains(&family) {
-        return Err(unsupported(format!("models of the family {family}, which hide tokens")));
-    }
     if family.ends_with("mixtral") {
         return Err(unsupported("merges of models that are mixtures already"));
     }

@@ -10,9 +10,6 @@ use crate::merge::{MergePlan, PlannedTensor};
 use super::super::{ClassDtype, ClassParts, CompetitionError, Published};
 use super::groups::{Shared, groups};
 
-/// Of a `config.json` that no version of transformers reads.
-const DENSE_LAYERS: &str = "merge_search_dense_layers";
-
 /// Families whose models cannot write a text. (Their old checkpoints also have tensors under other names than today's.)
 const ENCODERS: [&str; 2] = ["albert", "bert"];
 
@@ -67,11 +64,6 @@ fn require_supported(
     if ENCODERS.contains(&plan.architecture().family()) {
         return Err(unsupported(
             "encoders without a decoder, for which the starter kit has no task",
-        ));
-    }
-    if plan.settings().contains_key(DENSE_LAYERS) {
-        return Err(unsupported(
-            "mixtures in which only some layers are routed, as transformers has no such model: route all layers",
         ));
     }
     if config(plan)? != *first_config {
