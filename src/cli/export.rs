@@ -72,7 +72,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         ));
     }
     if args.format == Format::Competition {
-        let exported = Exported { number, recipe: &recipe, run: &folder, trials: &trials };
+        let exported = Exported { number, recipe: &recipe, run: &folder };
         return export_competition::run(&args.competition, &exported, &args.output, args.json);
     }
     let card = model_card(&recipe, Some(&run_facts(&folder, trials, number)?));

@@ -7,7 +7,7 @@ use merge_search::evaluate::network_spec;
 use merge_search::hub::Hub;
 use merge_search::merge::MergePlan;
 use merge_search::recipe::{Features, ModelRef, Recipe};
-use merge_search::record::{RunFolder, Trial};
+use merge_search::record::RunFolder;
 use merge_search::space::SearchSpace;
 use merge_search::submission::competition::{
     ChoiceScorer, ClassDtype, ClassParts, ClassRouter, CompetitionError, ExportTexts, Files,
@@ -120,8 +120,6 @@ pub struct Exported<'a> {
     pub recipe: &'a Recipe,
     /// Where it is from.
     pub run: &'a RunFolder,
-    /// All that the run has.
-    pub trials: &'a [Trial],
 }
 
 /// Writes the submission, and runs it in the kit if asked to.

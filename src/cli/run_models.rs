@@ -1,5 +1,8 @@
 //! The models of a run, found again.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use merge_search::checkpoint::Checkpoint;
 use merge_search::evaluate::{OpenError, open_checkpoint};
 use merge_search::hub::{Hub, HubError};
@@ -8,7 +11,7 @@ use merge_search::record::{CheckpointEntry, RunFolder};
 use merge_search::space::SearchSpace;
 
 use super::workbench::SpaceSource;
-use super::{Failure, unchanged};
+use super::{Failure, quickstart, unchanged};
 
 /// One of them, with the weights that the run scored.
 pub struct RunModel {
@@ -71,8 +74,13 @@ fn entry<'a>(
 ) -> Result<&'a CheckpointEntry, Failure> {
     let own = std::iter::once(&space.base).chain(space.experts.iter().map(|expert| &expert.model));
     // A folder that is gone is no longer told from a hub id by whoever reads the space.
+    // The built-in quickstart of another version lies elsewhere; its digests say whether it is the same.
+    let built_in = run.manifest().space.path == quickstart::NAME;
+    let name = |model: &ModelRef| Path::new(model.path()).file_name().map(OsStr::to_owned);
     let same = |known: &ModelRef| {
-        known == model || model.as_str().ends_with(&format!("/{}", known.as_str()))
+        known == model
+            || model.as_str().ends_with(&format!("/{}", known.as_str()))
+            || (built_in && name(known) == name(model))
     };
     let place = own.into_iter().position(same);
     place.and_then(|place| run.manifest().checkpoints.get(place)).ok_or_else(|| {

@@ -42,7 +42,7 @@ fn finals(run: &RunFacts, choice: &ChoiceFacts, exported: Option<u64>) -> String
     );
     if let Some(others) = choice.indistinguishable {
         text.push_str(&match others {
-            0 => " All other finalists are significantly worse there.".to_owned(),
+            0 => " Every other finalist can be told from it there.".to_owned(),
             1 => " One other finalist cannot be told from it there.".to_owned(),
             others => format!(" {others} other finalists cannot be told from it there."),
         });

@@ -1,7 +1,7 @@
 //! The data that the run read.
 
 use super::RunFacts;
-use super::markdown::{NONE, words_table};
+use super::markdown::{NONE, listed, words_table};
 use crate::record::{DataSource, TaskEntry};
 
 /// Source, licence, maker and digest of every task's documents.
@@ -16,14 +16,14 @@ pub(super) fn sources(run: &RunFacts) -> String {
     if !unlicensed.is_empty() {
         text.push_str(&format!(
             "\nNo licence is stated for {}: `license` in the task's file says it.\n",
-            unlicensed.join(", ")
+            listed(&unlicensed)
         ));
     }
     let local = names(run, |task| task.source.dataset.is_none());
     if !local.is_empty() {
         text.push_str(&format!(
-            "\nFiles that are no dataset of the hub's, published with the search space or not at all: {}.\n",
-            local.join(", ")
+            "\nThe record knows no published dataset for the files of {}: say where they can be got.\n",
+            listed(&local)
         ));
     }
     text

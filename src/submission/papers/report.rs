@@ -85,7 +85,10 @@ fn worth(run: &RunFacts, model: &ModelScores, what: &str) -> String {
     let own = run.exported().and_then(holdout);
     let theirs = holdout(model);
     let more = own.zip(theirs).map_or(String::new(), |(own, theirs)| {
-        format!("; this merge has {:+.1} points more", 100.0 * (own.value - theirs.value))
+        format!(
+            "; this merge scores {:+.1} points against that",
+            100.0 * (own.value - theirs.value)
+        )
     });
     let name = if model.name == "uniform" { String::new() } else { format!(" (`{}`)", model.name) };
     format!("{}{name}: {} on holdout{more}.", capital(what), interval(theirs))
