@@ -48,7 +48,7 @@ fn an_export_is_what_both_kits_take() {
     );
     let class = &files[&format!("LLM-Merging/{CLASS}")];
     assert_eq!(*class, files[&format!("entry-point/{CLASS}")]);
-    assert_says(class, &["class QuickstartMerge(Merges)", "tiny/base", &commit("logic")]);
+    assert_says(class, &["class QuickstartMerge(Merges)", "tiny/logic", &commit("logic")]);
     assert_says(
         &files["entry-point/llm_merging/setup.py"],
         &["quickstart_merge = llm_merging.merging.QuickstartMerge:QuickstartMerge"],
@@ -60,6 +60,10 @@ fn an_export_is_what_both_kits_take() {
 fn two_exports_have_the_same_bytes() {
     let place = place();
     assert!(exported(&place, "one", &[]) == exported(&place, "two", &[]));
+    for output in ["winner", "again"] {
+        said(&place.export_winner(output, &[]).output().unwrap());
+    }
+    assert!(files(&place.path("winner")) == files(&place.path("again")));
 }
 
 #[test]

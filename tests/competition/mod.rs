@@ -16,6 +16,9 @@ use crate::command::{copy, program, repository, succeeded, text};
 /// The quickstart's models; the last is named by its branch, the others by their commits.
 const MODELS: [&str; 5] = ["base", "arithmetic", "logic", "strings", "agreement"];
 
+/// The trial behind those of the base model and the four experts.
+const UNIFORM: &str = "5";
+
 /// A hub cache with the quickstart family in it, and a finished run of a space that names its models by their ids.
 struct Place {
     folder: tempfile::TempDir,
@@ -47,7 +50,7 @@ impl Place {
             };
             space = space.replace(&format!("\"quickstart/{model}\""), &id);
         }
-        let few = "search_docs = 12\nselection_docs = 12\nholdout_docs = 12";
+        let few = "search_docs = 4\nselection_docs = 4\nholdout_docs = 4";
         fs::create_dir_all(place.path("search-spaces")).unwrap();
         fs::write(place.space(), space.replace("search_docs = 100", few)).unwrap();
         place.search(trials);
@@ -88,7 +91,16 @@ impl Place {
         command
     }
 
+    /// Of the uniform merge, which has all models, where no other trial is named.
     fn export(&self, output: &str, more: &[&str]) -> Command {
+        let mut export = self.export_winner(output, more);
+        if !more.contains(&"--trial") {
+            export.args(["--trial", UNIFORM]);
+        }
+        export
+    }
+
+    fn export_winner(&self, output: &str, more: &[&str]) -> Command {
         let mut export = self.command();
         export.arg("export").arg(self.run()).args(["--format", "competition", "-o"]);
         export.arg(self.path(output)).args(more);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{Place, commit, names, place};
+use super::{Place, UNIFORM, commit, names, place};
 use crate::command::{assert_says, copy, program, repository, succeeded, text};
 use crate::hub::server::Server;
 
@@ -24,7 +24,8 @@ fn a_changed_expert_is_named_with_both_digests() {
     let words = ["`logic` has changed", recorded, "and is", "put the old files back"];
     assert_says(&place.refused(place.export("out", &[])), &words);
     let mut checkpoint = place.command();
-    checkpoint.arg("export").arg(place.run()).arg("-o").arg(place.path("out"));
+    checkpoint.arg("export").arg(place.run()).args(["--trial", UNIFORM, "-o"]);
+    checkpoint.arg(place.path("out"));
     assert_says(&place.refused(checkpoint), &words);
 }
 
