@@ -382,14 +382,6 @@ fn a_route_holds_only_what_differs_from_the_first_merge() {
     assert_eq!(groups[0]["weights"], json!([0.7, 0.9]));
 }
 
-#[test]
-fn a_mixture_that_no_library_reads_is_refused() {
-    let mut case = mixture();
-    case.recipes[0].token_router.as_mut().unwrap().layers = vec![1, 2];
-    assert!(case.exported().is_none());
-    assert!(mixture().exported().is_some());
-}
-
 /// Layers 0 to 2 of one model and 1 to 3 of another are 6; the second's layer 1 is the output's layer 3.
 #[test]
 fn a_stack_has_its_number_of_layers_and_where_each_comes_from() {

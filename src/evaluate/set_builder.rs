@@ -162,9 +162,12 @@ impl<'a> SetBuilder<'a> {
             self.push(encoder, doc, encoder.text(doc)?, slots);
             return Ok(());
         }
-        for sequence in choices.into_iter().flat_map(|(_, sequences)| sequences) {
+        let of_column = |(column, sequences): (Column, Vec<Sequence>)| {
+            sequences.into_iter().map(move |sequence| (column, sequence))
+        };
+        for (column, sequence) in choices.into_iter().flat_map(of_column) {
+            let (sequence, cut) = encoder.cut(sequence, column, doc)?;
             question.choice_tokens.push(sequence.scored.len());
-            let (sequence, cut) = encoder.cut(sequence, doc)?;
             question.truncated |= cut;
             self.push(encoder, doc, sequence, 1);
         }

@@ -48,9 +48,14 @@ impl Encoder<'_> {
         Ok(sequence)
     }
 
-    /// What the model reads of it: where the task cuts prompts, without the first tokens of one that is too long, as lm-eval
-    /// does; and whether there were any.
-    pub fn cut(&self, sequence: Sequence, doc: &Doc) -> Result<(Sequence, bool), TokenizeError> {
+    /// What the model reads of a choice's sequence: where the task cuts prompts, without the first tokens of one that is too
+    /// long, as lm-eval does; and whether there were any. Of a choice that is too long by itself, the beginning is not scored.
+    pub fn cut(
+        &self,
+        sequence: Sequence,
+        column: Column,
+        doc: &Doc,
+    ) -> Result<(Sequence, bool), TokenizeError> {
         let (true, Some(longest)) = (self.task.cuts_prompts, self.spec.longest) else {
             return Ok((sequence, false));
         };
@@ -59,14 +64,15 @@ impl Encoder<'_> {
             Reading::Causal => sequence.inputs().len().saturating_sub(longest),
             Reading::Seq2Seq | Reading::Masked | Reading::Classify => 0,
         };
-        // A token is predicted from one before it at least.
-        if surplus > 0 && surplus >= sequence.scored.start {
-            return self.require_readable(&sequence, doc).map(|()| (sequence, false));
-        }
+        // The kit never scores the first token that it reads of a choice, and a token is predicted from one before it.
+        let skipped = usize::from(surplus > 0 && column == Column::Kit);
+        let answer = (sequence.scored.start - skipped).saturating_sub(surplus);
+        let answer = if surplus > 0 { answer.max(1) } else { answer };
+        let end = sequence.scored.end - surplus;
         let cut = Sequence {
             source: sequence.source.get(of_source..).unwrap_or_default().to_vec(),
             tokens: sequence.tokens.get(surplus..).unwrap_or_default().to_vec(),
-            scored: sequence.scored.start - surplus..sequence.scored.end - surplus,
+            scored: (answer + skipped).min(end)..end,
         };
         self.require_readable(&cut, doc)?;
         Ok((cut, of_source + surplus > 0))
