@@ -13,11 +13,11 @@ use merge_search::rules::subject::{Kind, Subject};
 use merge_search::rules::tasks::SpaceTasks;
 use merge_search::rules::{Finding, Given, Profile, Verdict, check};
 use merge_search::space::SearchSpace;
-use merge_search::submission::competition::dry_run::KitRows;
+use merge_search::submission::predictions::asked_rows;
 use serde_json::json;
 
 use super::workbench::{SpaceSource, hub};
-use super::{Failure, print};
+use super::{Failure, print, tasks};
 
 /// Holds a search space, a run or an exported submission against a competition's rules
 ///
@@ -118,7 +118,8 @@ fn given(args: &Args, kind: Kind) -> Result<Given, Failure> {
     }
     match (&args.test_csv, kind) {
         (Some(file), Kind::Submission) => {
-            given.rows = Some(KitRows::read(file).map_err(|error| Failure::from_error(&error))?);
+            let asked = asked_rows(&tasks::questions(file)?);
+            given.asked = Some(asked.map_err(|error| Failure::from_error(&error))?);
         }
         (Some(file), Kind::Space | Kind::Run) => {
             given.test = Some(TestSet::read(file).map_err(|error| Failure::from_error(&error))?);

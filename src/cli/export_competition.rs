@@ -7,12 +7,12 @@ use merge_search::evaluate::network_spec;
 use merge_search::hub::Hub;
 use merge_search::merge::MergePlan;
 use merge_search::recipe::{Features, ModelRef, Recipe};
-use merge_search::record::RunFolder;
+use merge_search::record::{RunFolder, sha256};
 use merge_search::space::SearchSpace;
 use merge_search::submission::competition::{
     ChoiceScorer, ClassDtype, ClassParts, ClassRouter, CompetitionError, ExportTexts, Files,
     MANIFEST_FILE, Published, SubmissionManifest, SubmittedModel, class_file, class_name,
-    export_files, fault_of_class_name, method_name, sealed, sha256, write_folder,
+    export_files, fault_of_class_name, method_name, sealed, write_folder,
 };
 use merge_search::submission::{competition_card, report};
 use serde_json::json;
@@ -22,6 +22,7 @@ use super::export_defaults::{max_gen_len, scorer};
 use super::export_place::require_writable;
 use super::published::{self, PublishedAs};
 use super::run_bench::RunBench;
+use super::run_facts;
 use super::run_models::{self, RunModel};
 use super::submission_facts::submission_facts;
 use super::workbench::hub;
@@ -315,7 +316,7 @@ impl Made<'_> {
             written_by: env!("CARGO_PKG_VERSION").to_owned(),
             class: self.class.clone(),
             method: method.clone(),
-            run: run_name(exported.run),
+            run: run_facts::name(exported.run.path()),
             run_sha256: run_digest(exported.run)?,
             trial: exported.number,
             scorer: self.scorer.as_str().to_owned(),
@@ -396,11 +397,6 @@ fn submitted((model, place): (&RunModel, &Published)) -> SubmittedModel {
         adapter_revision,
         sha256: model.sha256.clone(),
     }
-}
-
-fn run_name(run: &RunFolder) -> String {
-    let path = std::fs::canonicalize(run.path()).unwrap_or_else(|_| run.path().to_owned());
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn run_digest(run: &RunFolder) -> Result<String, Failure> {

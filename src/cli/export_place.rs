@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use merge_search::submission::SubmissionError;
-use merge_search::submission::competition::require_free;
+use merge_search::submission::require_free;
 
 use super::Failure;
 

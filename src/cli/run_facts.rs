@@ -13,7 +13,7 @@ use merge_search::submission::{
 };
 use merge_search::units::{Bytes, Split};
 
-use super::Failure;
+use super::{Failure, trials};
 
 /// What the exported trial is called.
 const EXPORTED: &str = "this merge";
@@ -24,7 +24,7 @@ pub fn run_facts(run: &RunFolder, trials: Vec<Trial>, exported: u64) -> Result<R
     let space = SearchSpace::parse(&manifest.space.text, Path::new(&manifest.space.path))?;
     let peak = trials.iter().filter_map(|trial| trial.outcome.evaluation());
     let peak = peak.map(|evaluation| evaluation.peak_bytes).max().unwrap_or(Bytes(0));
-    let winner = winner(&trials);
+    let winner = trials::winner(&trials).map(|trial| trial.trial);
     let scores = scores(&trials, winner, exported);
     let summary = Summary::of(run, trials)?;
     let is_winner = winner == Some(exported);
@@ -51,16 +51,10 @@ pub fn run_facts(run: &RunFolder, trials: Vec<Trial>, exported: u64) -> Result<R
     })
 }
 
-/// The folder's own name, also where it was given as `.`.
-fn name(path: &Path) -> String {
-    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+/// The run folder's own name, also where it was given as `.`.
+pub fn name(path: &Path) -> String {
+    let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     whole.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn winner(trials: &[Trial]) -> Option<u64> {
-    let is_winner =
-        |trial: &&Trial| trial.kind == TrialKind::Final && trial.split == Split::Holdout;
-    trials.iter().find(is_winner).map(|trial| trial.trial)
 }
 
 /// Baselines, the winner where it is another trial, and the exported trial.

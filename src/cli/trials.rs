@@ -12,16 +12,19 @@ use super::Failure;
 pub fn chosen(trials: &[Trial], number: Option<u64>, run: &Path) -> Result<(u64, String), Failure> {
     let (number, recipe) = match number {
         Some(number) => (number, recipe_of(trials, number, run)?),
-        None => winner(trials, run)?,
+        None => recipe_of_winner(trials, run)?,
     };
     require_feasible(trials, number)?;
     Ok((number, recipe))
 }
 
-fn winner(trials: &[Trial], run: &Path) -> Result<(u64, String), Failure> {
-    let winner =
-        trials.iter().find(|trial| trial.kind == TrialKind::Final && trial.split == Split::Holdout);
-    winner.map(|trial| (trial.trial, trial.recipe.clone())).ok_or_else(|| {
+/// The winner's row on the holdout split; none before the search has finished.
+pub fn winner(trials: &[Trial]) -> Option<&Trial> {
+    trials.iter().find(|trial| trial.kind == TrialKind::Final && trial.split == Split::Holdout)
+}
+
+fn recipe_of_winner(trials: &[Trial], run: &Path) -> Result<(u64, String), Failure> {
+    winner(trials).map(|trial| (trial.trial, trial.recipe.clone())).ok_or_else(|| {
         Failure::input(format!("{} has no winner yet: its search has not finished", run.display()))
             .remedy(format!(
                 "finish it with --resume {}, or name a trial with --trial N",

@@ -293,6 +293,6 @@ fn parse(text: &str, path: &Path) -> Result<RunManifest, RecordError> {
 }
 
 /// Lower-case hexadecimal.
-pub(super) fn sha256(content: impl AsRef<[u8]>) -> String {
+pub fn sha256(content: impl AsRef<[u8]>) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }

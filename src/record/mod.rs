@@ -50,7 +50,7 @@ pub use folder::RunFolder;
 pub use front::{FrontRow, TrialTiming};
 pub use manifest::{
     CheckpointEntry, DataSource, DocCounts, GeneColumn, OptimizerSettings, RecordedGene, RunBudget,
-    RunManifest, SpaceFile, TaskEntry,
+    RunManifest, SpaceFile, TaskEntry, sha256,
 };
 pub use part::Part;
 pub use per_doc::{AnswerRow, write_answers};

@@ -9,7 +9,7 @@ use super::package::{self, Handed, class_files, setup_files};
 use super::subject::{Kind, Subject};
 use super::tasks::SpaceTasks;
 use super::{Finding, Profile, Verdict, disk, hours, memory, time};
-use crate::submission::competition::dry_run::KitRows;
+use crate::submission::predictions::AskedRow;
 
 /// What the user gives besides.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub struct Given {
     /// The competition's test set, to be compared with what was searched on.
     pub test: Option<TestSet>,
     /// Its rows, to be compared with predictions.
-    pub rows: Option<KitRows>,
+    pub asked: Option<Vec<AskedRow>>,
 }
 
 /// Findings in the order of the profile's tables.
@@ -122,7 +122,7 @@ fn of_network(
 fn of_folder(profile: &Profile, handed: &Handed, given: &Given) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(rules) = &profile.submission {
-        findings.extend(package::check(rules, handed, given.rows.as_ref()));
+        findings.extend(package::check(rules, handed, given.asked.as_deref()));
     }
     let Some(rules) = &profile.code else { return findings };
     let [head, _] = class_files(handed);

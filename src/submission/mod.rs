@@ -4,6 +4,7 @@ pub mod competition;
 mod papers;
 pub mod predictions;
 mod routed;
+mod whole;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ pub use papers::{
     SplitScores, SubmissionFacts, competition_card, model_card, report,
 };
 pub use routed::{PlannedMerge, RoutedFolder, write_routed};
+pub use whole::require_free;
 
 /// Of a `config.json` whose layers are not all routed.
 const DENSE_LAYERS: &str = "merge_search_dense_layers";

@@ -1,11 +1,11 @@
 //! The folder of a recipe with a document router: its merges as checkpoints, the gate, and a program that runs them.
 
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::whole::{at, write_whole};
 use super::{Output, RECIPE_FILE, SubmissionError, write_merged};
 use crate::merge::MergePlan;
 use crate::recipe::Recipe;
@@ -45,19 +45,19 @@ pub struct RoutedFolder<'a> {
 /// # Errors
 /// See [`SubmissionError`].
 pub fn write_routed(folder: &RoutedFolder, output: &Output) -> Result<(), SubmissionError> {
-    require_empty(output.dir)?;
-    let parent = match output.dir.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(parent).map_err(failed(parent))?;
-    let partial = tempfile::Builder::new().prefix(".export-").tempdir_in(parent);
-    let partial = partial.map_err(failed(parent))?;
+    write_whole(output.dir, |whole| write_parts(folder, output, whole))
+}
+
+fn write_parts(
+    folder: &RoutedFolder,
+    output: &Output,
+    whole: &Path,
+) -> Result<(), SubmissionError> {
     let names: Vec<String> =
         (0..folder.merges.len()).map(|merge| format!("merge-{merge}")).collect();
     let gate_model = folder.gate_model.iter().map(|own| (GATE_MODEL, own));
     for (name, own) in names.iter().map(String::as_str).zip(&folder.merges).chain(gate_model) {
-        let dir = partial.path().join(name);
+        let dir = whole.join(name);
         write_merged(own.recipe, own.plan, &Output { dir: &dir, card: &own.card, ..*output })?;
     }
     let router = json!({ "gate": folder.gate, "routes": folder.routes, "merges": names });
@@ -68,28 +68,8 @@ pub fn write_routed(folder: &RoutedFolder, output: &Output) -> Result<(), Submis
         ("README.md", output.card.to_owned()),
     ];
     for (name, text) in texts {
-        let path = partial.path().join(name);
-        fs::write(&path, text).map_err(failed(&path))?;
+        let path = whole.join(name);
+        fs::write(&path, text).map_err(at(&path))?;
     }
-    if output.dir.is_dir() {
-        fs::remove_dir(output.dir).map_err(failed(output.dir))?;
-    }
-    let made = partial.keep();
-    fs::rename(&made, output.dir).map_err(failed(output.dir))
-}
-
-fn require_empty(dir: &Path) -> Result<(), SubmissionError> {
-    match fs::read_dir(dir) {
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(_) => Err(SubmissionError::NotEmpty { dir: dir.to_owned() }),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(failed(dir)(source)),
-    }
-}
-
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> SubmissionError {
-    let path: PathBuf = path.to_owned();
-    move |source| SubmissionError::Folder { path, source }
+    Ok(())
 }

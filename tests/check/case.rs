@@ -4,8 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
+use merge_search::record::sha256;
 use merge_search::submission::competition::{
-    ExportTexts, SubmissionManifest, SubmittedModel, export_files, sealed, sha256, write_folder,
+    ExportTexts, SubmissionManifest, SubmittedModel, export_files, sealed, write_folder,
 };
 use serde_json::{Value, json};
 
@@ -135,7 +136,7 @@ pub fn dry_run(seconds: f64, problem: &str) -> Value {
     let problems: Vec<&str> =
         Some(problem).filter(|problem| !problem.is_empty()).into_iter().collect();
     json!({
-        "format": 1, "written_by": "0", "class": "TinyMerge", "class_sha256": sha256(CODE.as_bytes()),
+        "format": 1, "written_by": "0", "class": "TinyMerge", "class_sha256": sha256(CODE),
         "method": "tiny_merge", "kit": "head", "rows": { "multiple_choice": 6, "generation": 6 },
         "seconds": { "total": 30.0, "load_and_merge": 5.0, "multiple_choice_row": 1.0, "generation_row": 4.0,
             "apart_from_rows": 20.0 },

@@ -178,7 +178,7 @@ fn each_broken_rule_fails_with_its_evidence() {
             "merging-2024",
             &|case| edit(case, "x/submission.csv", "0,1,0", "0,2,0"),
             "csv",
-            "no index of the 2 choices",
+            "the index 2; expected one below 2",
         ),
     ];
     for (path, rules, spoil, rule, word) in cases {

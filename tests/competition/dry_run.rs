@@ -107,7 +107,10 @@ fn wrong_predictions_are_named() {
     let kit = Kit::new(&format!("{CALLED}{wrong}"));
     let output = kit.run(&place, "wrong", &[]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert_says(&text(&output.stderr), &["row 2", "\"2\" is no index of the 2 choices"]);
+    assert_says(
+        &text(&output.stderr),
+        &["test.csv: line 4: id \"1\"", "the index 2; expected one below 2"],
+    );
     assert_says(&text(&output.stdout), &["1 problems in the predictions"]);
 }
 

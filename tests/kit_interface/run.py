@@ -119,7 +119,7 @@ def kit(folder, path):
         file.write(f"from llm_merging.merging.{CLASS} import {CLASS}\n")
     main = folder / "llm_merging" / "main.py"
     marker = "# Submissions are registered here."
-    main.write_text(main.read_text(encoding="utf-8").replace(marker, f'"{METHOD}": merging.{CLASS},'), encoding="utf-8")
+    main.write_text(main.read_text(encoding="utf-8").replace(marker, f'"{METHOD}": {CLASS},'), encoding="utf-8")
     # What `setup.py egg_info` writes.
     egg = folder / "llm_merging.egg-info"
     egg.mkdir()

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args as ClapArgs;
+use merge_search::record::sha256;
 use merge_search::submission::competition::dry_run::{
-    DRY_RUN_FORMAT, DryRunReport, KitRows, Measured, RowCounts, Times, check_csv, check_json_lines,
-    estimates,
+    DRY_RUN_FORMAT, DryRunReport, KitRows, Measured, RowCounts, Times, check_json_lines, estimates,
 };
 use merge_search::submission::competition::kit::Generation;
-use merge_search::submission::competition::sha256;
+use merge_search::submission::predictions::{AskedRow, asked_rows, faults};
 
-use super::Failure;
+use super::{Failure, tasks};
 use checkout::Checkout;
 
 pub use said::summary;
@@ -78,10 +78,15 @@ pub fn prepare(args: &DryRunArgs) -> Result<Option<Prepared>, Failure> {
     let Some(kit) = &args.dry_run_kit else { return Ok(None) };
     let checkout = Checkout::open(kit)?;
     let data = args.data.clone().unwrap_or_else(|| kit.join(TEST_ROWS));
-    let rows = KitRows::read(&data).map_err(|error| {
-        let failure = Failure::from_error(&error).at("the rows of the dry run");
+    let unusable = |failure: Failure| {
+        let failure = failure.at("the rows of the dry run");
         failure.remedy("name a CSV file of the kit's with --data")
-    })?;
+    };
+    let rows = KitRows::read(&data).map_err(|error| unusable(Failure::from_error(&error)))?;
+    if checkout.generation == Generation::Head {
+        // What is wrong with a row is said of this file, before its copy is read.
+        asked(&data).map_err(unusable)?;
+    }
     let count = args.dry_run_rows.map_or(ROWS, |rows| rows as usize);
     // A bare name is looked for in PATH; anything else must hold in the folder where the kit runs too.
     let python = args.python.clone().unwrap_or_else(|| PathBuf::from("python3"));
@@ -91,6 +96,11 @@ pub fn prepare(args: &DryRunArgs) -> Result<Option<Prepared>, Failure> {
     };
     let rows = rows.sample(count);
     Ok(Some(Prepared { checkout, rows, python, report: args.dry_run_report.clone() }))
+}
+
+/// What predictions are held against.
+fn asked(data: &Path) -> Result<Vec<AskedRow>, Failure> {
+    asked_rows(&tasks::questions(data)?).map_err(|error| Failure::from_error(&error))
 }
 
 /// Runs the kit and looks at what it wrote.
@@ -107,7 +117,7 @@ pub fn run(prepared: &Prepared, subject: &Subject) -> Result<DryRunReport, Failu
     let total = started.elapsed().as_secs_f64();
     let measured = given.measured()?;
     let report = DryRunReport {
-        problems: given.problems(copy.path(), prepared, subject),
+        problems: given.problems(copy.path(), prepared, subject)?,
         ..report(prepared, subject, total, measured)
     };
     if let Some(path) = &prepared.report {
@@ -129,7 +139,7 @@ fn report(
         format: DRY_RUN_FORMAT,
         written_by: env!("CARGO_PKG_VERSION").to_owned(),
         class: subject.class.to_owned(),
-        class_sha256: sha256(subject.code.as_bytes()),
+        class_sha256: sha256(subject.code),
         method: subject.method.to_owned(),
         kit: prepared.checkout.generation,
         rows: prepared.rows.counts(),
@@ -222,16 +232,27 @@ impl Given {
         measured.map(Some).map_err(|error| Failure::from_error(&error).at("the driver's times"))
     }
 
-    fn problems(&self, copy: &Path, prepared: &Prepared, subject: &Subject) -> Vec<String> {
+    fn problems(
+        &self,
+        copy: &Path,
+        prepared: &Prepared,
+        subject: &Subject,
+    ) -> Result<Vec<String>, Failure> {
         let own = copy.join("output").join(subject.method).join(PREDICTIONS);
-        let of_file = |(name, choices): &(String, Option<bool>)| match choices {
-            None => check_csv(&prepared.rows, &self.folder.join(PREDICTIONS).join(name)),
-            Some(choices) => {
-                let lines = own.join(name).with_extension("jsonl");
-                check_json_lines(&prepared.rows.of_kind(*choices), &lines)
-            }
-        };
-        self.files.iter().flat_map(of_file).collect()
+        let mut problems = Vec::new();
+        for (name, choices) in &self.files {
+            problems.extend(match choices {
+                None => {
+                    let asked = asked(&self.folder.join(name))?;
+                    faults(&asked, &self.folder.join(PREDICTIONS).join(name))
+                }
+                Some(choices) => {
+                    let lines = own.join(name).with_extension("jsonl");
+                    check_json_lines(&prepared.rows.of_kind(*choices), &lines)
+                }
+            });
+        }
+        Ok(problems)
     }
 }
 

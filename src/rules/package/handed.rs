@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::submission::competition::{MANIFEST_FILE, SubmissionManifest, sha256};
+use crate::record::sha256;
+use crate::submission::competition::{MANIFEST_FILE, SubmissionManifest};
 
 /// The format of manifests that is read.
 const FORMAT: u32 = 1;
@@ -92,7 +93,7 @@ fn walk(
         } else if name.ends_with(super::ARCHIVE) || !path.is_file() {
             files.insert(name, String::new());
         } else {
-            files.insert(name, sha256(&fs::read(&path).map_err(at(&path))?));
+            files.insert(name, sha256(fs::read(&path).map_err(at(&path))?));
         }
     }
     Ok(())

@@ -7,11 +7,11 @@ use serde::Deserialize;
 
 use super::{Finding, Verdict};
 use crate::submission::RECIPE_FILE;
-use crate::submission::competition::dry_run::{KitRows, check_csv};
 use crate::submission::competition::kit::{SetupPlace, class_path};
 use crate::submission::competition::{
     CARD_FILE, ENTRY_POINT_FOLDER, HEAD_FOLDER, MANIFEST_FILE, REPORT_FILE,
 };
+use crate::submission::predictions::{AskedRow, faults};
 
 pub use handed::{Handed, HandedError};
 
@@ -29,11 +29,11 @@ pub struct SubmissionRules {
 const PREDICTIONS: &str = "submission.csv";
 const ARCHIVE: &str = ".tar";
 
-/// All but the code itself; `test` is the file that was predicted, if known.
-pub fn check(rules: &SubmissionRules, handed: &Handed, test: Option<&KitRows>) -> Vec<Finding> {
+/// All but the code itself; `asked` are the rows of the file that was predicted, if known.
+pub fn check(rules: &SubmissionRules, handed: &Handed, asked: Option<&[AskedRow]>) -> Vec<Finding> {
     let mut findings = vec![required(handed), others(handed), digests(handed), same_class(handed)];
     findings.push(report(rules, handed));
-    findings.push(predictions(handed, test));
+    findings.push(predictions(handed, asked));
     let archives = handed.files.keys().filter(|path| path.ends_with(ARCHIVE));
     findings.extend(archives.map(|path| archive::check(&handed.folder, path)));
     findings
@@ -152,24 +152,23 @@ fn report(rules: &SubmissionRules, handed: &Handed) -> Finding {
     Finding::new("report", REPORT_FILE, verdict, evidence).remedy(remedy)
 }
 
-fn predictions(handed: &Handed, test: Option<&KitRows>) -> Finding {
+fn predictions(handed: &Handed, asked: Option<&[AskedRow]>) -> Finding {
     let finding = |verdict, evidence: String| Finding::new("csv", PREDICTIONS, verdict, evidence);
     if !handed.files.contains_key(PREDICTIONS) {
         return finding(Verdict::Unknown, format!("no {PREDICTIONS} in the folder")).remedy(
             format!("write it with `merge-search predict`, or with the kit (see {CARD_FILE})"),
         );
     }
-    let Some(rows) = test else {
+    let Some(asked) = asked else {
         return finding(Verdict::Unknown, "there, and nothing given to compare it with".to_owned())
             .remedy("give --test-csv, the file that was predicted");
     };
-    let problems = check_csv(rows, &handed.folder.join(PREDICTIONS));
-    let count = rows.rows.len();
-    match problems.first() {
+    let faults = faults(asked, &handed.folder.join(PREDICTIONS));
+    let count = asked.len();
+    match faults.first() {
         None => finding(Verdict::Pass, format!("{count} rows: header, ids, order and indices")),
         Some(first) => {
-            let evidence =
-                format!("{} problems in {count} rows; the first: {first}", problems.len());
+            let evidence = format!("{} problems in {count} rows; the first: {first}", faults.len());
             finding(Verdict::Fail, evidence).remedy("predict again, and do not edit the file")
         }
     }

@@ -5,6 +5,8 @@ use super::*;
 use crate::submission::competition::{
     ExportTexts, SubmissionManifest, SubmittedModel, export_files, sealed, write_folder,
 };
+use crate::submission::predictions::asked_rows;
+use crate::task::Loader;
 
 const CODE: &str = "import torch\n\n\nclass TinyMerge:\n    pass\n";
 
@@ -46,9 +48,9 @@ fn folder(words: usize) -> tempfile::TempDir {
     folder
 }
 
-fn checked(folder: &Path, test: Option<&KitRows>) -> Vec<Finding> {
+fn checked(folder: &Path, asked: Option<&[AskedRow]>) -> Vec<Finding> {
     let rules = SubmissionRules { source: "x".into(), report_words: 2400 };
-    let findings = check(&rules, &Handed::read(&folder.join("x")).unwrap(), test);
+    let findings = check(&rules, &Handed::read(&folder.join("x")).unwrap(), asked);
     assert!(findings.iter().all(|finding| !finding.evidence.is_empty()));
     findings
 }
@@ -142,10 +144,10 @@ fn predictions_are_compared_with_the_file_that_was_predicted() {
     let rows =
         "id,input,eval_type,answer_choices\n7,q,multiple_choice,\"['x', 'y']\"\n9,r,generation,\n";
     fs::write(&test, rows).unwrap();
-    let rows = KitRows::read(&test).unwrap();
+    let asked = asked_rows(&Loader { hub: None }.questions(&test).unwrap()).unwrap();
     let csv = |text: &str| {
         fs::write(folder.path().join("x/submission.csv"), text).unwrap();
-        let findings = checked(folder.path(), Some(&rows));
+        let findings = checked(folder.path(), Some(&asked));
         let it = findings.into_iter().find(|it| it.rule == "csv").unwrap();
         (it.verdict, it.evidence)
     };
@@ -153,7 +155,8 @@ fn predictions_are_compared_with_the_file_that_was_predicted() {
     assert_eq!(csv(right).0, Verdict::Pass);
     let (verdict, evidence) = csv(&right.replace("7,1", "7,2"));
     assert_eq!(verdict, Verdict::Fail);
-    assert!(evidence.contains("no index of the 2 choices"), "{evidence}");
+    assert!(evidence.contains("submission.csv: line 2"), "{evidence}");
+    assert!(evidence.contains("the index 2; expected one below 2"), "{evidence}");
     let findings = checked(folder.path(), None);
     assert!(findings.iter().any(|it| it.rule == "csv" && it.verdict == Verdict::Unknown));
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-
-use sha2::{Digest, Sha256};
+use std::path::Path;
 
 use super::kit::{SetupPlace, changes, class_path, registrations, setup_file};
 use super::{MANIFEST_FILE, SubmissionManifest};
+use crate::record::sha256;
+use crate::submission::whole::{at, write_whole};
 use crate::submission::{RECIPE_FILE, SubmissionError};
 
 /// Files by their paths in the folder.
@@ -65,49 +65,21 @@ pub fn export_files(texts: &ExportTexts<'_>) -> Files {
 
 /// Adds the manifest, with the digests of all the others.
 pub fn sealed(mut files: Files, manifest: SubmissionManifest) -> Files {
-    let digests = files.iter().map(|(path, text)| (path.clone(), sha256(text.as_bytes())));
+    let digests = files.iter().map(|(path, text)| (path.clone(), sha256(text)));
     let manifest = SubmissionManifest { files: digests.collect(), ..manifest };
     let json = serde_json::to_value(&manifest).unwrap_or_default();
     files.insert(MANIFEST_FILE.to_owned(), format!("{json:#}\n"));
     files
 }
 
-/// Lower-case hexadecimal.
-pub fn sha256(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Refuses a folder that cannot be written, before the work that goes into it.
-///
-/// # Errors
-/// It is there and not empty, or nothing can be written where it would be.
-pub fn require_free(dir: &Path) -> Result<(), SubmissionError> {
-    require_empty(dir)?;
-    let above = dir.ancestors().skip(1).find(|above| above.is_dir());
-    let above = above.unwrap_or(Path::new("."));
-    passing_folder(above, dir).map(drop)
-}
-
-/// Writes the folder under another name beside its own, which it gets at last.
+/// Writes the folder whole or not at all.
 ///
 /// # Errors
 /// It is there and not empty; the disk.
 pub fn write_folder(dir: &Path, files: &Files) -> Result<(), SubmissionError> {
-    require_empty(dir)?;
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(at(parent))?;
-    let passing = passing_folder(parent, dir)?;
-    // A folder in it: what `tempfile` makes is closed to everybody else.
-    let whole = passing.path().join("export");
-    for (path, text) in files {
-        write(&whole.join(path), text)?;
-    }
-    if dir.is_dir() {
-        fs::remove_dir(dir).map_err(at(dir))?;
-    }
-    fs::rename(&whole, dir).map_err(at(dir))?;
-    fs::File::open(parent).and_then(|folder| folder.sync_all()).map_err(at(parent))
+    write_whole(dir, |whole| {
+        files.iter().try_for_each(|(path, text)| write(&whole.join(path), text))
+    })
 }
 
 fn write(path: &Path, text: &str) -> Result<(), SubmissionError> {
@@ -118,26 +90,4 @@ fn write(path: &Path, text: &str) -> Result<(), SubmissionError> {
         file.sync_all()
     });
     written.map_err(at(path))
-}
-
-fn require_empty(dir: &Path) -> Result<(), SubmissionError> {
-    match fs::read_dir(dir) {
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(_) => Err(SubmissionError::NotEmpty { dir: dir.to_owned() }),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(at(dir)(source)),
-    }
-}
-
-/// Removed again with all that is in it.
-fn passing_folder(parent: &Path, dir: &Path) -> Result<tempfile::TempDir, SubmissionError> {
-    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-    tempfile::Builder::new().prefix(".export-").tempdir_in(parent).map_err(at(dir))
-}
-
-fn at(path: &Path) -> impl FnOnce(io::Error) -> SubmissionError {
-    let path: PathBuf = path.to_owned();
-    |source| SubmissionError::Folder { path, source }
 }

@@ -21,7 +21,7 @@ pub use class::class_file;
 pub use error::CompetitionError;
 pub use folder::{
     CARD_FILE, ENTRY_POINT_FOLDER, ExportTexts, Files, HEAD_FOLDER, REPORT_FILE, export_files,
-    require_free, sealed, sha256, write_folder,
+    sealed, write_folder,
 };
 pub use manifest::{MANIFEST_FILE, SubmissionManifest, SubmittedModel};
 pub use merging::{MergeLiteral, literal_text, merge_literal};

@@ -1,7 +1,7 @@
 //! The competition's predictions: a CSV file `id,prediction,dummy_field` with a row for each row of the file that was asked.
 //!
 //! [`asked_rows`] lists what a file asks, [`write`](fn@write) writes the answers as the starter kit's pandas would, [`read`](fn@read) reads such
-//! a file again, [`validate`](fn@validate) says what is wrong with one, and [`compare`](fn@compare) where two of them differ.
+//! a file again, [`validate`](fn@validate) and [`faults`] say what is wrong with one, and [`compare`](fn@compare) where two of them differ.
 
 mod asked;
 mod compare;
@@ -16,7 +16,7 @@ pub use compare::{Answered, Comparison, Difference, compare};
 pub use error::PredictionError;
 pub use problem::Problem;
 pub use read::{WrittenRow, read};
-pub use validate::validate;
+pub use validate::{faults, validate};
 pub use write::write;
 
 /// The columns, in order.

@@ -62,6 +62,8 @@ pub enum Problem {
         id: String,
         /// What there is.
         prediction: String,
+        /// How many choices there are.
+        choices: usize,
     },
     /// An index beyond the last choice.
     Range {
@@ -106,9 +108,9 @@ impl fmt::Display for Problem {
                 f,
                 "line {line}: the id {id:?}; expected {asked:?}, as the rows must keep the data's order"
             ),
-            Problem::NoIndex { line, id, prediction } => write!(
+            Problem::NoIndex { line, id, prediction, choices } => write!(
                 f,
-                "line {line}: id {id:?}: the prediction is {prediction:?}; expected the index of a choice"
+                "line {line}: id {id:?}: the prediction is {prediction:?}; expected the index of one of the {choices} choices"
             ),
             Problem::Range { line, id, index, choices } => write!(
                 f,

@@ -1,6 +1,7 @@
 //! Whether a file of predictions answers what was asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::path::Path;
 
 use super::{AskedRow, DUMMY, PredictionError, Problem, WrittenRow, read};
@@ -18,6 +19,18 @@ pub fn validate(asked: &[AskedRow], path: &Path) -> Result<Vec<Problem>, Predict
             Ok(vec![Problem::Fields { line, found }])
         }
         Err(error) => Err(error),
+    }
+}
+
+/// The same in words that begin with the file's name; a file that cannot be read is one fault.
+pub fn faults(asked: &[AskedRow], path: &Path) -> Vec<String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match validate(asked, path) {
+        Ok(problems) => problems.iter().map(|problem| format!("{name}: {problem}")).collect(),
+        Err(error) => {
+            let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            vec![format!("{name}: cannot be read: {cause}")]
+        }
     }
 }
 
@@ -52,7 +65,7 @@ fn wrong_answer(asked: &AskedRow, row: &WrittenRow) -> Option<Problem> {
         _ if choices == 0 => None,
         Ok(index) if digits && index < choices => None,
         Ok(index) if digits => Some(Problem::Range { line, id, index, choices }),
-        _ => Some(Problem::NoIndex { line, id, prediction: row.prediction.clone() }),
+        _ => Some(Problem::NoIndex { line, id, prediction: row.prediction.clone(), choices }),
     }
 }
 
@@ -126,15 +139,15 @@ mod tests {
             of_rows("0,\"x\ny\",0\n1,2,0\n2,-1,0\n"),
             [
                 "line 4: id \"1\": the index 2; expected one below 2, the number of choices",
-                "line 5: id \"2\": the prediction is \"-1\"; expected the index of a choice",
+                "line 5: id \"2\": the prediction is \"-1\"; expected the index of one of the 4 choices",
             ]
         );
         assert_eq!(
             of_rows("0,x,1\n1,1.0,0\n2,+1,0\n"),
             [
                 "line 2: id \"0\": dummy_field is \"1\"; expected 0",
-                "line 3: id \"1\": the prediction is \"1.0\"; expected the index of a choice",
-                "line 4: id \"2\": the prediction is \"+1\"; expected the index of a choice",
+                "line 3: id \"1\": the prediction is \"1.0\"; expected the index of one of the 2 choices",
+                "line 4: id \"2\": the prediction is \"+1\"; expected the index of one of the 4 choices",
             ]
         );
     }
@@ -157,5 +170,17 @@ mod tests {
             of_rows("0,x,0\n1,1,0\n9,1,0\n2,1,0\n"),
             ["4 rows; expected 3", "line 4: the id \"9\" is not in the data"]
         );
+    }
+    #[test]
+    fn faults_have_the_name_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.csv");
+        assert_eq!(
+            faults(&asked(), &path),
+            ["p.csv: cannot be read: No such file or directory (os error 2)"]
+        );
+        fs::write(&path, "id,prediction,dummy_field\n0,x,0\n1,1,0\n2,5,0\n").unwrap();
+        let of_range = "line 4: id \"2\": the index 5; expected one below 4, the number of choices";
+        assert_eq!(faults(&asked(), &path), [format!("p.csv: {of_range}")]);
     }
 }

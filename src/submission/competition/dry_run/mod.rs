@@ -2,11 +2,11 @@
 //!
 //! Whoever starts the kit is not here; this is about what goes in and what comes out.
 
-mod predictions;
+mod json_lines;
 mod report;
 mod rows;
 
-pub use predictions::{check_csv, check_json_lines};
+pub use json_lines::check_json_lines;
 pub use report::{
     DRY_RUN_FORMAT, DryRunReport, Estimate, LIMIT_SECONDS, Machine, Measured, RowCounts, Times,
     estimates,

@@ -195,7 +195,7 @@ mod tests {
     const FILE: &str = "id,input,eval_type,answer_choices\n\
                         0,\"a, \"\"b\"\"\nc\",generation,\n\
                         1,q,multiple_choice,\"['x', \"\"y's\"\"]\"\n\
-                        2,r,generation,\n3,s,generation,\n4,t,multiple_choice,\"['x']\"\n";
+                        2,r,generation,\n3,s,generation,\n4,t,multiple_choice,['x']\n";
 
     fn rows(text: &str) -> Result<KitRows, RowsError> {
         let folder = tempfile::tempdir().unwrap();
