@@ -46,6 +46,14 @@ struct Answer {
     prediction: String,
 }
 
+/// By `pitfalls.py`.
+#[derive(Deserialize)]
+struct Checked {
+    passed: Vec<String>,
+    /// By the class's case.
+    class_sha256: BTreeMap<String, String>,
+}
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kit_interface")
 }
@@ -144,14 +152,25 @@ fn compare(case: &Case, ours: &Ours, ran: &RanCase, what: &str) -> usize {
     rows
 }
 
-/// Elements at the places that `run.py` looks at.
-fn tensors(plan: &MergePlan) -> BTreeMap<String, Vec<f32>> {
-    let look = |values: Vec<f32>| {
+/// Elements at the places that `run.py` looks at; of the second merge under names that begin with `1.`, as the class saves
+/// them.
+fn tensors(plans: &[MergePlan]) -> BTreeMap<String, Vec<f32>> {
+    let look = |values: Vec<f32>| -> Vec<f32> {
         let step = (values.len() / 4).max(1);
         values.into_iter().step_by(step).take(4).collect()
     };
-    let merged = merge_all(plan).unwrap().into_iter();
-    merged.map(|tensor| (tensor.name, look(tensor.values))).collect()
+    let mut all = BTreeMap::new();
+    for (number, plan) in plans.iter().enumerate() {
+        let prefix = if number == 0 { String::new() } else { format!("{number}.") };
+        let merged = merge_all(plan).unwrap().into_iter();
+        all.extend(merged.map(|tensor| (format!("{prefix}{}", tensor.name), look(tensor.values))));
+    }
+    all
+}
+
+/// Of the second merge, or in the file and not in the network.
+fn is_left_out(name: &str) -> bool {
+    name.starts_with("1.") || name.ends_with("EncDecAttention.relative_attention_bias.weight")
 }
 
 #[test]
@@ -167,6 +186,12 @@ fn exported_classes_answer_as_our_evaluator() {
             let own = ran.cases.get(case.name).unwrap_or_else(|| panic!("{what} was not run"));
             assert_eq!(own.class_sha256, digest(&text), "{what}: another class ran, run it again");
             assert_eq!(compare(&case, &ours, own, &what), 17, "{what}");
+            let (first, others): (Vec<&String>, Vec<&String>) =
+                own.tensors.keys().partition(|name| !name.starts_with("1."));
+            let of_first = tensors.keys().filter(|name| !is_left_out(name)).count();
+            assert_eq!(first.len(), of_first, "{what}");
+            // The nine tensors of a Llama's layer 1, which alone differs.
+            assert_eq!(others.len(), if case.is_routed() { 9 } else { 0 }, "{what}");
             for (name, theirs) in &own.tensors {
                 let name = if tensors.contains_key(name) {
                     name.clone()
@@ -205,11 +230,21 @@ const PITFALLS: [&str; 18] = [
 
 #[test]
 fn no_exported_class_falls_into_a_pitfall() {
+    let home = tempfile::tempdir().unwrap();
+    family::write(home.path());
+    let today: BTreeMap<&str, String> = cases()
+        .iter()
+        .map(|case| (case.name, digest(&case.class(home.path(), |_| ()).0)))
+        .collect();
     for version in VERSIONS {
         let file = folder().join(format!("results/pitfalls-{version}.json"));
-        let passed: Vec<String> = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let checked: Checked = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
         for pitfall in PITFALLS {
-            assert!(passed.iter().any(|name| name == pitfall), "{version}: {pitfall}");
+            assert!(checked.passed.iter().any(|name| name == pitfall), "{version}: {pitfall}");
+        }
+        assert!(!checked.class_sha256.is_empty());
+        for (name, sha256) in &checked.class_sha256 {
+            assert_eq!(&today[name.as_str()], sha256, "{name}: another class was checked");
         }
     }
 }

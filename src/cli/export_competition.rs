@@ -365,7 +365,8 @@ fn refused(error: &CompetitionError, trial: u64) -> Failure {
         ),
         CompetitionError::Checkpoint(_)
         | CompetitionError::Merge(_)
-        | CompetitionError::Models { .. } => failure,
+        | CompetitionError::Models { .. }
+        | CompetitionError::ClassName { .. } => failure,
     }
 }
 

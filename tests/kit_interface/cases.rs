@@ -113,6 +113,10 @@ impl Case {
         Recipe::from_yaml(&text.replace("@B", &format!("@{}", family::SECOND))).unwrap()
     }
 
+    pub fn is_routed(&self) -> bool {
+        self.name.starts_with("routed")
+    }
+
     pub fn is_encoder_decoder(&self) -> bool {
         self.name.starts_with("t5")
     }
@@ -126,8 +130,8 @@ impl Case {
         names.into_iter().map(open).collect()
     }
 
-    /// The Python file, and what `look` sees of the first plan.
-    pub fn class<T>(&self, home: &Path, look: impl FnOnce(&MergePlan) -> T) -> (String, T) {
+    /// The Python file, and what `look` sees of the plans.
+    pub fn class<T>(&self, home: &Path, look: impl FnOnce(&[MergePlan]) -> T) -> (String, T) {
         let (recipe, models) = (self.recipe(), self.models(home));
         let borrowed: Vec<(ModelRef, &Checkpoint)> =
             models.iter().map(|(name, model)| (name.clone(), model)).collect();
@@ -147,7 +151,7 @@ impl Case {
             max_seq_len: if self.is_encoder_decoder() { 4096 } else { 256 },
             max_gen_len: 64,
         };
-        (class_file(&parts).unwrap(), look(&plans[0]))
+        (class_file(&parts).unwrap(), look(&plans))
     }
 
     /// The base model is the first one.

@@ -32,6 +32,9 @@ pub fn write(home: &Path) {
                 fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
             }
         }
+        if kind == "t5" {
+            [FIRST, SECOND].iter().for_each(|own| add_stray(&snapshot(home, kind, own)));
+        }
         let weights = snapshot(home, kind, SECOND).join("model.safetensors");
         let shaken: Vec<_> = tiny::stored(&weights).into_iter().map(shaken).collect();
         fs::write(&weights, tiny::singles(&shaken)).unwrap();
@@ -39,6 +42,15 @@ pub fn write(home: &Path) {
     for (name, rank, targets) in ADAPTERS {
         adapter(&snapshot(home, name, FIRST), rank, targets);
     }
+}
+
+/// Biases that the files of the first T5s have and their networks do not.
+fn add_stray(folder: &Path) {
+    let weights = folder.join("model.safetensors");
+    let mut tensors = tiny::stored(&weights);
+    let name = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight";
+    tensors.push(tiny::tensor(name, &[32, 2], vec![0.5; 64]));
+    fs::write(&weights, tiny::singles(&tensors)).unwrap();
 }
 
 pub fn hub(home: &Path) -> Hub {

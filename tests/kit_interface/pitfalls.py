@@ -2,10 +2,12 @@
 
     python tests/kit_interface/pitfalls.py FOLDER        # environments and FOLDER as for run.py
 
-Writes the names of the checks that passed to results/pitfalls-<version of transformers>.json.
+Writes the names of the checks that passed, and the digests of the classes that they ran, to
+results/pitfalls-<version of transformers>.json.
 """
 
 import csv
+import hashlib
 import importlib.util
 import json
 import math
@@ -28,11 +30,13 @@ from safetensors.torch import load_file  # noqa: E402
 from llm_merging import evaluation  # noqa: E402
 
 CHOICES = "['home', 'to the market', 'nowhere', 'to the river']"
-LOADED = {}
+LOADED, DIGESTS = {}, {}
 
 
 def module(name):
-    spec = importlib.util.spec_from_file_location(name, FOLDER / "classes" / f"{name}.py")
+    path = FOLDER / "classes" / f"{name}.py"
+    DIGESTS[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    spec = importlib.util.spec_from_file_location(name, path)
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded
@@ -253,7 +257,8 @@ def main():
             passed.append(name)
     target = HERE / "results" / f"pitfalls-{transformers.__version__}.json"
     target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(passed, indent=1) + "\n", encoding="utf-8")
+    ran = {"passed": passed, "class_sha256": {name: DIGESTS[name] for name in sorted(DIGESTS)}}
+    target.write_text(json.dumps(ran, indent=1) + "\n", encoding="utf-8")
 
 
 TOOLS = ("module", "method", "row", "csv_predictions", "main")

@@ -103,11 +103,10 @@ def of_case(path):
         answers[id]["scores"] = scores
     if path.stem in ENTRY_POINTS:
         require_the_same_of_entry_points(method, answers)
-    parameters = {name: tensor for name, tensor in saved.items() if not name[0].isdigit()}
     return {
         "class_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "answers": answers,
-        "tensors": {name: looked_at(tensor) for name, tensor in sorted(parameters.items())},
+        "tensors": {name: looked_at(tensor) for name, tensor in sorted(saved.items())},
     }
 
 

@@ -24,4 +24,10 @@ pub enum CompetitionError {
         /// Of a plan.
         planned: usize,
     },
+    /// The file has something else of the class's name.
+    #[error("--class-name {name}: the file uses that name itself; end it in Merge")]
+    ClassName {
+        /// The name.
+        name: String,
+    },
 }

@@ -3,6 +3,9 @@
 /// Classes that the kit has.
 const TAKEN: [&str; 5] = ["Merges", "LlamaAvg", "TinyLlamaAvg", "FlanT5Avg", "MistralAvg"];
 
+/// Methods that it has.
+const TAKEN_METHODS: [&str; 4] = ["llama_avg", "tiny_llama_avg", "flant5_avg", "flan_t5_avg"];
+
 /// Ends the class's name.
 const SUFFIX: &str = "Merge";
 
@@ -28,9 +31,10 @@ pub fn fault_of_class_name(name: &str) -> Option<&'static str> {
     let camel = name.starts_with(|c: char| c.is_ascii_uppercase())
         && name.chars().all(|c| c.is_ascii_alphanumeric());
     let keyword = ["None", "True", "False"].contains(&name);
-    match (camel && !keyword, TAKEN.contains(&name)) {
+    let taken = TAKEN.contains(&name) || TAKEN_METHODS.contains(&method_name(name).as_str());
+    match (camel && !keyword, taken) {
         (false, _) => Some("expected letters and digits, the first a capital, as in MyMerge"),
-        (true, true) => Some("the kit has a class of that name"),
+        (true, true) => Some("the kit has a class or a method of that name"),
         (true, false) => None,
     }
 }

@@ -84,7 +84,21 @@ pub fn class_file(parts: &ClassParts) -> Result<String, CompetitionError> {
     let sections: Vec<String> = std::iter::once(literal.code).chain(code).collect();
     let body: Vec<&str> = sections.iter().map(|section| section.trim()).collect();
     let body = filled(&body.join("\n\n\n"), parts, network);
-    Ok(format!("{}\n\n\n{body}", head.join("\n\n")))
+    let text = format!("{}\n\n\n{body}", head.join("\n\n"));
+    match names_twice(&text, &parts.class) {
+        true => Err(CompetitionError::ClassName { name: parts.class.clone() }),
+        false => Ok(text),
+    }
+}
+
+/// Whether a name of the file's, imported or defined, is the class's too.
+fn names_twice(text: &str, class: &str) -> bool {
+    let top = text.lines().filter(|line| !line.starts_with([' ', '"', '-', '#']));
+    let named = |line: &str| {
+        let mut words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.any(|word| word == class)
+    };
+    top.filter(|line| named(line)).count() > 1
 }
 
 fn auto_class(network: Network) -> &'static str {

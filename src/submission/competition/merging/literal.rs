@@ -13,6 +13,9 @@ use super::groups::{Shared, groups};
 /// Families whose models cannot write a text. (Their old checkpoints also have tensors under other names than today's.)
 const ENCODERS: [&str; 2] = ["albert", "bert"];
 
+/// In the files of the first T5s, and in no library's network.
+const STRAY: &str = "EncDecAttention.relative_attention_bias.weight";
+
 /// The literal, and the names of the fragments that carry it out.
 pub(super) fn recipe(
     parts: &ClassParts,
@@ -24,8 +27,9 @@ pub(super) fn recipe(
     let (mut merges, mut shared) = (Vec::new(), Shared::default());
     for (number, plan) in parts.merges.iter().enumerate() {
         require_supported(parts, plan, &config)?;
-        let tensors =
+        let mut tensors =
             if number == 0 { plan.tensors().iter().collect() } else { changed(first, plan) };
+        tensors.retain(|tensor: &&PlannedTensor| !tensor.name.ends_with(STRAY));
         merges.push(Value::Array(groups(plan, &tensors, &mut shared)));
     }
     let recipe = json!({

@@ -7,6 +7,11 @@ def new_model(kind, device):
         return kind.from_config(config, torch_dtype=getattr(torch, RECIPE["dtype"])).eval()
 
 
+def named_tensors(model):
+    """Weights by all their names (tied ones have several), and buffers: a BART keeps a bias in one."""
+    return dict(model.named_buffers(remove_duplicate=False)) | dict(model.named_parameters(remove_duplicate=False))
+
+
 def spelled(model, parameters, name):
     """A tensor's name in the model: checkpoints may lack the word that a class with a head puts in front."""
     full = f"{model.base_model_prefix}.{name}"
@@ -18,8 +23,7 @@ def spelled(model, parameters, name):
 
 def fill(model):
     """Sets every weight, one merged tensor at a time."""
-    # Tied weights have several names and are one parameter.
-    parameters = dict(model.named_parameters(remove_duplicate=False))
+    parameters = named_tensors(model)
     given = set()
     for name, tensor in merged_tensors(0):
         parameter = parameters[spelled(model, parameters, name)]

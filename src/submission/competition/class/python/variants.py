@@ -2,7 +2,7 @@ class Variants:
     """Several merges as one network: what they have alike is in memory once, the rest is swapped in."""
 
     def __init__(self, model):
-        self.parameters = dict(model.named_parameters(remove_duplicate=False))
+        self.parameters = named_tensors(model)
         self.current = 0
         own = [{}] + [self.differing(model, merge) for merge in range(1, len(RECIPE["merges"]))]
         first = {name: self.parameters[name].data for names in own for name in names}
