@@ -187,7 +187,7 @@ fn several_merges_take_memory_and_repeated_layers_take_time() {
             Merge { spec: &spec, checkpoints: 3, stored: Bytes(0), router_layers: 0, scale };
         let rows = Rows { name: "x".into(), rows: 1000, prompt_tokens: 100, new_tokens: 64 };
         let device = Device::named("a100-80").unwrap();
-        Estimate::new(device, Weights::F32, &merge, &[rows.work(&spec)])
+        Estimate::new(device, Weights::F32, &merge, &[rows.work(&spec).unwrap()])
     };
     let (one, three) = (of(Scale::ONE), of(Scale { weights: 3.0, flops: 1.0 }));
     let weights = 26_953_662_464;
