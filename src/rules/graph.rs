@@ -108,10 +108,7 @@ fn of_recipe(recipe: &Recipe, spec: &NetworkSpec) -> ([Scale; 2], String) {
                     weights: least.weights.max(other.weights),
                     flops: least.flops.min(other.flops),
                 },
-                Scale {
-                    weights: most.weights + other.weights,
-                    flops: most.flops.max(other.flops),
-                },
+                Scale { weights: most.weights + other.weights, flops: most.flops.max(other.flops) },
             ]
         });
         words.push(format!("{} merges at once, at most", 1 + router.merges.len()));

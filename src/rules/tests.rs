@@ -7,7 +7,8 @@ use super::network::Network;
 use super::*;
 use crate::model::NetworkSpec;
 use crate::recipe::{
-    Classes, DocumentRouter, Features, Gate, GateKind, GateMode, ModelRef, Prompts, Recipe, TokenExpert, TokenRouter,
+    Classes, DocumentRouter, Features, Gate, GateKind, GateMode, ModelRef, Prompts, Recipe,
+    TokenExpert, TokenRouter,
 };
 use crate::target::{Scale, Weights};
 use crate::units::Bytes;
@@ -247,7 +248,8 @@ fn routers_of_a_recipe_count_what_they_add_and_no_bound_fails() {
     assert!((most.flops - (1.0 + 2.0 * block / token)).abs() < 1e-4, "{most:?}");
 
     let mut routed = Recipe::from_yaml(dense).unwrap();
-    let gate = Gate { features: Features::Shape, kind: GateKind::Linear, classes: Classes::Tasks(4) };
+    let gate =
+        Gate { features: Features::Shape, kind: GateKind::Linear, classes: Classes::Tasks(4) };
     let merges = (0..3).map(|_| Recipe::from_yaml(dense).unwrap()).collect();
     routed.document_router = Some(DocumentRouter { gate, routes: vec![0, 1, 2, 3], merges });
     let mut network = network(&llama_2_7b(), Some(Weights::F32));
@@ -294,7 +296,10 @@ fn models_that_write_no_texts_are_unknown_under_every_profile() {
     });
     for profile in Profile::NAMES {
         let findings = time(profile, &network(&config, None));
-        assert!(findings.iter().all(|it| it.verdict == Verdict::Unknown), "{profile}: {findings:?}");
+        assert!(
+            findings.iter().all(|it| it.verdict == Verdict::Unknown),
+            "{profile}: {findings:?}"
+        );
         assert!(findings[0].evidence.contains("writes no texts"), "{findings:?}");
     }
 }
