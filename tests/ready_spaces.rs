@@ -189,6 +189,52 @@ fn sizes_of_a_plan_by_hand() {
     assert_eq!(devices.len(), 10);
 }
 
+/// By their pages (the catalogue's sources), no other repository of these spaces is known to be without safetensors.
+const PICKLED: [(&str, &str); 6] = [
+    ("bart", "facebook/bart-large-xsum"),
+    ("bart", "philschmid/bart-large-cnn-samsum"),
+    ("flan-t5-avg", "lorahub/flan_t5_xl-wiki_qa_Is_This_True_"),
+    ("flan-t5-avg", "lorahub/flan_t5_xl-kilt_tasks_hotpotqa_complex_question"),
+    ("llama-avg", "abcdabcd987/gsm8k-llama2-7b-lora-16"),
+    ("tiny-llama-avg", "TinyLlama/TinyLlama_v1.1_math_code"),
+];
+
+#[test]
+fn ready_spaces_keep_the_rules_of_2024_and_say_what_is_to_be_converted() {
+    let home = tempfile::tempdir().unwrap();
+    for file in spaces() {
+        let output = Command::new(env!("CARGO_BIN_EXE_merge-search"))
+            .args(["check", "--offline", "--json", "--rules", "merging-2024"])
+            .arg(&file)
+            .env("HF_HUB_CACHE", home.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let findings = report["findings"].as_array().unwrap();
+        let of = |verdict: &str| -> Vec<&Value> {
+            findings.iter().filter(|finding| finding["verdict"] == verdict).collect()
+        };
+        assert_eq!(of("FAIL"), Vec::<&Value>::new(), "{}", file.display());
+        assert_eq!(output.status.code(), Some(0), "{}: {said}", file.display());
+        let stem = file.file_stem().unwrap().to_str().unwrap();
+        let mut warned: Vec<&str> = Vec::new();
+        for finding in of("WARN").iter().filter(|finding| finding["rule"] == "weights") {
+            let remedy = finding["remedy"].as_str().unwrap();
+            assert!(remedy.contains("upload") && remedy.contains("--published"), "{remedy}");
+            let (_, id) = finding["subject"].as_str().unwrap().split_once(": ").unwrap();
+            warned.push(id.trim_end_matches(" (adapter)"));
+        }
+        let of_space = PICKLED.iter().filter(|(space, _)| *space == stem);
+        let pickled: Vec<&str> = of_space.map(|(_, id)| *id).collect();
+        assert_eq!(warned, pickled, "{stem}");
+        let text = fs::read_to_string(&file).unwrap();
+        let tells = ["Only safetensors are read", "upload the converted", "=OWNER/NAME@COMMIT"];
+        let tells = tells.iter().all(|word| text.replace("+OWNER", "=OWNER").contains(word));
+        assert_eq!(tells, !pickled.is_empty(), "{stem}");
+    }
+}
+
 /// Five points of depth for attention, MLP and the rest; the search starts at the merge of 2024.
 #[test]
 fn the_second_place_of_2024_is_where_its_space_starts() {

@@ -5,6 +5,7 @@ use std::fmt;
 use merge_search::evaluate::OpenError;
 use merge_search::hub::{Hub, HubError};
 use merge_search::recipe::ModelRef;
+use merge_search::rules::models::{self, CONVERT, Evidence, Told, WeightFiles};
 use merge_search::space::SearchSpace;
 use merge_search::submission::competition::Published;
 
@@ -129,6 +130,7 @@ fn require_same(model: &RunModel, place: &Published, hub: &Hub) -> Result<(), Fa
     }
     let cache = Hub { offline: true, ..hub.clone() };
     let reference = model_ref(place).map_err(|error| Failure::from_error(&error))?;
+    require_safetensors(name, &reference, &cache)?;
     let opened = match Opened::find(&reference, &cache) {
         Ok(opened) => opened,
         Err(OpenError::Hub(HubError::NotCached { .. })) => {
@@ -148,6 +150,19 @@ fn require_same(model: &RunModel, place: &Published, hub: &Hub) -> Result<(), Fa
         ))
         .remedy("publish the folder as it is, with its config.json and tokenizer")),
     }
+}
+
+/// The exported class reads nothing else. What neither the cache nor the catalogue knows is let through.
+fn require_safetensors(name: &str, reference: &ModelRef, cache: &Hub) -> Result<(), Failure> {
+    let facts = models::facts(reference, name, cache, &Evidence::default());
+    for repository in [Some(&facts.model), facts.adapter.as_ref()].into_iter().flatten() {
+        let pickled = |it: &&Told<WeightFiles>| it.value == WeightFiles::Pickled;
+        if let Some(stored) = repository.weights.as_ref().filter(pickled) {
+            let what = format!("--published {name}={reference}: {}", stored.place);
+            return Err(Failure::input(what).remedy(CONVERT));
+        }
+    }
+    Ok(())
 }
 
 /// As a recipe names it.

@@ -33,6 +33,8 @@ pub struct KnownModel {
     pub parameters: Option<u64>,
     /// Of its safetensors files, to the three digits that the hub's pages show.
     pub bytes: Option<u64>,
+    /// Whether that commit has its weights as safetensors.
+    pub safetensors: Option<bool>,
     /// `config.json`, or what of it says the network's shape.
     #[serde(default)]
     pub config: Option<Value>,

@@ -33,6 +33,9 @@ pub fn check(
     if let Some(rules) = &profile.models {
         findings.extend(models::check(models, rules));
     }
+    // There is time to convert them before a search, and to name where they went.
+    let pickled = if subject.kind == Kind::Space { Verdict::Warn } else { Verdict::Fail };
+    findings.extend(models::weights(models, pickled));
     findings.extend(of_data(profile, subject, models, given));
     findings.extend(of_network(profile, subject, models, given));
     if let Some(rules) = &profile.search {

@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
+use super::Finding;
+use super::memory::limited;
 use super::network::Network;
-use super::{Finding, Verdict};
-use crate::target::Weights;
 use crate::units::Bytes;
 
 /// `[disk]`.
@@ -20,12 +20,17 @@ pub struct DiskRules {
 /// Snapshots of all models, and what the starter kit saves of the merged one.
 pub fn check(rules: &DiskRules, network: &Network) -> Finding {
     let limit = Bytes(rules.gb.saturating_mul(1_000_000_000));
-    let saved = network.merged_bytes(network.weights.unwrap_or(Weights::F32));
-    let all = Bytes(network.stored.0.saturating_add(saved.0));
-    let verdict = if all <= limit { Verdict::Pass } else { Verdict::Fail };
-    let evidence = format!(
-        "{} of snapshots ({}) + {saved} in safetensor.pt = {all}, of {limit}",
-        network.stored, network.stored_from
+    let with = |saved: Bytes| Bytes(network.stored.0.saturating_add(saved.0));
+    let [saved, least] = network.extremes(|weights, scale| network.merged_bytes(weights, scale));
+    let verdict = limited([with(saved), with(least)], limit);
+    let mut evidence = format!(
+        "{} of snapshots ({}) + {saved} in safetensor.pt = {}, of {limit}",
+        network.stored,
+        network.stored_from,
+        with(saved)
     );
+    if least != saved {
+        evidence.push_str(&format!("; at least {}", with(least)));
+    }
     Finding::new("disk", "snapshots", verdict, evidence).remedy("merge fewer or smaller models")
 }

@@ -1,6 +1,7 @@
 //! How large candidates may be against the base model.
 
-use crate::model::NetworkSpec;
+use crate::model::spec::{GatedSpec, LayerSpec, LinearSpec, MlpSpec};
+use crate::model::{NetworkSpec, Workload};
 use crate::recipe::{Layout, Recipe, SliceSource};
 use crate::record::FrontRow;
 use crate::space::{DepthChoice, SearchSpace};
@@ -96,30 +97,102 @@ impl Graph {
 }
 
 fn of_recipe(recipe: &Recipe, spec: &NetworkSpec) -> ([Scale; 2], String) {
-    let mut scale = Scale::ONE;
-    let mut words = Vec::new();
-    let stack = spec.decoder.as_ref().or(spec.encoder.as_ref());
-    if let (Layout::Slices(slices), Some(stack)) = (&recipe.layout, stack) {
-        let first = |sources: &[SliceSource]| {
-            sources.first().map_or(0, |source| source.layer_range.layers())
-        };
-        let layers: usize = slices.iter().map(|slice| first(&slice.sources)).sum();
-        let all = stack.layers.len();
-        let share = layers as f64 / all.max(1) as f64;
-        scale = Scale { weights: share, flops: share };
-        words.push(format!("{layers} layers of {all}"));
-    }
+    let (own, mut words) = of_merge(recipe, spec);
+    let mut scales = [own; 2];
     if let Some(router) = &recipe.document_router {
-        scale.weights *= 1.0 + router.merges.len() as f64;
+        let others = router.merges.iter().map(|merge| of_merge(merge, spec).0);
+        // Equal tensors are kept once, so that the largest of them may be all that there is.
+        scales = others.fold(scales, |[least, most], other| {
+            [
+                Scale {
+                    weights: least.weights.max(other.weights),
+                    flops: least.flops.min(other.flops),
+                },
+                Scale { weights: most.weights + other.weights, flops: most.flops.max(other.flops) },
+            ]
+        });
         words.push(format!("{} merges at once, at most", 1 + router.merges.len()));
-    }
-    if let Some(router) = &recipe.token_router {
-        scale.weights *= router.experts.len().max(1) as f64;
-        scale.flops *= router.experts_per_token as f64;
-        words.push(format!("a mixture of {} experts", router.experts.len()));
     }
     if words.is_empty() {
         words.push("one dense model".to_owned());
     }
-    ([scale; 2], format!("{} (recipe)", words.join(", ")))
+    (scales, format!("{} (recipe)", words.join(", ")))
+}
+
+/// Without its document router.
+fn of_merge(recipe: &Recipe, spec: &NetworkSpec) -> (Scale, Vec<String>) {
+    let share = Share::of(spec);
+    let mut scale = Scale::ONE;
+    let mut words = Vec::new();
+    if let Layout::Slices(slices) = &recipe.layout {
+        let first = |sources: &[SliceSource]| {
+            sources.first().map_or(0, |source| source.layer_range.layers())
+        };
+        let layers: usize = slices.iter().map(|slice| first(&slice.sources)).sum();
+        let more = layers as f64 - share.layers as f64;
+        scale.weights += share.layer.weights * more;
+        scale.flops += share.layer.flops * more;
+        words.push(format!("{layers} layers of {}", share.layers));
+    }
+    if let Some(router) = &recipe.token_router {
+        let routed = router.layers.len() as f64;
+        let more = |blocks: usize| routed * blocks.saturating_sub(1) as f64;
+        let weights = share.block.weights * more(router.experts.len());
+        let flops = share.block.flops * more(router.experts_per_token);
+        scale = Scale { weights: scale.weights + weights, flops: scale.flops + flops };
+        let experts = router.experts.len();
+        words.push(format!("a mixture of {experts} experts at {routed} layers"));
+    }
+    (scale, words)
+}
+
+/// What a layer has of a whole network, on average.
+struct Share {
+    /// Of the stack that recipes are about.
+    layers: usize,
+    layer: Scale,
+    /// Its feed-forward block.
+    block: Scale,
+}
+
+impl Share {
+    fn of(spec: &NetworkSpec) -> Share {
+        let stack = spec.decoder.as_ref().or(spec.encoder.as_ref());
+        let layers = stack.map_or(&[][..], |stack| &stack.layers);
+        let each = |elements: usize| {
+            let mean = elements as f64 / layers.len().max(1) as f64;
+            let token = spec.flops(&Workload::prefill(0, 1, 1)).max(1.0);
+            // A multiplication and an addition for each element.
+            Scale { weights: mean / spec.parameters().max(1) as f64, flops: 2.0 * mean / token }
+        };
+        Share {
+            layers: layers.len(),
+            layer: each(layers.iter().map(of_layer).sum()),
+            block: each(layers.iter().map(|layer| of_block(&layer.mlp)).sum()),
+        }
+    }
+}
+
+/// Elements of its matrices; vectors are few.
+fn of_layer(layer: &LayerSpec) -> usize {
+    let cross = layer.cross.iter().map(|(attention, _)| attention);
+    let attentions = std::iter::once(&layer.attention).chain(cross);
+    let matrices = attentions.flat_map(|it| [&it.query, &it.key, &it.value, &it.output]);
+    matrices.map(of_linear).sum::<usize>() + of_block(&layer.mlp)
+}
+
+fn of_block(block: &MlpSpec) -> usize {
+    match block {
+        MlpSpec::Plain { up, down, .. } => of_linear(up) + of_linear(down),
+        MlpSpec::Gated(gated) => of_gated(gated),
+        MlpSpec::Experts { experts, .. } => experts.iter().map(of_gated).sum(),
+    }
+}
+
+fn of_gated(gated: &GatedSpec) -> usize {
+    [&gated.gate, &gated.up, &gated.down].into_iter().map(of_linear).sum()
+}
+
+fn of_linear(linear: &LinearSpec) -> usize {
+    linear.weight.inputs * linear.weight.outputs
 }

@@ -83,10 +83,17 @@ impl Network {
         Estimate::new(device, weights, &merge, work)
     }
 
-    /// Merged weights of the largest candidate.
-    pub fn merged_bytes(&self, weights: Weights) -> Bytes {
-        let scale = self.scales[0].weights.max(self.scales[1].weights);
-        Bytes((self.spec.weight_bytes(weights.size()) as f64 * scale) as u64)
+    /// Merged weights at one of the scales.
+    pub fn merged_bytes(&self, weights: Weights, scale: Scale) -> Bytes {
+        Bytes((self.spec.weight_bytes(weights.size()) as f64 * scale.weights) as u64)
+    }
+
+    /// Of what grows with the merged weights: for the largest candidate in the precision that is decided, or else in float32;
+    /// and for the smallest, in bfloat16 where nothing is decided.
+    pub fn extremes(&self, needed: impl Fn(Weights, Scale) -> Bytes) -> [Bytes; 2] {
+        let [least, most] = self.scales;
+        let of = |weights, scale| needed(self.weights.unwrap_or(weights), scale);
+        [of(Weights::F32, most), of(Weights::Bf16, least)]
     }
 
     /// In float32, which every tensor is merged in.

@@ -130,6 +130,9 @@ impl Profile {
 
     /// Who says the rule of a [`Finding`](super::Finding).
     pub fn source(&self, rule: &str) -> Option<&str> {
+        if rule == "weights" {
+            return Some("merge-search: the search and exported classes read safetensors alone");
+        }
         let of_models = self.models.as_ref().and_then(|models| models.source(rule));
         let source = match rule {
             "data" | "generated_by" | "overlap" => self.data.as_ref().map(|data| &data.source),

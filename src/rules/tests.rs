@@ -6,7 +6,10 @@ use super::graph::Graph;
 use super::network::Network;
 use super::*;
 use crate::model::NetworkSpec;
-use crate::recipe::Recipe;
+use crate::recipe::{
+    Classes, DocumentRouter, Features, Gate, GateKind, GateMode, ModelRef, Prompts, Recipe,
+    TokenExpert, TokenRouter,
+};
 use crate::target::{Scale, Weights};
 use crate::units::Bytes;
 
@@ -179,6 +182,21 @@ fn what_is_not_at_hand_is_unknown_and_what_was_measured_counts() {
         class_sha256: String::new(),
         problems: Vec::new(),
     };
+    let measured_on = |minutes, machine: &str| measured::Measured {
+        machine: machine.into(),
+        ..measured(minutes)
+    };
+    // Another device tells nothing of the track, nor do the kit's files of other questions.
+    let other_rules = Profile::named("efficiency-2023").unwrap().time.unwrap();
+    for (rules, machine) in [(&rules, "NVIDIA H200"), (&other_rules, "NVIDIA GeForce RTX 4090")] {
+        for minutes in [1.0, 500.0] {
+            let measured = measured_on(minutes, machine);
+            let finding = time::check(rules, Err(""), Some(&measured)).pop().unwrap();
+            assert_eq!(finding.verdict, Verdict::Unknown, "{finding:?}");
+            assert!(finding.evidence.contains(machine), "{}", finding.evidence);
+            assert!(finding.evidence.contains(&format!("{minutes:.1} min")), "{finding:?}");
+        }
+    }
     for (minutes, expected) in [(30.0, Verdict::Pass), (50.0, Verdict::Warn), (61.0, Verdict::Fail)]
     {
         let finding = time::check(&rules, Err(""), Some(&measured(minutes))).pop().unwrap();
@@ -187,7 +205,8 @@ fn what_is_not_at_hand_is_unknown_and_what_was_measured_counts() {
     }
 }
 
-/// 48 layers of 32, and two merges: by hand 3 and 1.5 times the base model.
+/// 48 layers of 32: 16 more of 4 * 4096^2 + 3 * 4096 * 11008 = 202,375,168 elements; a token's operations are twice those of
+/// all layers and of the head's 32000 * 4096.
 #[test]
 fn a_recipe_tells_how_large_its_result_is() {
     let spec = NetworkSpec::from_config_alone(&llama_2_7b()).unwrap();
@@ -195,8 +214,92 @@ fn a_recipe_tells_how_large_its_result_is() {
     let stacked = "merge_method: passthrough\nslices:\n- sources:\n  - model: a/b\n    layer_range: [0, 24]\n\
                    - sources:\n  - model: a/b\n    layer_range: [8, 32]\n";
     let ([least, most], from) = graph(stacked).scales(&spec);
-    assert_eq!((least, most), (Scale { weights: 1.5, flops: 1.5 }, least));
+    assert_eq!(least, most);
+    assert!((least.weights - (1.0 + 16.0 * 202_375_168.0 / 6_738_415_616.0)).abs() < 1e-9);
+    let token = 32.0 * 202_375_168.0 + 131_072_000.0;
+    assert!((least.flops - (1.0 + 16.0 * 202_375_168.0 / token)).abs() < 1e-3, "{least:?}");
     assert!(from.contains("48 layers of 32"), "{from}");
     let dense = "merge_method: linear\nmodels:\n- model: a/b\n  parameters:\n    weight: 1\n";
     assert_eq!(graph(dense).scales(&spec).0, [Scale::ONE; 2]);
+}
+
+/// Two of four experts at the last two layers: three more blocks of 3 * 4096 * 11008 elements there, one more for each token.
+#[test]
+fn routers_of_a_recipe_count_what_they_add_and_no_bound_fails() {
+    let spec = NetworkSpec::from_config_alone(&llama_2_7b()).unwrap();
+    let dense = "merge_method: linear\nmodels:\n- model: a/b\n  parameters:\n    weight: 1\n";
+    let mut recipe = Recipe::from_yaml(dense).unwrap();
+    let expert = |_| TokenExpert {
+        source_model: ModelRef::new("a/b").unwrap(),
+        positive_prompts: Prompts::Texts(vec!["x".into()]),
+    };
+    recipe.token_router = Some(TokenRouter {
+        layers: vec![30, 31],
+        experts: (0..4).map(expert).collect(),
+        gate_mode: GateMode::HiddenAvg,
+        experts_per_token: 2,
+        temperature: 1.0,
+    });
+    let ([least, most], _) = Graph::Recipe(Box::new(recipe)).scales(&spec);
+    assert_eq!(least, most);
+    let block = 3.0 * 4096.0 * 11008.0;
+    assert!((most.weights - (1.0 + 2.0 * 3.0 * block / 6_738_415_616.0)).abs() < 1e-9, "{most:?}");
+    let token = 32.0 * 202_375_168.0 + 131_072_000.0;
+    assert!((most.flops - (1.0 + 2.0 * block / token)).abs() < 1e-4, "{most:?}");
+
+    let mut routed = Recipe::from_yaml(dense).unwrap();
+    let gate =
+        Gate { features: Features::Shape, kind: GateKind::Linear, classes: Classes::Tasks(4) };
+    let merges = (0..3).map(|_| Recipe::from_yaml(dense).unwrap()).collect();
+    routed.document_router = Some(DocumentRouter { gate, routes: vec![0, 1, 2, 3], merges });
+    let mut network = network(&llama_2_7b(), Some(Weights::F32));
+    (network.scales, network.scales_from) = Graph::Recipe(Box::new(routed)).scales(&spec);
+    assert_eq!(network.scales, [Scale::ONE, Scale { weights: 4.0, flops: 1.0 }]);
+    // Four times 27 GB, unless the merges share nearly all of it.
+    let device = memory("merging-2024", &network, "device_memory");
+    assert_eq!(device[0].verdict, Verdict::Warn, "{device:?}");
+    assert_eq!(time("merging-2024", &network)[0].verdict, Verdict::Warn);
+}
+
+/// 2 * 54 GB in float32 are more than 80 GB, 2 * 27 GB in bfloat16 are not; beside snapshots of 470 of 500 GB on the disk likewise, once.
+#[test]
+fn what_fits_in_bfloat16_is_a_warning_until_the_precision_is_decided() {
+    let mut config = llama_2_7b();
+    config["num_hidden_layers"] = json!(65);
+    let mut network = network(&config, None);
+    network.stored = Bytes(470_000_000_000);
+    let disk = Profile::named("seed").unwrap().disk.unwrap();
+    for (weights, expected) in [
+        (None, Verdict::Warn),
+        (Some(Weights::F32), Verdict::Fail),
+        (Some(Weights::Bf16), Verdict::Pass),
+    ] {
+        network.weights = weights;
+        let host = memory("seed", &network, "host_memory");
+        assert_eq!(host[0].verdict, expected, "{host:?}");
+        let finding = disk::check(&disk, &network);
+        assert_eq!(finding.verdict, expected, "{finding:?}");
+    }
+    network.weights = Some(Weights::F32);
+    network.scales[0] = Scale { weights: 0.5, flops: 0.5 };
+    let host = memory("seed", &network, "host_memory");
+    assert_eq!(host[0].verdict, Verdict::Warn, "{host:?}");
+}
+
+/// An encoder answers no question with a text, whoever asks.
+#[test]
+fn models_that_write_no_texts_are_unknown_under_every_profile() {
+    let config = json!({
+        "architectures": ["BertForMaskedLM"], "model_type": "bert", "vocab_size": 28996, "hidden_size": 768,
+        "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12, "hidden_act": "gelu",
+        "max_position_embeddings": 512, "type_vocab_size": 2, "layer_norm_eps": 1e-12,
+    });
+    for profile in Profile::NAMES {
+        let findings = time(profile, &network(&config, None));
+        assert!(
+            findings.iter().all(|it| it.verdict == Verdict::Unknown),
+            "{profile}: {findings:?}"
+        );
+        assert!(findings[0].evidence.contains("writes no texts"), "{findings:?}");
+    }
 }

@@ -42,7 +42,7 @@ impl TimeRules {
     pub fn work_of(&self, network: &Network) -> Vec<Work> {
         match &self.work {
             None => kit_work(&network.spec),
-            Some(rows) => rows.iter().map(|rows| rows.work(&network.spec)).collect(),
+            Some(rows) => rows.iter().filter_map(|rows| rows.work(&network.spec)).collect(),
         }
     }
 }
@@ -129,17 +129,27 @@ fn of_measured(rules: &TimeRules, measured: Option<&Measured>) -> Finding {
         return Finding::new("time_measured", "dry run", Verdict::Unknown, "no report of a dry run given")
             .remedy("export with --dry-run-kit KIT_DIR --dry-run-report FILE, then check with --dry-run-report FILE");
     };
+    let evidence = format!(
+        "{:.1} min of {} for the kit's files, from {} rows on {} ({})",
+        measured.minutes, rules.minutes, measured.rows, measured.machine, measured.file
+    );
+    let finding =
+        |verdict, evidence: String| Finding::new("time_measured", "dry run", verdict, evidence);
+    if rules.work.is_some() {
+        let evidence = format!("{evidence}; these rules evaluate other questions");
+        return finding(Verdict::Unknown, evidence)
+            .remedy("rely on the estimate, or measure the evaluation of these rules yourself");
+    }
     let verdict = match measured.minutes {
+        _ if !rules.tracks.iter().any(|track| track.0.is_called(&measured.machine)) => {
+            Verdict::Unknown
+        }
         minutes if minutes * rates::MARGIN <= rules.minutes => Verdict::Pass,
         minutes if minutes <= rules.minutes => Verdict::Warn,
         _ => Verdict::Fail,
     };
-    let evidence = format!(
-        "{:.1} min of {} for the whole evaluation, from {} rows on {} ({})",
-        measured.minutes, rules.minutes, measured.rows, measured.machine, measured.file
-    );
-    Finding::new("time_measured", "dry run", verdict, evidence)
-        .remedy("repeat the dry run on the device of the track")
+    let tracks: Vec<&str> = rules.tracks.iter().map(|track| track.0.title).collect();
+    finding(verdict, evidence).remedy(format!("repeat the dry run on {}", tracks.join(" or ")))
 }
 
 /// What one track has to say.

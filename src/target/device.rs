@@ -1,5 +1,7 @@
 //! Devices that competitions name, as their maker describes them.
 
+use std::collections::BTreeSet;
+
 use crate::units::Bytes;
 
 /// A GPU. Operations per second are of dense matrices; datasheets also print twice as much, for matrices half of zeros.
@@ -61,6 +63,16 @@ impl Device {
         DEVICES.iter().find(|device| device.name == name)
     }
 
+    /// Whether a driver that names its device so means this one: `NVIDIA A100-SXM4-80GB`. Slices of a device and models for
+    /// laptops have further words.
+    pub fn is_called(&self, name: &str) -> bool {
+        fn words(name: &str) -> BTreeSet<String> {
+            let words = name.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_lowercase);
+            words.filter(|word| !FORMS.contains(&word.as_str())).collect()
+        }
+        words(self.title) == words(name)
+    }
+
     /// Peak operations per second; in float32 without TF32, as PyTorch multiplies by default.
     pub fn peak(&self, weights: Weights) -> f64 {
         match weights {
@@ -69,6 +81,9 @@ impl Device {
         }
     }
 }
+
+/// Words that do not tell devices apart.
+const FORMS: [&str; 7] = ["", "nvidia", "geforce", "pcie", "sxm", "sxm4", "sxm5"];
 
 const GB: u64 = 1_000_000_000;
 const PCIE_4_X16: f64 = 31.5e9;
@@ -132,3 +147,30 @@ pub const DEVICES: [Device; 5] = [
         host_link: PCIE_5_X16,
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As PyTorch's `get_device_name` prints them.
+    #[test]
+    fn drivers_names_are_understood() {
+        for (name, device) in [
+            ("NVIDIA RTX A6000", Some("a6000")),
+            ("NVIDIA GeForce RTX 4090", Some("4090")),
+            ("NVIDIA A100-SXM4-40GB", Some("a100-40")),
+            ("NVIDIA A100-PCIE-40GB", Some("a100-40")),
+            ("NVIDIA A100 80GB PCIe", Some("a100-80")),
+            ("NVIDIA A100-SXM4-80GB", Some("a100-80")),
+            ("NVIDIA H200", Some("h200")),
+            ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
+            ("NVIDIA A100-SXM4-40GB MIG 3g.20gb", None),
+            ("NVIDIA RTX 6000 Ada Generation", None),
+            ("x86_64", None),
+        ] {
+            let mut called = DEVICES.iter().filter(|device| device.is_called(name));
+            assert_eq!(called.next().map(|device| device.name), device, "{name}");
+            assert!(called.next().is_none(), "{name}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::estimate::Work;
 use super::kit::passes;
-use crate::model::NetworkSpec;
+use crate::model::{NetworkSpec, Reading};
 
 /// Questions of one kind, each answered by a text.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -21,8 +21,15 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Read and answered one after another. What a network cannot read is cut off.
-    pub fn work(&self, spec: &NetworkSpec) -> Work {
+    /// Read and answered one after another. What a network cannot read is cut off. `None`: it writes no texts.
+    pub fn work(&self, spec: &NetworkSpec) -> Option<Work> {
+        match spec.reading {
+            Reading::Causal | Reading::Seq2Seq => Some(self.written(spec)),
+            Reading::Masked | Reading::Classify => None,
+        }
+    }
+
+    fn written(&self, spec: &NetworkSpec) -> Work {
         let steps = self.new_tokens;
         let room = spec.longest.unwrap_or(usize::MAX).saturating_sub(steps as usize);
         let prompt = (self.prompt_tokens as usize).min(room);

@@ -140,7 +140,7 @@ pub fn dry_run(seconds: f64, problem: &str) -> Value {
         "method": "tiny_merge", "kit": "head", "rows": { "multiple_choice": 6, "generation": 6 },
         "seconds": { "total": 30.0, "load_and_merge": 5.0, "multiple_choice_row": 1.0, "generation_row": 4.0,
             "apart_from_rows": 20.0 },
-        "peak_bytes": null, "device_bytes": null, "machine": { "device": "made-up", "versions": {} },
+        "peak_bytes": null, "device_bytes": null, "machine": { "device": "NVIDIA RTX A6000", "versions": {} },
         "estimates": [set("validation"), set("test.csv")], "problems": problems,
     })
 }

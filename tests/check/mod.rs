@@ -63,6 +63,7 @@ fn each_broken_rule_fails_with_its_evidence() {
         fs::write(case.path(file), text.replacen(from, to, 1)).unwrap();
     };
     let config = format!("hub/models--mistralai--Mistral-7B-v0.1/snapshots/{COMMIT}/config.json");
+    let weights = config.replace("config.json", "model.safetensors");
     let license = "license = \"MIT OR Apache-2.0\"";
     let class = "x/LLM-Merging/llm_merging/merging/TinyMerge.py";
     let cases: &[(&str, &str, Spoil, &str, &str)] = &[
@@ -127,6 +128,16 @@ fn each_broken_rule_fails_with_its_evidence() {
             "time_measured",
             // 2000 + 2000 - 20 s.
             "66.3 min of 60",
+        ),
+        (
+            "x",
+            "merging-2024",
+            &|case| {
+                let pickle = config.replace("config.json", "pytorch_model.bin");
+                fs::rename(case.path(&weights), case.path(&pickle)).unwrap();
+            },
+            "weights",
+            "pytorch_model.bin",
         ),
         (
             "space.toml",

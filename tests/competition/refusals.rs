@@ -111,6 +111,18 @@ fn a_local_expert_needs_its_published_name() {
     assert!(recipe.contains(&id) && !recipe.contains("/mine"), "{recipe}");
     let readme = fs::read_to_string(place.path("out/README.md")).unwrap();
     assert_says(&readme, &[&format!("--published logic={id}")]);
+    // Known to have no safetensors, by the catalogue and by the cache.
+    let known = "facebook/bart-large-xsum@fb8c7a91748fb92870861bfbe68f245cf810306c";
+    let strings = place.cached("strings");
+    let weights = ["model.safetensors", "pytorch_model.bin"].map(|file| strings.join(file));
+    fs::rename(&weights[0], &weights[1]).unwrap();
+    let cached = format!("tiny/strings@{}", commit("strings"));
+    for place_of in [known, &cached] {
+        let option = format!("logic={place_of}");
+        let said = place.refused(place.export("out2", &["--published", &option]));
+        assert_says(&said, &[place_of, "no safetensors", "upload the converted folder"]);
+    }
+    fs::rename(&weights[1], &weights[0]).unwrap();
     // In the cache, but another model.
     let other = format!("logic=tiny/strings@{}", commit("strings"));
     let said = place.refused(place.export("out2", &["--published", &other]));

@@ -4,6 +4,7 @@ mod chains;
 mod online;
 mod place;
 mod sizes;
+mod weights;
 
 use std::fs;
 

@@ -53,6 +53,17 @@ impl ModelFacts {
     }
 }
 
+/// How weights are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightFiles {
+    /// As safetensors, which are read here and by exported classes.
+    Safetensors,
+    /// As Python's pickles alone.
+    Pickled,
+    /// In files, or beside a config, that cannot be read.
+    Damaged,
+}
+
 /// A repository at one commit, or a folder. What is `None` is not known.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RepositoryFacts {
@@ -80,6 +91,8 @@ pub struct RepositoryFacts {
     pub parameters: Option<Told<u64>>,
     /// Of the weight files.
     pub bytes: Option<Told<u64>>,
+    /// How the weights are stored; the place of damage is what is wrong.
+    pub weights: Option<Told<WeightFiles>>,
     /// `config.json`, or what is known of it.
     pub config: Option<Told<Value>>,
     /// `adapter_config.json`.
@@ -114,6 +127,7 @@ impl RepositoryFacts {
         fill(&mut self.gated, other.gated);
         fill(&mut self.parameters, other.parameters);
         fill(&mut self.bytes, other.bytes);
+        fill(&mut self.weights, other.weights);
         fill(&mut self.config, other.config);
         fill(&mut self.adapter_config, other.adapter_config);
         fill(&mut self.chat_template, other.chat_template);

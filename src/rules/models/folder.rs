@@ -6,10 +6,13 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{RepositoryFacts, Told, card};
+use super::{RepositoryFacts, Told, WeightFiles, card};
 use crate::checkpoint::{CheckpointError, Headers};
 
 const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
+
+const PICKLES: [&str; 3] =
+    ["pytorch_model.bin", "pytorch_model.bin.index.json", "adapter_model.bin"];
 
 /// `name` is what messages call the folder.
 pub(super) fn read(folder: &Path, name: &str) -> RepositoryFacts {
@@ -17,13 +20,38 @@ pub(super) fn read(folder: &Path, name: &str) -> RepositoryFacts {
     if let Some(text) = text(folder, "README.md", name, &mut facts.faults) {
         facts.fill(card::read(&text, &format!("{name}/README.md")));
     }
+    let before = facts.faults.len();
     facts.config = json(folder, "config.json", name, &mut facts.faults);
     facts.adapter_config = json(folder, "adapter_config.json", name, &mut facts.faults);
     let base = facts.adapter_config.as_ref().and_then(base_of_adapter);
     facts.parents.extend(base);
     facts.chat_template = chat_template(folder, name, &mut facts.faults);
     count(folder, name, &mut facts);
+    facts.weights = stored(folder, name, &facts, facts.faults.get(before..).unwrap_or_default());
     facts
+}
+
+/// `faults`: those of configs and weights.
+fn stored(
+    folder: &Path,
+    name: &str,
+    facts: &RepositoryFacts,
+    faults: &[String],
+) -> Option<Told<WeightFiles>> {
+    let pickle = PICKLES.iter().find(|file| folder.join(file).is_file());
+    match (&facts.bytes, pickle) {
+        (None, Some(file)) if !has_safetensors(folder) => {
+            Some(Told::new(WeightFiles::Pickled, format!("{name}/{file}, no safetensors")))
+        }
+        _ if !faults.is_empty() => Some(Told::new(WeightFiles::Damaged, faults.join("; "))),
+        (Some(bytes), _) => Some(Told::new(WeightFiles::Safetensors, bytes.place.clone())),
+        (None, _) => None,
+    }
+}
+
+fn has_safetensors(folder: &Path) -> bool {
+    let files = ["model.safetensors", "model.safetensors.index.json", ADAPTER_WEIGHTS];
+    files.iter().any(|file| folder.join(file).is_file())
 }
 
 /// `base_model_name_or_path` of an adapter_config.json.

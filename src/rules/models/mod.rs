@@ -15,9 +15,9 @@ mod licence;
 mod obligations;
 mod rules;
 
-pub use checks::check;
+pub use checks::{CONVERT, check, weights};
 pub use evidence::{Evidence, EvidenceError};
-pub use facts::{Ancestor, ModelFacts, RepositoryFacts, Told};
+pub use facts::{Ancestor, ModelFacts, RepositoryFacts, Told, WeightFiles};
 pub use gather::facts;
 pub use licence::{Licence, LicenceClass};
 pub use obligations::{MergedLicence, Obligation, merged_licence, obligations};

@@ -9,6 +9,7 @@ mod public;
 mod revision;
 mod size;
 mod uploaded;
+mod weights;
 
 pub use context::ContextRules;
 pub use family::FamilyRules;
@@ -18,6 +19,7 @@ pub use public::PublicRules;
 pub use revision::RevisionRules;
 pub use size::{BytesRules, SizeRules};
 pub use uploaded::UploadRules;
+pub use weights::{CONVERT, weights};
 
 use super::{ModelFacts, ModelRules};
 use crate::rules::Finding;
