@@ -276,6 +276,14 @@ fn a_runs_winner_and_its_other_trials_answer() {
     let winner = answers(&run, "winner.csv", &[]);
     assert_eq!(winner, answers(&run.join("best.yaml"), "best.csv", &[]));
     assert_eq!(winner.lines().next(), Some("id,prediction,dummy_field"));
+    // A task of the file's name is still another task.
+    let prompts = "prompts:\n  questions: {system_instruction: \"No.\"}\n";
+    let prompted = folder.path().join("prompted.yaml");
+    let best = fs::read_to_string(run.join("best.yaml")).unwrap();
+    fs::write(&prompted, format!("{}\n{prompts}", best.trim_end())).unwrap();
+    assert_eq!(winner, answers(&prompted, "prompted.csv", &[]));
+    let said = predict(&prompted, &data, &["-o", folder.path().join("p.csv").to_str().unwrap()]);
+    assert_says(&text(&said.stderr), &["prompts for questions are not applied"]);
     let base = answers(&run, "trial.csv", &["--trial", "0"]);
     assert_eq!(base, answers(&quickstart("base"), "base.csv", &[]));
     let none = refused(&run, &data, &folder.path().join("x.csv"), &["--trial", "99"]);

@@ -186,7 +186,7 @@ fn several_merges_take_memory_and_repeated_layers_take_time() {
         let merge =
             Merge { spec: &spec, checkpoints: 3, stored: Bytes(0), router_layers: 0, scale };
         let rows = Rows { name: "x".into(), rows: 1000, prompt_tokens: 100, new_tokens: 64 };
-        let device = Device::named("a100-80").unwrap();
+        let device = Device::named("a6000").unwrap();
         Estimate::new(device, Weights::F32, &merge, &[rows.work(&spec).unwrap()])
     };
     let (one, three) = (of(Scale::ONE), of(Scale { weights: 3.0, flops: 1.0 }));
@@ -198,7 +198,7 @@ fn several_merges_take_memory_and_repeated_layers_take_time() {
     assert!((seconds(&three, "copy") / seconds(&one, "copy") - 3.0).abs() < 1e-9);
     assert!((seconds(&three, "write") / seconds(&one, "write") - 1.0).abs() < 1e-9);
     let repeated = of(Scale { weights: 1.0, flops: 1.5 });
-    let step = 1.5 * (weights as f64 + 132.0 * 1_048_576.0) / (0.6 * 1935e9);
+    let step = 1.5 * (weights as f64 + 132.0 * 1_048_576.0) / (0.6 * 768e9);
     assert!((seconds(&repeated, "write") / (64_000.0 * step) - 1.0).abs() < 1e-9);
     assert_eq!(one.within(1.0), Verdict::TooSlow);
     assert_eq!(one.within(600.0), Verdict::Fits);

@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let trials = folder.trials()?;
     let (number, text) = trials::chosen(&trials, args.trial, &args.run)?;
     let recipe = Recipe::from_yaml(&text).map_err(|error| Failure::from_error(&error))?;
-    if !recipe.prompts.is_empty() {
+    if !recipe.prompts.is_empty() && args.format == Format::Checkpoint {
         let tasks: Vec<&str> = recipe.prompts.keys().map(String::as_str).collect();
         tell(&format!(
             "note: the scores are under other prompts for {}, which the export does not apply by itself: see `prompts` in the recipe",

@@ -52,19 +52,23 @@ pub fn max_gen_len(
     asked: Option<u32>,
     recipe: &Recipe,
     run: &RunManifest,
-    space: &SearchSpace,
+    tasks: impl FnOnce() -> Result<Vec<Task>, Failure>,
 ) -> Result<usize, Failure> {
     let is_of_texts = |metric: &str| !is_of_choices(metric) && metric != OF_REFERENCES;
     match asked {
         Some(tokens) => Ok(tokens as usize),
         None if run.tasks.iter().any(|task| is_of_texts(&task.metric)) => {
-            let tasks = tasks::load(&space.tasks)
-                .map_err(|failure| failure.remedy("say it with --max-gen-len instead"))?;
-            unchanged::require_tasks(run, &tasks, space.docs, unchanged::AS_SCORED)?;
-            Ok(agreed(&tasks, recipe).unwrap_or(MAX_GEN_LEN))
+            Ok(agreed(&tasks()?, recipe).unwrap_or(MAX_GEN_LEN))
         }
         None => Ok(MAX_GEN_LEN),
     }
+}
+
+/// The run's tasks, unchanged.
+pub fn tasks_as_scored(run: &RunManifest, space: &SearchSpace) -> Result<Vec<Task>, Failure> {
+    let tasks = tasks::load(&space.tasks)?;
+    unchanged::require_tasks(run, &tasks, space.docs, unchanged::AS_SCORED)?;
+    Ok(tasks)
 }
 
 fn agreed(tasks: &[Task], recipe: &Recipe) -> Option<usize> {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::prediction_model::PredictionModel;
 use super::workbench::{WorkerArgs, hub, with_remedy};
-use super::{Failure, compared, print, prompts, scored, tasks, tell};
+use super::{Failure, compared, print, scored, tasks, tell};
 
 /// Rows whose tokens and answers are in memory at a time.
 const AT_ONCE: usize = 256;
@@ -39,10 +39,10 @@ pub struct Args {
     /// Say where the predictions differ from those in this file
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
-    /// How choices are scored: kit, kit_fixed, acc, acc_norm [default: as the run's tasks are judged, or else acc]
+    /// How choices are scored: kit, kit_fixed, acc, acc_norm [default: as the run's tasks are judged; without a run acc]
     #[arg(long, value_name = "NAME", value_parser = scorer)]
     scorer: Option<ChoiceScorer>,
-    /// Tokens of a written answer at most [default: 64, unless the recipe says otherwise]
+    /// Tokens of a written answer at most [default: the run's, or 64]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_gen_toks: Option<u32>,
     /// Only the first N rows
@@ -75,8 +75,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let theirs = args.compare.as_ref().map(read).transpose()?;
     let asked = Asked::read(args)?;
     let model = PredictionModel::open(&args.model, args.trial)?;
-    let scorer = args.scorer.unwrap_or_else(|| model.scorer());
+    let scorer = model.scorer(args.scorer, asked.choices() > 0)?;
     asked.tell(scorer, args);
+    model.tell_prompts();
     let answers = Answers::of(args, &model, &asked, scorer)?;
     if let Some(output) = &args.output {
         write(output, &answers.predictions()).map_err(|error| Failure::from_error(&error))?;
@@ -124,6 +125,10 @@ impl Asked {
         self.rows.iter().filter(|row| row.choices > 0).count()
     }
 
+    fn texts(&self) -> usize {
+        self.rows.len() - self.choices()
+    }
+
     /// What is not as somebody might think.
     fn tell(&self, scorer: ChoiceScorer, args: &Args) {
         if args.scorer.is_none() && self.choices() > 0 {
@@ -137,18 +142,8 @@ impl Asked {
         }
     }
 
-    /// As the recipe puts them, except for what the command line says.
-    fn put(
-        &self,
-        model: &PredictionModel,
-        scorer: ChoiceScorer,
-        max_gen_toks: Option<u32>,
-    ) -> Result<Vec<Task>, Failure> {
-        let tasks = self.tasks.clone();
-        let tasks = match model.recipe() {
-            Some(recipe) => prompts::put(tasks, recipe)?,
-            None => tasks,
-        };
+    /// As the class that is exported puts them.
+    fn put(&self, scorer: ChoiceScorer, max_gen_toks: Option<usize>) -> Result<Vec<Task>, Failure> {
         let asked = |task: Task| {
             let mut task = match task.output_type {
                 OutputType::MultipleChoice => task.judged_by(scorer.as_str())?,
@@ -157,10 +152,10 @@ impl Asked {
             // Nothing else is reported.
             task.metrics.truncate(1);
             let own = task.prompt.clone();
-            let max_gen_toks = max_gen_toks.map_or(own.max_gen_toks, |tokens| tokens as usize);
+            let max_gen_toks = max_gen_toks.unwrap_or(own.max_gen_toks);
             task.with_prompt(Prompt { max_gen_toks, ..own }, None)
         };
-        let tasks: Result<Vec<Task>, _> = tasks.into_iter().map(asked).collect();
+        let tasks: Result<Vec<Task>, _> = self.tasks.iter().cloned().map(asked).collect();
         tasks.map_err(|error| Failure::from_error(&error))
     }
 
@@ -194,7 +189,8 @@ impl Answers {
     ) -> Result<Self, Failure> {
         let device = device::open(&args.device).map_err(|error| Failure::from_error(&error))?;
         let machine = scored::machine_of(&args.machine, device.is_cuda());
-        let tasks = asked.put(model, scorer, args.max_gen_toks)?;
+        let max_gen_toks = model.max_gen_toks(args.max_gen_toks, asked.texts() > 0)?;
+        let tasks = asked.put(scorer, max_gen_toks)?;
         let (threads, pool) = (machine.count(), machine.pool()?);
         let (resources, precision) = (machine.resources(), machine.precision());
         let start = Instant::now();
@@ -280,7 +276,7 @@ impl Answers {
             "threads": self.threads,
             "rows": self.answered.len(),
             "choices": asked.choices(),
-            "texts": self.answered.len() - asked.choices(),
+            "texts": asked.texts(),
             "scorer": (asked.choices() > 0).then(|| scorer.as_str()),
             "tokens_written": self.tokens,
             "prompts_truncated": self.truncated,

@@ -10,7 +10,7 @@ use merge_search::submission::competition::ChoiceScorer;
 use merge_search::task::Task;
 
 use super::workbench::hub;
-use super::{Failure, quickstart, run_models, scored, tasks, trials, unchanged};
+use super::{Failure, export_defaults, quickstart, run_models, scored, tell, trials};
 
 /// What every run's folder has.
 const MANIFEST: &str = "manifest.json";
@@ -52,14 +52,41 @@ impl PredictionModel {
         }
     }
 
-    /// What all of the run's tasks with such a scorer are judged by, or else `acc`.
-    pub fn scorer(&self) -> ChoiceScorer {
-        let tasks = self.run.iter().flat_map(|run| &run.manifest().tasks);
-        let mut judged = tasks.filter_map(|task| ChoiceScorer::named(&task.metric));
-        match judged.next() {
-            Some(first) if judged.all(|other| other == first) => first,
-            _ => ChoiceScorer::Acc,
+    /// As an export has it; without a run `acc`. Where nothing has `choices`, none need be agreed on.
+    pub fn scorer(
+        &self,
+        asked: Option<ChoiceScorer>,
+        choices: bool,
+    ) -> Result<ChoiceScorer, Failure> {
+        match (asked, &self.run) {
+            (None, Some(run)) if choices => export_defaults::scorer(None, run.manifest()),
+            _ => Ok(asked.unwrap_or(ChoiceScorer::Acc)),
         }
+    }
+
+    /// New tokens of a text as an export has it; `None`: as the rows say.
+    pub fn max_gen_toks(&self, asked: Option<u32>, texts: bool) -> Result<Option<usize>, Failure> {
+        match (asked, &self.run, self.recipe()) {
+            (None, Some(run), Some(recipe)) if texts => {
+                let space = run_models::space(run)?;
+                let tasks = || export_defaults::tasks_as_scored(run.manifest(), &space);
+                let tokens = export_defaults::max_gen_len(None, recipe, run.manifest(), tasks);
+                tokens.map(Some).map_err(|failure| failure.remedy("say it with --max-gen-toks"))
+            }
+            _ => Ok(asked.map(|tokens| tokens as usize)),
+        }
+    }
+
+    /// Prompts of a recipe are those of its run's tasks, which no file of the kit's is.
+    pub fn tell_prompts(&self) {
+        let Some(recipe) = self.recipe().filter(|recipe| !recipe.prompts.is_empty()) else {
+            return;
+        };
+        let tasks: Vec<&str> = recipe.prompts.keys().map(String::as_str).collect();
+        tell(&format!(
+            "note: the recipe's prompts for {} are not applied: `input` is read as it is, as by the class that is exported",
+            tasks.join(", ")
+        ));
     }
 
     /// Where it comes from.
@@ -85,10 +112,7 @@ impl PredictionModel {
     pub fn router_tasks(&self) -> Result<Vec<Task>, Failure> {
         match (&self.run, self.recipe()) {
             (Some(run), Some(recipe)) if needs_tasks(recipe) => {
-                let space = run_models::space(run)?;
-                let tasks = tasks::load(&space.tasks)?;
-                unchanged::require_tasks(run.manifest(), &tasks, space.docs, unchanged::AS_SCORED)?;
-                Ok(tasks)
+                export_defaults::tasks_as_scored(run.manifest(), &run_models::space(run)?)
             }
             (None, Some(recipe)) if needs_tasks(recipe) => Err(Failure::input(
                 "the recipe's router is fitted to the tasks of its run, which a recipe alone does not have",

@@ -1,5 +1,6 @@
 //! What the papers of a competition's submission say.
 
+use merge_search::hub::Hub;
 use merge_search::recipe::{ModelRef, Recipe};
 use merge_search::record::RunFolder;
 use merge_search::rules::models::{
@@ -12,25 +13,37 @@ use super::Failure;
 use super::run_facts::run_facts;
 use super::workbench::hub;
 
+/// How the class asks.
+pub struct Asked {
+    /// New tokens of a text at most.
+    pub max_gen_len: usize,
+    /// What the run had besides, a part of a sentence each.
+    pub only_in_the_run: Vec<String>,
+}
+
 /// Of the trial that `manifest` names. `recipe` has the published names of its models; `options` are those of the export
 /// that change what it writes, as typed (`--class-name`, `MyMerge`, `--published`, …).
 pub fn submission_facts(
     run: &RunFolder,
     manifest: SubmissionManifest,
     recipe: &Recipe,
+    asked: Asked,
     options: Vec<String>,
 ) -> Result<SubmissionFacts, Failure> {
     Ok(SubmissionFacts {
         run: run_facts(run, run.trials()?, manifest.trial)?,
         licences: licences(&manifest.models),
         recipe: recipe.clone(),
+        max_gen_len: asked.max_gen_len,
+        only_in_the_run: asked.only_in_the_run,
         manifest,
         options,
     })
 }
 
 fn licences(models: &[SubmittedModel]) -> Licences {
-    let hub = hub();
+    // What the hub says today must not change what is written: the catalogue and the cache tell enough.
+    let hub = Hub { offline: true, ..hub() };
     let known: Vec<ModelFacts> = models
         .iter()
         .filter_map(|model| Some((model, reference(model)?)))

@@ -5,6 +5,7 @@ mod papers;
 pub mod predictions;
 mod routed;
 mod whole;
+mod whole_file;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,7 @@ pub use papers::{
 };
 pub use routed::{PlannedMerge, RoutedFolder, write_routed};
 pub use whole::require_free;
+pub use whole_file::write_new;
 
 /// Of a `config.json` whose layers are not all routed.
 const DENSE_LAYERS: &str = "merge_search_dense_layers";

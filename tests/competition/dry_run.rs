@@ -155,8 +155,8 @@ fi
 [ "$8 ${11} ${12} ${13}" = "--dataset_filepaths --eval_types multiple_choice generation" ] || exit 22
 grep -q '"answer_choices":\["a","b"\]' "$9" || exit 23
 mkdir -p output/quickstart_merge/predictions
-echo '{"prediction": "1"}' > output/quickstart_merge/predictions/choices.jsonl
-printf '{"prediction": "x"}\n{"prediction": "y"}\n' > output/quickstart_merge/predictions/texts.jsonl
+echo '{"predicted_choice": 1, "answer_choices_scores": [-2.5, -1.5]}' > output/quickstart_merge/predictions/choices.jsonl
+printf '{"predicted_text": "x"}\n{"predicted_text": "y"}\n' > output/quickstart_merge/predictions/texts.jsonl
 "#;
     let place = place();
     let kit = Kit::new(script);
@@ -164,6 +164,50 @@ printf '{"prediction": "x"}\n{"prediction": "y"}\n' > output/quickstart_merge/pr
     fs::write(kit.path("llm_merging/main.py"), main).unwrap();
     let told = said(&kit.run(&place, "entry", &[]).output().unwrap());
     assert_says(&told, &["(entry-point)", "predictions are valid", "on this machine"]);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_refused_before_the_export() {
+    let place = place();
+    let kit = Kit::new("#!/bin/sh\n");
+    let there = kit.folder.path().join("there.json");
+    fs::write(&there, "mine").unwrap();
+    for (file, word) in
+        [(there.clone(), "exists already"), (kit.folder.path().join("no/r.json"), "no folder")]
+    {
+        let mut run = kit.run(&place, "out", &[]);
+        run.arg("--dry-run-report").arg(&file);
+        assert_says(&place.refused(run), &["--dry-run-report", word]);
+    }
+    assert_eq!(fs::read_to_string(there).unwrap(), "mine");
+}
+
+/// What no program can catch: the driver sees the end of its standard input, and ends with all that it started.
+#[test]
+fn a_killed_program_ends_the_kits_standard_input() {
+    let place = place();
+    let kit = Kit::new(
+        "#!/bin/sh\ntouch \"${0%/*}/started\"\ncat > /dev/null\ntouch \"${0%/*}/ended\"\n",
+    );
+    let (started, ended) = (kit.folder.path().join("started"), kit.folder.path().join("ended"));
+    let mut run = kit.run(&place, "killed", &[]);
+    let scratch = tempfile::tempdir().unwrap();
+    run.env("TMPDIR", scratch.path()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = run.spawn().unwrap();
+    wait_for(&started);
+    assert!(!ended.exists());
+    let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    child.wait().unwrap();
+    wait_for(&ended);
+}
+
+fn wait_for(file: &Path) {
+    let began = Instant::now();
+    while !file.exists() {
+        assert!(began.elapsed() < Duration::from_secs(60), "no {}", file.display());
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]

@@ -29,6 +29,36 @@ fn a_changed_expert_is_named_with_both_digests() {
     assert_says(&place.refused(checkpoint), &words);
 }
 
+/// The same bytes, whether or not a hub could say more of the models.
+#[test]
+fn what_is_exported_does_not_depend_on_a_connection() {
+    let place = place();
+    succeeded(&place.export("offline", &["--trial", "0"]).output().unwrap());
+    let server = Server::start(&commit("base"), Default::default());
+    let said = serde_json::json!({ "cardData": { "license": "mit" }, "sha": commit("base") });
+    server.with(|state| {
+        state.id = Some("tiny/base".to_owned());
+        state.page = said;
+    });
+    let mut export = place.export("online", &["--trial", "0"]);
+    export.env("HF_HUB_OFFLINE", "0").env("HF_ENDPOINT", &server.endpoint);
+    succeeded(&export.output().unwrap());
+    assert!(super::files(&place.path("offline")) == super::files(&place.path("online")));
+}
+
+/// The quickstart's tasks have a blank between question and choice, which the class does not add.
+#[test]
+fn papers_say_which_delimiters_the_class_lacks() {
+    let place = place();
+    succeeded(&place.export("out", &[]).output().unwrap());
+    for paper in ["README.md", "REPORT.md"] {
+        let text = fs::read_to_string(place.path("out").join(paper)).unwrap();
+        let words =
+            ["measured under other prompts", "`target_delimiter` \" \" of arithmetic, logic"];
+        assert_says(&text, &words);
+    }
+}
+
 #[test]
 fn a_changed_manifest_is_not_believed() {
     let place = place();
@@ -146,6 +176,17 @@ fn a_run_judged_by_two_metrics_has_to_say_how_choices_are_scored() {
     fs::write(&file, odd).unwrap();
     let said = place.refused(place.export("out", &["--trial", "0"]));
     assert_says(&said, &["judged by acc, acc_bytes", "--scorer", "kit_fixed"]);
+    // Nor can it be said for predictions.
+    let data = place.path("rows.csv");
+    fs::write(&data, "id,input,eval_type,answer_choices\n0,q,multiple_choice,\"['a', 'b']\"\n")
+        .unwrap();
+    let mut predict = place.command();
+    predict.arg("predict").arg(place.run()).args(["--trial", "0", "--data"]).arg(data);
+    let said = place.refused({
+        predict.arg("-o").arg(place.path("out.csv"));
+        predict
+    });
+    assert_says(&said, &["judged by acc, acc_bytes", "--scorer"]);
 }
 
 #[test]

@@ -9,7 +9,9 @@ import os
 import platform
 import resource
 import runpy
+import signal
 import sys
+import threading
 import time
 
 measured = {"load_and_merge": 0.0, "multiple_choice": [], "generation": []}
@@ -62,7 +64,16 @@ def versions():
     }
 
 
+def end_with_parent():
+    """Standard input ends when the process that has its other end is gone, whatever ended that: then so does all here,
+    which is a process group of its own."""
+    while os.read(0, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
 def main():
+    threading.Thread(target=end_with_parent, daemon=True).start()
     target, module, name, program = sys.argv[1:5]
     sys.argv = sys.argv[4:]
     sys.path[0] = os.path.dirname(os.path.abspath(program))

@@ -14,8 +14,9 @@ use merge_search::submission::competition::dry_run::{
 };
 use merge_search::submission::competition::kit::Generation;
 use merge_search::submission::predictions::{AskedRow, asked_rows, faults};
+use merge_search::submission::write_new;
 
-use super::{Failure, tasks};
+use super::{Failure, scored, tasks};
 use checkout::Checkout;
 
 pub use said::summary;
@@ -35,7 +36,7 @@ pub struct DryRunArgs {
     /// Python with what the kit needs [default: python3]
     #[arg(long, value_name = "PATH", requires = "dry_run_kit")]
     python: Option<PathBuf>,
-    /// Write the outcome to this JSON file, which `check` reads
+    /// Write the outcome to this JSON file, which must not exist and `check` reads
     #[arg(long, value_name = "FILE", requires = "dry_run_kit")]
     dry_run_report: Option<PathBuf>,
 }
@@ -76,6 +77,9 @@ pub struct Subject<'a> {
 /// Looks at kit and rows, before the work of an export.
 pub fn prepare(args: &DryRunArgs) -> Result<Option<Prepared>, Failure> {
     let Some(kit) = &args.dry_run_kit else { return Ok(None) };
+    if let Some(report) = &args.dry_run_report {
+        scored::require_writable("--dry-run-report", report)?;
+    }
     let checkout = Checkout::open(kit)?;
     let data = args.data.clone().unwrap_or_else(|| kit.join(TEST_ROWS));
     let unusable = |failure: Failure| {
@@ -256,15 +260,9 @@ impl Given {
     }
 }
 
-/// Replaced as a whole.
 fn write_report(path: &Path, report: &DryRunReport) -> Result<(), Failure> {
     let json = serde_json::to_value(report).map_err(|error| Failure::from_error(&error))?;
-    let mut passing = path.as_os_str().to_owned();
-    passing.push(".tmp");
-    let passing = PathBuf::from(passing);
-    let written = std::fs::write(&passing, format!("{json:#}\n"))
-        .and_then(|()| std::fs::rename(&passing, path));
-    written.map_err(|error| {
+    write_new(path, format!("{json:#}\n").as_bytes()).map_err(|error| {
         Failure::input(format!("cannot write the report {}: {error}", path.display()))
     })
 }

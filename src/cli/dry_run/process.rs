@@ -73,7 +73,8 @@ impl Python<'_> {
             .env("PYTHONPATH", self.python_path())
             // The kit asks for it, and ends without it.
             .env("HF_AUTH_TOKEN", std::env::var_os("HF_AUTH_TOKEN").unwrap_or_default())
-            .stdin(Stdio::null())
+            // It ends when we do, however that comes about: the driver waits for that.
+            .stdin(Stdio::piped())
             .stdout(output)
             .stderr(errors)
             .process_group(0);

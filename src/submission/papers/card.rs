@@ -88,7 +88,8 @@ fn found(facts: &SubmissionFacts) -> String {
         let tasks = results::tasks(run, split, usize::MAX);
         text.extend(tasks.map(|tasks| format!("\n{tasks}")));
     }
-    format!("{text}\n{}\n{}", results::comparisons(run), choice::honesty(run))
+    let other = results::other_prompts(&facts.only_in_the_run);
+    format!("{other}{text}\n{}\n{}", results::comparisons(run), choice::honesty(run))
 }
 
 fn recipe(facts: &SubmissionFacts) -> String {

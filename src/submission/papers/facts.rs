@@ -12,6 +12,10 @@ pub struct SubmissionFacts {
     pub manifest: SubmissionManifest,
     /// Under the published names of its models.
     pub recipe: Recipe,
+    /// New tokens of a text at most.
+    pub max_gen_len: usize,
+    /// What the run's scores were measured with and the class does not have, a part of a sentence each.
+    pub only_in_the_run: Vec<String>,
     /// Of the export, besides the run, the trial, `--format` and the output folder.
     pub options: Vec<String>,
     /// Of the models and of what is made of them.

@@ -8,6 +8,7 @@ pub(super) fn commands(facts: &SubmissionFacts) -> String {
     let manifest = &facts.manifest;
     let (class, method, run, trial) =
         (&manifest.class, &manifest.method, &manifest.run, manifest.trial);
+    let (scorer, max_gen_len) = (&manifest.scorer, facts.max_gen_len);
     format!(
         r#"`EXPORT` stands for this folder. The models are downloaded at the revisions that the class names; `HF_AUTH_TOKEN` is needed for
 gated ones only, and the kit wants it set in any case. `changes.diff` lists all that is added to the pristine kit.
@@ -20,7 +21,7 @@ git checkout {HEAD}
 cp EXPORT/LLM-Merging/llm_merging/merging/{class}.py llm_merging/merging/
 cp EXPORT/LLM-Merging/setup.py .
 patch -p1 < EXPORT/LLM-Merging/registrations.patch
-export HF_AUTH_TOKEN=""
+export HF_AUTH_TOKEN="${{HF_AUTH_TOKEN:-}}"
 PYTHONPATH=$PWD python llm_merging/main.py -m {method} --dataset_filepaths data/test.csv --output_folder submission
 mv submission/test.csv submission/submission.csv
 rm -r output
@@ -36,10 +37,14 @@ With the kit's generation of entry points (until d82d414), from its folder `LLM-
 cp EXPORT/entry-point/llm_merging/merging/{class}.py llm_merging/merging/
 cp EXPORT/entry-point/llm_merging/setup.py llm_merging/
 python llm_merging/setup.py install
-HF_AUTH_TOKEN="" PYTHONPATH=$PWD python llm_merging/main.py -m {method}
+HF_AUTH_TOKEN="${{HF_AUTH_TOKEN:-}}" PYTHONPATH=$PWD python llm_merging/main.py -m {method}
 ```
 
-Without the kit, `merge-search predict {run} --trial {trial} --data test.csv -o submission.csv` writes a file of the same form.
+Without the kit, a file of the same form is written by
+
+```sh
+merge-search predict {run} --trial {trial} --scorer {scorer} --max-gen-toks {max_gen_len} --data test.csv -o submission.csv
+```
 "#
     )
 }

@@ -15,7 +15,7 @@ pub fn report(facts: &SubmissionFacts) -> String {
     let run = &facts.run;
     let sections = [
         ("Method", format!("{}\n{}", method::space(run), method::optimizer(run))),
-        ("Results", found(run)),
+        ("Results", results::other_prompts(&facts.only_in_the_run) + &found(run)),
         ("What the parts are worth", parts(run)),
         ("How the merge was chosen", choice::honesty(run)),
         ("Compute", method::effort(run)),

@@ -29,6 +29,18 @@ pub(super) fn standings(run: &RunFacts) -> String {
     )
 }
 
+/// What a reader of the scores must know first; nothing where the class asks as the run did.
+pub(super) fn other_prompts(only_in_the_run: &[String]) -> String {
+    match only_in_the_run {
+        [] => String::new(),
+        parts => format!(
+            "The scores were measured under other prompts than the class has, which reads `input` as it is: the run had {}. The class may score \
+             differently.\n\n",
+            parts.join("; ")
+        ),
+    }
+}
+
 fn heads() -> Vec<String> {
     let splits = Split::ALL.iter().map(|split| split.as_str().to_owned());
     [String::new()].into_iter().chain(splits).collect()

@@ -130,6 +130,8 @@ fn facts(run: RunFacts) -> SubmissionFacts {
             files: Default::default(),
         },
         recipe: Recipe::from_yaml(recipe).unwrap(),
+        max_gen_len: 48,
+        only_in_the_run: Vec::new(),
         options: vec!["--class-name".to_owned(), "MyMerge".to_owned()],
         licences: Licences {
             parents: vec![vec![Some(licence("llama3"))], vec![Some(licence("llama3")), None]],
@@ -182,6 +184,9 @@ fn the_card_has_models_terms_scores_and_commands() {
             "merge-search export r --trial 9 --format competition --class-name MyMerge -o submission\n",
             "`5face`",
             "python llm_merging/main.py -m my_merge --dataset_filepaths data/test.csv",
+            "export HF_AUTH_TOKEN=\"${HF_AUTH_TOKEN:-}\"\n",
+            "\nHF_AUTH_TOKEN=\"${HF_AUTH_TOKEN:-}\" PYTHONPATH=$PWD python",
+            "\nmerge-search predict r --trial 9 --scorer acc --max-gen-toks 48 --data test.csv -o submission.csv\n",
         ],
     );
 }
@@ -195,6 +200,21 @@ fn only_holdout_is_claimed_and_the_optimism_is_said() {
                     The best score seen on search, 82.0 (trial 4's), is what a search without selection would have claimed. \
                     What is claimed is the holdout score, 65.0 (95 % interval 60.0 to 70.0).\n";
     assert_eq!(text, expected);
+}
+
+#[test]
+fn other_prompts_are_said_before_the_scores() {
+    let plain = facts(run(2));
+    let had = ["`prompts` for t0", "`until` for t1"].map(str::to_owned).to_vec();
+    let facts = SubmissionFacts { only_in_the_run: had, ..plain.clone() };
+    let word = "measured under other prompts";
+    for (with, without) in
+        [(competition_card(&facts), competition_card(&plain)), (report(&facts), report(&plain))]
+    {
+        assert!(!without.contains(word), "{without}");
+        assert_says(&with, &["the run had `prompts` for t0; `until` for t1. The class may"]);
+        assert!(with.find(word) < with.find("**this merge**"), "{with}");
+    }
 }
 
 #[test]

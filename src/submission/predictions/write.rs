@@ -1,12 +1,12 @@
 //! Predictions as pandas' `to_csv(index=False)` writes them.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use csv::{QuoteStyle, Terminator, WriterBuilder};
 
 use super::{DUMMY, HEADER, Predicted, Prediction, PredictionError};
+use crate::submission::write_new;
 
 /// Writes a new file, whole or not at all.
 ///
@@ -21,20 +21,10 @@ pub fn write(path: &Path, predictions: &[Prediction]) -> Result<(), PredictionEr
         return Err(PredictionError::Exists { path: path.to_owned() });
     }
     let content = bytes(predictions).map_err(failed)?;
-    let mut name = path.as_os_str().to_owned();
-    name.push(".tmp");
-    let temporary = Path::new(&name);
-    let written = create(temporary, &content).and_then(|()| fs::rename(temporary, path));
-    if written.is_err() {
-        let _gone = fs::remove_file(temporary);
-    }
-    written.map_err(failed)
-}
-
-fn create(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+    write_new(path, &content).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => PredictionError::Exists { path: path.to_owned() },
+        _ => failed(error),
+    })
 }
 
 /// The whole file.
@@ -79,6 +69,17 @@ mod tests {
         let predictions: Vec<Prediction> = texts.iter().enumerate().map(prediction).collect();
         let ours = bytes(&predictions).unwrap();
         assert_eq!(String::from_utf8_lossy(&ours), String::from_utf8_lossy(expected));
+    }
+
+    #[test]
+    fn nothing_of_the_users_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (output, own) = (folder.path().join("out.csv"), folder.path().join("out.csv.tmp"));
+        std::fs::write(&own, "mine").unwrap();
+        write(&output, &[]).unwrap();
+        assert_eq!(std::fs::read_to_string(&own).unwrap(), "mine");
+        assert!(matches!(write(&output, &[]), Err(PredictionError::Exists { .. })));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -6,8 +6,14 @@ use serde_json::Value;
 
 use super::{KitRow, KitRows};
 
-/// What is wrong with the predictions for `rows` in the file at `path`, one JSON object with its `prediction` on each line;
-/// nothing where all is right.
+/// Of a row with choices: the index of one of them, a number.
+const CHOICE: &str = "predicted_choice";
+
+/// Of a row that asks for a text.
+const TEXT: &str = "predicted_text";
+
+/// What is wrong with the predictions for `rows` in the file at `path`, one JSON object with its `predicted_choice` or
+/// `predicted_text` on each line (the kit's `evaluate_model.py` until d82d414); nothing where all is right.
 pub fn check_json_lines(rows: &KitRows, path: &Path) -> Vec<String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let text = match std::fs::read_to_string(path) {
@@ -28,17 +34,25 @@ pub fn check_json_lines(rows: &KitRows, path: &Path) -> Vec<String> {
 }
 
 fn problem(row: &KitRow, line: &str) -> Option<String> {
-    let Ok(object) = serde_json::from_str::<Value>(line) else {
+    let Ok(Value::Object(object)) = serde_json::from_str::<Value>(line) else {
         return Some("not a JSON object".to_owned());
     };
-    let Some(prediction) = object.get("prediction") else {
-        return Some("there is no `prediction`".to_owned());
+    let key = if row.choices.is_some() { CHOICE } else { TEXT };
+    let Some(prediction) = object.get(key) else {
+        return Some(format!("there is no `{key}`"));
     };
-    let said = prediction.as_str().map_or_else(|| prediction.to_string(), str::to_owned);
-    let choices = row.choices.as_ref()?.len();
-    let is_index = said.parse::<usize>().is_ok_and(|index| index < choices);
+    match &row.choices {
+        Some(choices) => problem_of_choice(prediction, choices.len()),
+        None => {
+            (!prediction.is_string()).then(|| format!("`{TEXT}` is {prediction}; expected a text"))
+        }
+    }
+}
+
+fn problem_of_choice(prediction: &Value, choices: usize) -> Option<String> {
+    let is_index = prediction.as_u64().is_some_and(|index| index < choices as u64);
     (!is_index).then(|| {
-        format!("the prediction is {said:?}; expected the index of one of the {choices} choices")
+        format!("`{CHOICE}` is {prediction}; expected the index of one of the {choices} choices")
     })
 }
 
@@ -59,22 +73,29 @@ mod tests {
 
     #[test]
     fn each_fault_of_the_lines_is_named() {
-        let right = "{\"prediction\": 1}\n{\"prediction\": \"any text\"}\n";
+        let right = "{\"predicted_choice\": 1, \"answer_choices_scores\": [-2.5, -1.5]}\n\
+                     {\"predicted_ids\": [3], \"predicted_text\": \"any text\"}\n";
         assert_eq!(problems(right), [""; 0]);
-        assert_eq!(problems(&right.replace(": 1", ": \"1\"")), [""; 0]);
         let no_index = |said: &str| {
             format!(
-                "out.jsonl: line 1: the prediction is {said:?}; expected the index of one of the 2 choices"
+                "out.jsonl: line 1: `predicted_choice` is {said}; expected the index of one of the 2 choices"
             )
         };
-        assert_eq!(problems(&right.replace(": 1", ": 2")), [no_index("2")]);
-        assert_eq!(problems(&right.replace(": 1", ": [1]")), [no_index("[1]")]);
+        for said in ["2", "[1]", "-1", "\"1\""] {
+            assert_eq!(problems(&right.replace(": 1,", &format!(": {said},"))), [no_index(said)]);
+        }
+        let other = |key: &str| problems(&right.replace(key, "prediction"));
         assert_eq!(
-            problems(&right.replace("\"prediction\": \"any", "\"text\": \"any")),
-            ["out.jsonl: line 2: there is no `prediction`"]
+            other("predicted_choice"),
+            ["out.jsonl: line 1: there is no `predicted_choice`"]
+        );
+        assert_eq!(other("predicted_text"), ["out.jsonl: line 2: there is no `predicted_text`"]);
+        assert_eq!(
+            problems(&right.replace("\"any text\"", "7")),
+            ["out.jsonl: line 2: `predicted_text` is 7; expected a text"]
         );
         assert_eq!(
-            problems("{\"prediction\": 1}\nx\n\n{}\n"),
+            problems("{\"predicted_choice\": 1}\nx\n\n{}\n"),
             ["out.jsonl: 3 predictions; expected 2", "out.jsonl: line 2: not a JSON object"]
         );
     }

@@ -183,9 +183,14 @@ impl Columns {
     }
 }
 
+/// Numbers are taken as their text, as the class does.
 fn texts(list: &str) -> Option<Vec<String>> {
-    let value = literal::parse(list).ok()?;
-    value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    literal::parse(list).ok()?.as_array()?.iter().map(text).collect()
 }
 
 #[cfg(test)]
@@ -233,6 +238,13 @@ mod tests {
         let lines = all.json_lines();
         let second: Value = serde_json::from_str(lines.lines().nth(1).unwrap()).unwrap();
         assert_eq!(second["answer_choices"], json!(["x", "y's"]));
+    }
+
+    #[test]
+    fn numbers_among_choices_are_texts() {
+        assert_eq!(texts("[1, 2.5, 'x']").unwrap(), ["1", "2.5", "x"]);
+        assert_eq!(texts("[None]"), None);
+        assert_eq!(texts("[['x']]"), None);
     }
 
     #[test]
