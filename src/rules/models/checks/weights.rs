@@ -25,7 +25,7 @@ fn of_one(model: &Loaded<'_>, pickled: Verdict) -> Finding {
     match stored.value {
         WeightFiles::Safetensors => finding(Verdict::Pass, format!("safetensors: {place}")),
         WeightFiles::Pickled => {
-            let evidence = format!("{place}: the search and the exported class read nothing else");
+            let evidence = format!("{place}: only safetensors are read");
             finding(pickled, evidence).remedy(CONVERT)
         }
         WeightFiles::Damaged => {
