@@ -293,6 +293,12 @@ fn a_run_is_held_against_the_rules_by_its_record() {
         assert_eq!(finding["verdict"], "PASS", "{finding}");
         assert!(plain(finding["evidence"].as_str().unwrap()).contains(word), "{finding}");
     }
+    edit(&case, "task/task.toml", "seed = 1", "seed = 2");
+    let (_, report, _) = read(case.check("results/tiny", "seed"));
+    let findings = report["findings"].as_array().unwrap();
+    let overlap = findings.iter().find(|finding| finding["rule"] == "overlap").unwrap();
+    assert_eq!(overlap["verdict"], "UNKNOWN", "{overlap}");
+    assert!(text(overlap, "evidence").contains("not those of the run"), "{overlap}");
     let manifest = case.path("results/tiny/manifest.json");
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, text.replacen("search_docs = 8", "search_docs = 9", 1)).unwrap();
