@@ -293,7 +293,9 @@ fn a_run_is_held_against_the_rules_by_its_record() {
         assert_eq!(finding["verdict"], "PASS", "{finding}");
         assert!(plain(finding["evidence"].as_str().unwrap()).contains(word), "{finding}");
     }
-    edit(&case, "task/task.toml", "seed = 1", "seed = 2");
+    let documents = case.path("task/search.jsonl");
+    let text_of_search = fs::read_to_string(&documents).unwrap();
+    fs::write(&documents, text_of_search.split_once('\n').unwrap().1).unwrap();
     let (_, report, _) = read(case.check("results/tiny", "seed"));
     let findings = report["findings"].as_array().unwrap();
     let overlap = findings.iter().find(|finding| finding["rule"] == "overlap").unwrap();
