@@ -121,7 +121,7 @@ impl OfflineRepository {
             let known = |word: &Option<String>| word.clone().unwrap_or("not known".to_owned());
             words.push(format!("commit's day {}", known(&model.committed)));
             words.push(format!("licence {}", known(&model.license)));
-            words.extend(model.gated.then(|| "gated".to_owned()));
+            words.extend(model.gated.unwrap_or(false).then(|| "gated".to_owned()));
         }
         words.push(self.place.text().to_owned());
         if matches!(self.place, Place::Catalogue(_)) && self.known().is_none() {

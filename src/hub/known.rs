@@ -27,8 +27,7 @@ pub struct KnownModel {
     /// `owner/name` of the model that it was made from.
     pub base_model: Option<String>,
     /// Whether a token of an approved account is needed.
-    #[serde(default)]
-    pub gated: bool,
+    pub gated: Option<bool>,
     /// Sum over all tensors, tied ones once.
     pub parameters: Option<u64>,
     /// Of its safetensors files, to the three digits that the hub's pages show.
@@ -122,6 +121,7 @@ mod tests {
             let one_shape = model.config.is_some() != model.adapter_config.is_some();
             assert!(one_shape, "{id} is a model or an adapter");
             let about = |word: &str| model.sources.iter().any(|source| source.contains(word));
+            assert!(model.gated.is_none() || about("gated"), "{id}: who says it is gated?");
             assert!(model.license.is_none() || about("licence"), "{id}: whose licence?");
             assert!(model.revision.is_none() || about("revision"), "{id}: whose revision?");
             assert!(model.committed.is_none() || about("day"), "{id}: whose day?");

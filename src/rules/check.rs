@@ -4,12 +4,15 @@ use super::code;
 use super::measured::Measured;
 use super::models::{self, ModelFacts};
 use super::network::Network;
-use super::open_data::{self, TestSet, overlap};
+use super::open_data::{self, DataUse, TestSet, overlap};
 use super::package::{self, Handed, class_files, setup_files};
 use super::subject::{Kind, Subject};
 use super::tasks::SpaceTasks;
 use super::{Finding, Profile, Verdict, disk, hours, memory, time};
 use crate::submission::predictions::AskedRow;
+use crate::task::Task;
+
+const OTHER_DOCUMENTS: &str = "the documents are not those of the run (sha256 in manifest.json)";
 
 /// What the user gives besides.
 #[derive(Debug, Default)]
@@ -70,11 +73,12 @@ fn of_data(
                 .remedy("put the file there, and check again")
         },
     ));
-    findings.extend(overlaps(&subject.tasks, given.test.as_ref()));
+    findings.extend(overlaps(&subject.tasks, uses, given.test.as_ref()));
     findings
 }
 
-fn overlaps(tasks: &SpaceTasks, test: Option<&TestSet>) -> Vec<Finding> {
+/// `uses` are those of the record, if there is one: documents of another digest tell nothing about it.
+fn overlaps(tasks: &SpaceTasks, uses: &[DataUse], test: Option<&TestSet>) -> Vec<Finding> {
     let unknown = |task: &str, why: &str, remedy: &str| {
         Finding::new("overlap", task, Verdict::Unknown, why).remedy(remedy)
     };
@@ -82,7 +86,15 @@ fn overlaps(tasks: &SpaceTasks, test: Option<&TestSet>) -> Vec<Finding> {
         let remedy = "give --test-csv FILE, the file that is judged";
         return vec![unknown("test set", "no test set given to compare with", remedy)];
     };
-    let mut findings = overlap(&tasks.tasks, test);
+    let digest = |name: &str| uses.iter().find(|used| used.task == name)?.read.as_ref();
+    let (same, changed): (Vec<&Task>, Vec<&Task>) = tasks
+        .tasks
+        .iter()
+        .partition(|task| digest(&task.name).is_none_or(|(sha256, _)| *sha256 == task.digest));
+    let mut findings = overlap(&same, test);
+    let remedy = "put the run's documents back where its tasks read them, and check again";
+    let changed = changed.into_iter().map(|task| &task.name);
+    findings.extend(changed.map(|task| unknown(task, OTHER_DOCUMENTS, remedy)));
     let absent = tasks.uses.iter().filter(|used| used.read.is_none()).map(|used| &used.task);
     let absent = absent.chain(tasks.unread.iter().map(|(task, _)| task));
     let remedy = "check again where the documents are";

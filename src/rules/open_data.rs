@@ -1,5 +1,6 @@
 //! What was searched on.
 
+mod expression;
 mod generated;
 mod overlap;
 
@@ -152,12 +153,19 @@ fn licence(rules: &DataRules, used: &DataUse) -> Reason {
             "no licence stated",
             "look it up on the dataset's page and write `license` (SPDX) into the task file, or search on another dataset",
         )),
-        Some(licence) if is_open(rules, licence) => None,
-        Some(_) => Some((
-            rules.other_licence.into(),
-            "licence not on the list",
-            "ask the organisers, or search on a dataset under one of the profile's licences",
-        )),
+        Some(licence) => match is_open(rules, licence) {
+            Some(true) => None,
+            Some(false) => Some((
+                rules.other_licence.into(),
+                "licence not on the list",
+                "ask the organisers, or search on a dataset under one of the profile's licences",
+            )),
+            None => Some((
+                Verdict::Unknown,
+                "licence is no SPDX expression of AND, OR and parentheses",
+                "write `license` in the task file as SPDX does",
+            )),
+        },
     }
 }
 
@@ -165,12 +173,9 @@ fn is_stated(licence: &str) -> bool {
     !["noassertion", "none", "unknown", "other", ""].contains(&licence.to_lowercase().as_str())
 }
 
-/// `A OR B` is open where one is, `A AND B` where both are.
-fn is_open(rules: &DataRules, expression: &str) -> bool {
-    let plain = expression.replace(['(', ')'], "");
-    let listed =
-        |licence: &str| rules.licences.iter().any(|open| open.eq_ignore_ascii_case(licence.trim()));
-    plain.split(" OR ").any(|choice| choice.split(" AND ").all(listed))
+fn is_open(rules: &DataRules, expression: &str) -> Option<bool> {
+    let listed = |licence: &str| rules.licences.iter().any(|it| it.eq_ignore_ascii_case(licence));
+    expression::holds(expression, &listed)
 }
 
 fn commit(rules: &DataRules, used: &DataUse) -> Reason {

@@ -304,6 +304,14 @@ fn a_run_is_held_against_the_rules_by_its_record() {
         assert_eq!(finding["verdict"], "PASS", "{finding}");
         assert!(plain(finding["evidence"].as_str().unwrap()).contains(word), "{finding}");
     }
+    let documents = case.path("task/search.jsonl");
+    let text_of_search = fs::read_to_string(&documents).unwrap();
+    fs::write(&documents, text_of_search.split_once('\n').unwrap().1).unwrap();
+    let (_, report, _) = read(case.check("results/tiny", "seed"));
+    let findings = report["findings"].as_array().unwrap();
+    let overlap = findings.iter().find(|finding| finding["rule"] == "overlap").unwrap();
+    assert_eq!(overlap["verdict"], "UNKNOWN", "{overlap}");
+    assert!(text(overlap, "evidence").contains("not those of the run"), "{overlap}");
     let manifest = case.path("results/tiny/manifest.json");
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, text.replacen("search_docs = 8", "search_docs = 9", 1)).unwrap();

@@ -28,11 +28,14 @@ use Within::{Code, Text};
 
 type Pattern = (Within, &'static str, &'static str);
 
-pub(super) const DEVICES_PATHS_CALLS: [Pattern; 12] = [
+pub(super) const DEVICES_PATHS_CALLS: [Pattern; 15] = [
     (Text, r"\bcuda:\d+", "device id"),
     (Text, r"CUDA_VISIBLE_DEVICES", "device id"),
     (Code, r"(?:\.cuda|set_device)\(\s*\d+", "device id"),
     (Code, r"\bdevice(?:_map)?\s*=\s*\d+", "device id"),
+    (Code, r"\.to\(\s*\d+", "device id"),
+    (Code, r"\bdevice\s*\([^)]*,\s*(?:index\s*=\s*)?\d+", "device id"),
+    (Code, r"\bdevice_map\s*=\s*\{[^}]*:\s*\d+", "device id"),
     // A whole text that is a path, or a path below one of the usual roots within a text.
     (Text, r"^~?(?:/[\w.+@-]+)+/?$", "absolute path"),
     (

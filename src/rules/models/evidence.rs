@@ -148,39 +148,44 @@ pub(super) fn of_known(
     let is_it = model.revision.is_some() && model.revision.as_deref() == revision;
     let other = model.revision.as_deref().filter(|_| !is_it);
     let of_other = other.map_or_else(String::new, |other| format!(", of revision {other}"));
-    let place = |topic: &str| format!("{catalogue}{}{of_other}", source(model, topic));
+    let place = |topics: &[&str]| format!("{catalogue}{}{of_other}", source(model, topics));
     let licence = model.license.as_deref().map(|id| Licence {
         name: model.license_name.clone(),
         link: model.license_link.clone(),
         ..Licence::of(id)
     });
-    let shape = place("config");
+    let shape = place(&["config"]);
     let told = |value: &Option<serde_json::Value>| value.clone().map(|it| Told::new(it, &*shape));
     let adapter_config = told(&model.adapter_config);
-    let base = model.base_model.clone().map(|id| Told::new(id, place("base model")));
+    let base = model.base_model.clone().map(|id| Told::new(id, place(&["base model"])));
     let day = model.committed.clone().filter(|_| is_it);
     RepositoryFacts {
-        committed: day.map(|day| Told::new(day, place("day"))),
-        licence: licence.map(|licence| Told::new(licence, place("licence"))),
+        committed: day.map(|day| Told::new(day, place(&["day"]))),
+        licence: licence.map(|licence| Told::new(licence, place(&["licence"]))),
         parents: base
             .into_iter()
             .chain(adapter_config.as_ref().and_then(base_of_adapter))
             .collect(),
-        gated: Some(Told::new(model.gated, place("gated"))),
-        parameters: model.parameters.map(|count| Told::new(count, place("parameters"))),
-        bytes: model.bytes.map(|bytes| Told::new(bytes, place("files"))),
+        gated: model.gated.map(|gated| Told::new(gated, place(&["gated"]))),
+        // Elements follow from a shape where no source counts them.
+        parameters: model
+            .parameters
+            .map(|count| Told::new(count, place(&["parameters", "config", "rank"]))),
+        bytes: model.bytes.map(|bytes| Told::new(bytes, place(&["files"]))),
         config: told(&model.config),
         adapter_config,
         ..RepositoryFacts::default()
     }
 }
 
-/// `: ` and the source that begins with its topic (`licence: huggingface.co/…`), or else the first.
-fn source(model: &KnownModel, topic: &str) -> String {
-    let is_about =
-        |source: &&String| source.split(": ").next().is_some_and(|it| it.contains(topic));
-    let about = model.sources.iter().find(is_about).or(model.sources.first());
-    about.map_or_else(String::new, |source| format!(": {source}"))
+/// `: ` and the source that begins with the first of the topics that has one (`licence: huggingface.co/…`), or nothing.
+fn source(model: &KnownModel, topics: &[&str]) -> String {
+    let about = |topic: &&str| {
+        let names =
+            |source: &&String| source.split_once(": ").is_some_and(|it| it.0.contains(*topic));
+        model.sources.iter().find(names)
+    };
+    topics.iter().find_map(about).map_or_else(String::new, |source| format!(": {source}"))
 }
 
 /// A whole commit hash.

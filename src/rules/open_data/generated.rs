@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::{DataRules, DataUse};
 use crate::rules::{Finding, Verdict};
 
-/// `[data.generated_by]`: parts of names, in any case of letters. The first list that has one decides.
+/// `[data.generated_by]`: beginnings of names, in any case of letters. The first list that has one decides.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GeneratorRules {
@@ -32,12 +32,11 @@ impl GeneratorRules {
         };
         let said = format!("generated_by = {author:?} (task file)");
         let name = author.to_lowercase();
-        let part = |list: &[String]| list.iter().find(|part| name.contains(part.as_str())).cloned();
+        let part = |list: &[String]| list.iter().find(|part| names(&name, part)).cloned();
         if let Some(part) = part(&self.refused) {
             (Verdict::Fail, format!("{said}: `{part}` is refused"))
         } else if let Some(part) = part(&self.same_family) {
-            let same =
-                self.same_family.iter().any(|part| base.to_lowercase().contains(part.as_str()));
+            let same = self.same_family.iter().any(|part| names(&base.to_lowercase(), part));
             let verdict = if same { Verdict::Pass } else { Verdict::Fail };
             (
                 verdict,
@@ -49,6 +48,15 @@ impl GeneratorRules {
             (Verdict::Warn, format!("{said}: on no list of the profile"))
         }
     }
+}
+
+/// Whether a word of `text` begins with `part`, and is not denied (`non-human`).
+fn names(text: &str, part: &str) -> bool {
+    text.match_indices(part).any(|(at, _)| {
+        let before = text.get(..at).unwrap_or_default();
+        let denied = ["non-", "non ", "not "].iter().any(|word| before.ends_with(word));
+        !denied && !before.ends_with(char::is_alphanumeric)
+    })
 }
 
 fn unsaid(rules: &DataRules, used: &DataUse) -> (Verdict, String) {

@@ -25,7 +25,7 @@ impl TestSet {
 }
 
 /// Every split of every task against the test set.
-pub fn overlap(tasks: &[Task], test: &TestSet) -> Vec<Finding> {
+pub fn overlap(tasks: &[&Task], test: &TestSet) -> Vec<Finding> {
     tasks.iter().map(|task| of_task(task, test)).collect()
 }
 

@@ -76,14 +76,23 @@ fn licences_that_are_not_open_are_named_in_the_evidence() {
 fn licence_expressions_are_read() {
     let rules = rules("seed");
     for (expression, expected) in [
-        ("MIT OR GPL-3.0", true),
-        ("mit", true),
-        ("MIT AND GPL-3.0", false),
-        ("(MIT AND Apache-2.0) OR GPL-3.0", true),
-        ("GPL-3.0", false),
+        ("MIT OR GPL-3.0", Some(true)),
+        ("mit", Some(true)),
+        ("MIT AND GPL-3.0", Some(false)),
+        ("(MIT AND Apache-2.0) OR GPL-3.0", Some(true)),
+        ("GPL-3.0", Some(false)),
+        ("GPL-3.0 AND (MIT OR Apache-2.0)", Some(false)),
+        ("MIT AND (GPL-3.0 OR ODC-By-1.0)", Some(true)),
+        ("MIT OR GPL-3.0 AND GPL-2.0", Some(true)),
+        ("(MIT", None),
+        ("MIT)", None),
+        ("MIT OR", None),
+        ("MIT WITH x", None),
     ] {
         assert_eq!(is_open(&rules, expression), expected, "{expression}");
     }
+    let unread = verdict("seed", used(None, Some("(MIT"), Some("human")));
+    assert_eq!(unread, Verdict::Unknown);
 }
 
 #[test]
@@ -119,6 +128,10 @@ fn who_wrote_the_data_counts_in_2023() {
     assert_eq!(by("Llama-2-70b", "meta-llama/Llama-2-7b-hf"), Verdict::Pass);
     assert_eq!(by("Mixtral-8x7B", "mistralai/Mistral-7B-v0.1"), Verdict::Pass);
     assert_eq!(by("some model of ours", "mistralai/Mistral-7B-v0.1"), Verdict::Warn);
+    for on_no_list in ["prompted by us", "Bombardier", "non-human"] {
+        assert_eq!(by(on_no_list, "x"), Verdict::Warn, "{on_no_list}");
+    }
+    assert_eq!(by("google/bard", "x"), Verdict::Fail);
     let unsaid = verdict("efficiency-2023", used(None, Some("MIT"), None));
     assert_eq!(unsaid, Verdict::Unknown);
 }

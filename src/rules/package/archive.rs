@@ -4,25 +4,39 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+use super::{Handed, class_files};
 use crate::rules::{Finding, Verdict};
 use crate::submission::competition::HEAD_FOLDER;
+
+/// Of the kit itself: what its README runs.
+const MAIN: &str = "llm_merging/main.py";
 
 /// Size of a header, and what contents are padded to (POSIX.1-2017, pax, ustar interchange format).
 const BLOCK: usize = 512;
 
-pub(super) fn check(folder: &Path, path: &str) -> Finding {
+pub(super) fn check(handed: &Handed, path: &str) -> Finding {
     let finding = |verdict, evidence: String| {
-        Finding::new("files", path, verdict, evidence)
-            .remedy(format!("tar -cvf {path} {HEAD_FOLDER}, from the folder above it"))
+        Finding::new("files", path, verdict, evidence).remedy(format!(
+            "in the folder above the kit's checkout that registrations.patch was applied to: tar -cvf {path} {HEAD_FOLDER}"
+        ))
     };
-    let names = match names(&folder.join(path)) {
+    let names = match names(&handed.folder.join(path)) {
         Ok(names) => names,
         Err(error) => return finding(Verdict::Fail, format!("{path}: no tar archive: {error}")),
     };
-    let root = |name: &String| name.split('/').find(|part| *part != ".").unwrap_or("").to_owned();
-    match names.iter().find(|name| root(name) != HEAD_FOLDER) {
+    let names: Vec<&str> = names.iter().map(|name| name.trim_start_matches("./")).collect();
+    let outside = |name: &&&str| {
+        let root = name.split('/').next().unwrap_or_default();
+        ![HEAD_FOLDER, "", "."].contains(&root)
+    };
+    if let Some(other) = names.iter().find(outside) {
+        return finding(Verdict::Fail, format!("{other} is not in {HEAD_FOLDER}"));
+    }
+    let [class, _] = class_files(handed);
+    let required = [format!("{HEAD_FOLDER}/{MAIN}"), class];
+    match required.iter().find(|path| !names.contains(&path.as_str())) {
         None => finding(Verdict::Pass, format!("{} entries, all in {HEAD_FOLDER}", names.len())),
-        Some(other) => finding(Verdict::Fail, format!("{other} is not in {HEAD_FOLDER}")),
+        Some(missing) => finding(Verdict::Fail, format!("{missing} is not in {path}")),
     }
 }
 

@@ -35,7 +35,7 @@ pub fn check(rules: &SubmissionRules, handed: &Handed, asked: Option<&[AskedRow]
     findings.push(report(rules, handed));
     findings.push(predictions(handed, asked));
     let archives = handed.files.keys().filter(|path| path.ends_with(ARCHIVE));
-    findings.extend(archives.map(|path| archive::check(&handed.folder, path)));
+    findings.extend(archives.map(|path| archive::check(handed, path)));
     findings
 }
 

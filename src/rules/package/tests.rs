@@ -161,25 +161,35 @@ fn predictions_are_compared_with_the_file_that_was_predicted() {
     assert!(findings.iter().any(|it| it.rule == "csv" && it.verdict == Verdict::Unknown));
 }
 
-/// A header of POSIX's ustar format, and nothing in the file.
-fn tar(name: &str) -> Vec<u8> {
+/// Headers of POSIX's ustar format, and nothing in the files.
+fn tar(names: &[&str]) -> Vec<u8> {
+    let headers = names.iter().flat_map(|name| header(name));
+    headers.chain([0; 1024]).collect()
+}
+
+fn header(name: &str) -> Vec<u8> {
     let mut header = vec![0; 512];
     header[..name.len()].copy_from_slice(name.as_bytes());
     header[124..135].copy_from_slice(b"00000000000");
     header[156] = b'0';
     header[257..265].copy_from_slice(b"ustar\x0000");
-    header.extend([0; 1024]);
     header
 }
 
 #[test]
-fn an_archive_has_to_hold_the_folder_llm_merging() {
+fn an_archive_has_to_hold_the_kit_and_the_class() {
     let folder = folder(10);
     let archive = folder.path().join("x/tiny_merge.tar");
+    let main = "LLM-Merging/llm_merging/main.py";
+    let class = "LLM-Merging/llm_merging/merging/TinyMerge.py";
+    let below = |path: &str| format!("./{path}");
     for (bytes, verdict, word) in [
-        (tar("LLM-Merging/setup.py"), Verdict::Pass, "1 entries"),
-        (tar("./LLM-Merging/setup.py"), Verdict::Pass, "1 entries"),
-        (tar("my-merging/setup.py"), Verdict::Fail, "my-merging/setup.py"),
+        (tar(&["LLM-Merging/", main, class]), Verdict::Pass, "3 entries"),
+        (tar(&["./", &below(main), &below(class)]), Verdict::Pass, "3 entries"),
+        (tar(&[main, class, "my-merging/setup.py"]), Verdict::Fail, "my-merging/setup.py"),
+        (tar(&[class]), Verdict::Fail, main),
+        (tar(&[main]), Verdict::Fail, class),
+        (tar(&[]), Verdict::Fail, main),
         (b"no archive".to_vec(), Verdict::Fail, "no tar archive"),
     ] {
         fs::write(&archive, bytes).unwrap();
