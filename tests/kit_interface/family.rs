@@ -32,6 +32,9 @@ pub fn write(home: &Path) {
                 fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
             }
         }
+        if kind == "llama3" {
+            [FIRST, SECOND].iter().for_each(|own| forget_merges(&snapshot(home, kind, own)));
+        }
         if kind == "t5" {
             [FIRST, SECOND].iter().for_each(|own| add_stray(&snapshot(home, kind, own)));
         }
@@ -42,6 +45,16 @@ pub fn write(home: &Path) {
     for (name, rank, targets) in ADAPTERS {
         adapter(&snapshot(home, name, FIRST), rank, targets);
     }
+}
+
+/// A tokenizer as Llama 3's, which takes words of the vocabulary whole, here many that no merges lead to.
+fn forget_merges(folder: &Path) {
+    let file = folder.join("tokenizer.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let merges = json["model"]["merges"].as_array_mut().unwrap();
+    merges.truncate(merges.len() / 4);
+    json["model"]["ignore_merges"] = true.into();
+    fs::write(&file, json.to_string()).unwrap();
 }
 
 /// Biases that the files of the first T5s have and their networks do not.

@@ -31,8 +31,13 @@ macro_rules! part {
 }
 
 const ROWS: Part = part!("rows", "import ast");
-const READER: Part =
-    part!("reader", "import json", "from pathlib import Path", "from tokenizers import Tokenizer");
+const READER: Part = part!(
+    "reader",
+    "import itertools",
+    "import json",
+    "from pathlib import Path",
+    "from tokenizers import Tokenizer"
+);
 const MODEL: Part = part!("model", "from transformers import AutoConfig");
 const KIT_DECODER: Part = part!("kit_decoder",);
 const KIT_ENCODER_DECODER: Part = part!("kit_encoder_decoder",);

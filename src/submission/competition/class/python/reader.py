@@ -3,6 +3,8 @@ class Reader:
     the tokens that its settings name."""
 
     def __init__(self, folder, config):
+        model = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+        self.ignores_merges = bool(model.get("ignore_merges"))
         self.tokenizer = open_tokenizer(folder / "tokenizer.json")
         settings = folder / "tokenizer_config.json"
         settings = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
@@ -18,7 +20,17 @@ class Reader:
         self.stops = {*ends, self.eos}
 
     def tokens(self, text, special=True):
-        return self.tokenizer.encode(text, add_special_tokens=special).ids
+        encoding = self.tokenizer.encode(text, add_special_tokens=special)
+        if not self.ignores_merges:
+            return encoding.ids
+        # Words of the vocabulary are taken whole; the tokenizers library of transformers 4.39 does not know that yet.
+        ids = []
+        for word, own in itertools.groupby(zip(encoding.word_ids, encoding.ids), lambda pair: pair[0]):
+            own = [token for _, token in own]
+            whole = None if word is None else "".join(map(self.tokenizer.id_to_token, own))
+            whole = None if whole is None else self.tokenizer.token_to_id(whole)
+            ids += own if whole is None else [whole]
+        return ids
 
     def read(self, text):
         """With the tokenizer's special tokens, unless the text itself begins with the first of them."""
