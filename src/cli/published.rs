@@ -133,13 +133,13 @@ fn require_same(model: &RunModel, place: &Published, hub: &Hub) -> Result<(), Fa
     require_safetensors(name, &reference, &cache)?;
     let opened = match Opened::find(&reference, &cache) {
         Ok(opened) => opened,
-        Err(OpenError::Hub(HubError::NotCached { .. })) => {
+        Err(error) if matches!(*error, OpenError::Hub(HubError::NotCached { .. })) => {
             tell(&format!(
                 "note: model `{name}`: {reference} is not in the cache, so that nobody has compared it with the folder that was scored"
             ));
             return Ok(());
         }
-        Err(error) => return Err(Failure::from_error(&error).at(&format!("model `{name}`"))),
+        Err(error) => return Err(Failure::from_error(&*error).at(&format!("model `{name}`"))),
     };
     let found = opened.checkpoint.digest().map_err(|error| Failure::from_error(&error))?;
     match found == model.sha256 {

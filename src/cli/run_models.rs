@@ -114,13 +114,17 @@ pub struct Opened {
 
 impl Opened {
     /// Branches and tags are looked up once, and everything is taken from the commit that they stand for.
-    pub fn find(model: &ModelRef, hub: &Hub) -> Result<Opened, OpenError> {
-        let commit = hub.snapshot(model.path(), model.revision())?.commit;
+    pub fn find(model: &ModelRef, hub: &Hub) -> Result<Opened, Box<OpenError>> {
+        let commit_of = |path: &str, revision: Option<&str>| match hub.snapshot(path, revision) {
+            Ok(snapshot) => Ok(snapshot.commit),
+            Err(error) => Err(Box::new(OpenError::from(error))),
+        };
+        let commit = commit_of(model.path(), model.revision())?;
         let adapter = match model.lora() {
             None => None,
             Some(lora) => {
                 let (path, revision) = revised(lora);
-                Some((path.to_owned(), hub.snapshot(path, revision)?.commit))
+                Some((path.to_owned(), commit_of(path, revision)?))
             }
         };
         let mut pinned = at_commit(model.path(), commit.as_deref());
@@ -129,7 +133,8 @@ impl Opened {
         }
         // Nothing was added to what was a model before.
         let pinned = ModelRef::new(pinned).unwrap_or_else(|_| model.clone());
-        Ok(Opened { commit, adapter, checkpoint: open_checkpoint(&pinned, hub)? })
+        let checkpoint = open_checkpoint(&pinned, hub).map_err(Box::new)?;
+        Ok(Opened { commit, adapter, checkpoint })
     }
 }
 
