@@ -106,7 +106,10 @@ fn trials_and_options_that_there_are_not() {
     let refused = |more: &[&str]| place.refused(place.export("out", more));
     assert_says(&refused(&["--trial", "999"]), &["--trial 999", "has trials 0 to"]);
     assert_says(&refused(&["--class-name", "my-merge"]), &["my-merge", "MyMerge"]);
-    assert_says(&refused(&["--class-name", "LlamaAvg"]), &["kit has a class of that name"]);
+    assert_says(
+        &refused(&["--class-name", "LlamaAvg"]),
+        &["kit has a class or a method of that name"],
+    );
     assert_says(&refused(&["--scorer", "f1"]), &["kit, kit_fixed, acc, acc_norm"]);
     assert_says(&refused(&["--published", "logic=tiny/logic@main"]), &["40 hexadecimal digits"]);
     let unknown = format!("maths=tiny/logic@{}", commit("logic"));
@@ -143,16 +146,16 @@ fn a_local_expert_needs_its_published_name() {
     assert_says(&readme, &[&format!("--published logic={id}")]);
     // Known to have no safetensors, by the catalogue and by the cache.
     let known = "facebook/bart-large-xsum@fb8c7a91748fb92870861bfbe68f245cf810306c";
-    let strings = place.cached("strings");
-    let weights = ["model.safetensors", "pytorch_model.bin"].map(|file| strings.join(file));
-    fs::rename(&weights[0], &weights[1]).unwrap();
-    let cached = format!("tiny/strings@{}", commit("strings"));
+    let cached = format!("tiny/pickled@{}", commit("base"));
+    let pickled = place.path("hub/models--tiny--pickled/snapshots").join(commit("base"));
+    fs::create_dir_all(&pickled).unwrap();
+    fs::copy(place.cached("base").join("config.json"), pickled.join("config.json")).unwrap();
+    fs::write(pickled.join("pytorch_model.bin"), "a pickle").unwrap();
     for place_of in [known, &cached] {
         let option = format!("logic={place_of}");
         let said = place.refused(place.export("out2", &["--published", &option]));
         assert_says(&said, &[place_of, "no safetensors", "upload the converted folder"]);
     }
-    fs::rename(&weights[1], &weights[0]).unwrap();
     // In the cache, but another model.
     let other = format!("logic=tiny/strings@{}", commit("strings"));
     let said = place.refused(place.export("out2", &["--published", &other]));

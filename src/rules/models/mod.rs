@@ -1,6 +1,6 @@
 //! Rules about models: how large they are, whose they are, what they come from.
 //!
-//! [`facts`] gathers what is known of a model, each fact with the place where it was read; [`check`] holds the facts against
+//! [`fn@facts`] gathers what is known of a model, each fact with the place where it was read; [`check`] holds the facts against
 //! [`ModelRules`] and looks nowhere else. Nothing is downloaded: weights are counted in their files' headers, and what is not
 //! on this machine is taken from the catalogue, the user's [`Evidence`] or, online, from what the hub says of a model.
 

@@ -1,7 +1,7 @@
 //! A submission to the LLM Merging competition (NeurIPS 2024): a class for the organisers' starter kit that merges, scores
 //! and answers as the search did.
 //!
-//! [`class_file`] writes the class: the recipe as a literal, worked out tensor by tensor ([`merging`]), and the code that
+//! [`class_file`] writes the class: the recipe as a literal, worked out tensor by tensor (`merging`), and the code that
 //! reads it, put together from the parts that the recipe needs.
 
 mod class;
