@@ -1,7 +1,8 @@
 //! Whether weights and documents still are those that a run began with.
 
 use merge_search::checkpoint::Checkpoint;
-use merge_search::record::{CheckpointEntry, DataSource, DocCounts, RunManifest, TaskEntry};
+use merge_search::record::{CheckpointEntry, DocCounts, RunManifest, TaskEntry};
+use merge_search::rules::open_data::source_of;
 use merge_search::space::DocLimits;
 use merge_search::task::Task;
 use merge_search::units::Split;
@@ -33,13 +34,7 @@ pub fn task_entries(tasks: &[Task], limits: DocLimits) -> Vec<TaskEntry> {
         metric: task.judged().as_str().to_owned(),
         others: task.metrics.iter().skip(1).map(|metric| metric.as_str().to_owned()).collect(),
         sha256: task.digest.clone(),
-        source: DataSource {
-            dataset: task.origin.dataset.clone(),
-            commit: task.origin.commit.clone(),
-            split: task.origin.split.clone(),
-            license: task.license.clone(),
-            generated_by: task.generated_by.clone(),
-        },
+        source: source_of(task),
         docs: DocCounts {
             search: count(task.docs(Split::Search).len(), limits.search),
             selection: count(task.docs(Split::Selection).len(), limits.selection),

@@ -63,6 +63,17 @@ impl From<&TaskEntry> for DataUse {
     }
 }
 
+/// Where a task's documents come from, as a manifest records it.
+pub fn source_of(task: &Task) -> DataSource {
+    DataSource {
+        dataset: task.origin.dataset.clone(),
+        commit: task.origin.commit.clone(),
+        split: task.origin.split.clone(),
+        license: task.license.clone(),
+        generated_by: task.generated_by.clone(),
+    }
+}
+
 impl From<&Task> for DataUse {
     fn from(task: &Task) -> DataUse {
         let docs = |split| task.docs(split).len() as u64;
@@ -73,13 +84,7 @@ impl From<&Task> for DataUse {
         };
         DataUse {
             task: task.name.clone(),
-            source: DataSource {
-                dataset: task.origin.dataset.clone(),
-                commit: task.origin.commit.clone(),
-                split: task.origin.split.clone(),
-                license: task.license.clone(),
-                generated_by: task.generated_by.clone(),
-            },
+            source: source_of(task),
             benchmark_test: task.origin.benchmark_test.clone(),
             read: Some((task.digest.clone(), counts)),
         }
