@@ -33,6 +33,27 @@ printf 'id,prediction,dummy_field\n0,"A\ntext",0\n1,1,0\n2,,0\n' > "${11}/test.c
 printf '%s' '{"load_and_merge": 1.5, "multiple_choice": [0.25], "generation": [0.5, 1.5], "peak_bytes": 1000, "device_bytes": null, "machine": {"device": "abacus", "versions": {"torch": "9.9"}}}' > "$2"
 "#;
 
+/// The kit of the other generation: `setup.py` first, then a file for each kind of rows.
+const ENTRY_POINT_CALLED: &str = r#"#!/bin/sh
+if [ "$1" = llm_merging/setup.py ]; then
+  grep -q 'quickstart_merge = llm_merging' llm_merging/setup.py && touch found; exit $?
+fi
+[ -e found ] || exit 21
+[ "$8 ${11} ${12} ${13}" = "--dataset_filepaths --eval_types multiple_choice generation" ] || exit 22
+grep -q '"answer_choices":\["a","b"\]' "$9" || exit 23
+mkdir -p output/quickstart_merge/predictions
+echo '{"predicted_choice": 1, "answer_choices_scores": [-2.5, -1.5]}' > output/quickstart_merge/predictions/choices.jsonl
+printf '{"predicted_text": "x"}\n{"predicted_text": "y"}\n' > output/quickstart_merge/predictions/texts.jsonl
+"#;
+
+const ENTRY_POINT_MAIN: &str = "def all_merge_handlers():\n    return entry_points(group=\"llm_merging.merging.Merges\")\n# --eval_types\n";
+
+fn entry_point_kit() -> Kit {
+    let kit = Kit::new(ENTRY_POINT_CALLED);
+    fs::write(kit.path("llm_merging/main.py"), ENTRY_POINT_MAIN).unwrap();
+    kit
+}
+
 /// A kit and an interpreter, which a test has to itself.
 struct Kit {
     folder: tempfile::TempDir,
@@ -144,26 +165,25 @@ fn what_is_no_kit_is_refused_before_the_export() {
     assert_says(&text(&output.stderr), &["--dry-run-kit"]);
 }
 
-/// Of the generation of entry points: `setup.py` first, then a file for each kind of rows.
 #[test]
 fn the_kit_of_entry_points_gets_its_own_files() {
-    let script = r#"#!/bin/sh
-if [ "$1" = llm_merging/setup.py ]; then
-  grep -q 'quickstart_merge = llm_merging' llm_merging/setup.py && touch found; exit $?
-fi
-[ -e found ] || exit 21
-[ "$8 ${11} ${12} ${13}" = "--dataset_filepaths --eval_types multiple_choice generation" ] || exit 22
-grep -q '"answer_choices":\["a","b"\]' "$9" || exit 23
-mkdir -p output/quickstart_merge/predictions
-echo '{"predicted_choice": 1, "answer_choices_scores": [-2.5, -1.5]}' > output/quickstart_merge/predictions/choices.jsonl
-printf '{"predicted_text": "x"}\n{"predicted_text": "y"}\n' > output/quickstart_merge/predictions/texts.jsonl
-"#;
     let place = place();
-    let kit = Kit::new(script);
-    let main = "def all_merge_handlers():\n    return entry_points(group=\"llm_merging.merging.Merges\")\n# --eval_types\n";
-    fs::write(kit.path("llm_merging/main.py"), main).unwrap();
+    let kit = entry_point_kit();
     let told = said(&kit.run(&place, "entry", &[]).output().unwrap());
     assert_says(&told, &["(entry-point)", "predictions are valid", "on this machine"]);
+}
+
+/// HEAD writes into `../output` unless it is told where, the kit of entry points into `output`.
+#[test]
+fn the_kits_two_output_folders_are_neither_missed_nor_left_behind() {
+    let place = place();
+    for (name, kit) in
+        [("head", Kit::new(&format!("{CALLED}{ANSWERED}"))), ("entry", entry_point_kit())]
+    {
+        let told = said(&kit.run(&place, name, &[]).output().unwrap());
+        assert_says(&told, &["predictions are valid"]);
+        assert!(!kit.path("output").exists() && !kit.path("../output").exists(), "{name}");
+    }
 }
 
 #[test]

@@ -15,14 +15,17 @@ fn a_routed_trial_is_one_class_with_its_gate() {
     let trials = RunFolder::open(&place.run()).unwrap().trials().unwrap();
     let routed = trials.iter().find(|trial| {
         let recipe = Recipe::from_yaml(&trial.recipe).unwrap();
-        recipe.document_router.is_some() && has_like_layers(&recipe)
+        recipe.document_router.is_some() && !has_like_layers(&recipe)
     });
-    let number = routed.expect("some random routes lead to networks of like layers").trial;
+    let number = routed.expect("some random routes lead to networks of unlike layers").trial;
     let number = number.to_string();
     said(&place.export("out", &["--trial", &number]).output().unwrap());
     let class = "LLM-Merging/llm_merging/merging/QuickstartRoutedMerge.py";
     let class = fs::read_to_string(place.path("out").join(class)).unwrap();
-    assert_says(&class, &["class QuickstartRoutedMerge(Merges)", "routes", "ngrams"]);
+    assert_says(
+        &class,
+        &["class QuickstartRoutedMerge(Merges)", "routes", "ngrams", "RECIPE[\"layers\"]"],
+    );
     let task = place.path("datasets/logic/search.jsonl");
     let rows = fs::read_to_string(&task).unwrap();
     fs::write(&task, rows.lines().skip(1).collect::<Vec<_>>().join("\n")).unwrap();
@@ -33,7 +36,7 @@ fn a_routed_trial_is_one_class_with_its_gate() {
     assert_says(&place.refused(folder), &["task `logic` has changed"]);
 }
 
-/// A class swaps the weights of one network.
+/// If not, the class cuts the network too.
 fn has_like_layers(recipe: &Recipe) -> bool {
     let merges = 0..=recipe.document_router.as_ref().map_or(0, |router| router.merges.len());
     let layers = |merge| match recipe.merge(merge).unwrap().layout {

@@ -34,6 +34,12 @@ models:
 - {model: tiny/llama@A+tiny/llama-rank-4@A, parameters: {weight: 0.8}}
 - {model: tiny/llama@A+tiny/llama-rank-2@A, parameters: {weight: 0.6}}
 ";
+/// Of the ranks of the kit's own LlamaAvg.
+const RANKS: &str = "merge_method: linear
+models:
+- {model: tiny/llama@A+tiny/llama-rank-16@A, parameters: {weight: 0.5}}
+- {model: tiny/llama@A+tiny/llama-rank-8@A, parameters: {weight: 0.5}}
+";
 const ROUTED: &str = "merge_method: linear
 base_model: tiny/llama@A
 models:
@@ -49,6 +55,28 @@ document_router:
     - {model: tiny/llama@A, parameters: {weight: [{filter: layers.1, value: 0.1}, {value: 0.8}]}}
     - {model: tiny/llama@B, parameters: {weight: [{filter: layers.1, value: 0.9}, {value: 0.2}]}}
 ";
+/// The merge that is read first has one layer, the other two.
+const UNLIKE: &str = "merge_method: linear
+base_model: tiny/llama@A
+slices:
+- sources:
+  - {model: tiny/llama@A, layer_range: [1, 2], parameters: {weight: 0.6}}
+  - {model: tiny/llama@B, layer_range: [1, 2], parameters: {weight: 0.4}}
+document_router:
+  gate: {features: FEATURES}
+  routes: [1, 0]
+  merges:
+  - merge_method: linear
+    base_model: tiny/llama@A
+    models:
+    - {model: tiny/llama@A, parameters: {weight: 0.6}}
+    - {model: tiny/llama@B, parameters: {weight: 0.4}}
+";
+/// The winner of `merge-search search-spaces/quickstart-routed.toml --trials 200 --seed 0` (on a day of November 2026): merges
+/// of five and three layers.
+const FOUND: &str = include_str!("found.yaml");
+/// The routed quickstart's, in its order.
+const QUICKSTART_TASKS: [&str; 5] = ["arithmetic", "logic", "strings", "agreement", "mixed"];
 const NGRAMS: &str = "{ngrams: {buckets: 64}}, kind: linear, classes: {tasks: 2}";
 const HIDDEN: &str = "{hidden: {layer: 1, pool: mean}}, kind: centroid, classes: {clusters: 2}";
 const SHAPE: &str = "shape, kind: linear, classes: {tasks: 2}";
@@ -81,10 +109,15 @@ pub fn cases() -> Vec<Case> {
         case("qwen2_acc", Acc, LINEAR),
         case("t5_kit", Kit, LINEAR),
         case("t5_acc_norm", AccNorm, LINEAR),
+        case("bart_kit", Kit, LINEAR),
+        case("bart_acc", Acc, LINEAR),
         case("adapters_acc", Acc, ADAPTERS),
+        case("adapters_16_and_8_kit", Kit, RANKS),
         case("routed_ngrams_kit", Kit, ROUTED),
         case("routed_hidden_acc", Acc, ROUTED),
         case("routed_shape_acc", Acc, ROUTED),
+        case("routed_unlike_acc", Acc, UNLIKE),
+        case("routed_found_acc", Acc, FOUND),
         case("mixture_acc", Acc, MIXTURE),
     ]
 }
@@ -113,12 +146,24 @@ impl Case {
         Recipe::from_yaml(&text.replace("@B", &format!("@{}", family::SECOND))).unwrap()
     }
 
-    pub fn is_routed(&self) -> bool {
-        self.name.starts_with("routed")
+    /// How many tensors the second merge has that are not the first one's.
+    pub fn swapped(&self) -> usize {
+        match self.name.strip_prefix("routed_") {
+            None => 0,
+            // The embedding, which is the head too, the last norm, and nine tensors in each of three layers.
+            Some("found_acc") => 29,
+            // One layer's.
+            Some(_) => 9,
+        }
     }
 
-    pub fn is_encoder_decoder(&self) -> bool {
-        self.name.starts_with("t5")
+    /// What the model reads; of a T5 more than any row has.
+    fn max_seq_len(&self) -> usize {
+        match self.name {
+            "routed_found_acc" => 128,
+            name if name.starts_with("t5") => 4096,
+            _ => 256,
+        }
     }
 
     pub fn models(&self, home: &Path) -> Vec<(ModelRef, Checkpoint)> {
@@ -148,10 +193,22 @@ impl Case {
             router: self.router(home, &recipe),
             scorer: self.scorer,
             dtype: ClassDtype::Float32,
-            max_seq_len: if self.is_encoder_decoder() { 4096 } else { 256 },
+            max_seq_len: self.max_seq_len(),
             max_gen_len: 64,
         };
         (class_file(&parts).unwrap(), look(&plans))
+    }
+
+    /// What the router's classes are.
+    pub fn gate_tasks(&self) -> Vec<Task> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets");
+        match self.name {
+            "routed_found_acc" => QUICKSTART_TASKS
+                .iter()
+                .flat_map(|task| Loader { hub: None }.load(&folder.join(task)).unwrap())
+                .collect(),
+            _ => tasks(self.scorer),
+        }
     }
 
     /// The base model is the first one.
@@ -160,7 +217,7 @@ impl Case {
         let models: Vec<ModelRef> = recipe.models().into_iter().cloned().collect();
         let resources = Resources { memory: None, precision: Precision::F32 };
         let pool = Arc::new(Pool::new(1).unwrap());
-        let tasks = tasks(self.scorer);
+        let tasks = self.gate_tasks();
         let hub = family::hub(home);
         let evaluator =
             CandleEvaluator::open(&models, &hub, &tasks, [None; 3], &[], resources, pool).unwrap();

@@ -1,5 +1,5 @@
-//! Tiny models in a made-up cache of the hub: four kinds of tokenizers, each at two commits of one repository, the second
-//! one shaken, and two adapters of unequal rank.
+//! Tiny models in a made-up cache of the hub: five kinds of tokenizers, each at two commits of one repository, the second
+//! one shaken, adapters of unequal rank, and the quickstart's.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,25 +13,24 @@ use crate::tiny;
 /// Both are repositories' only commits but for those of [`KINDS`].
 pub const FIRST: &str = "1111111111111111111111111111111111111111";
 pub const SECOND: &str = "2222222222222222222222222222222222222222";
-const KINDS: [&str; 4] = ["llama", "llama3", "qwen2", "t5"];
+const KINDS: [&str; 5] = ["llama", "llama3", "qwen2", "t5", "bart"];
 /// Name, rank, and the weights that the adapter changes.
-const ADAPTERS: [(&str, usize, &[&str]); 2] = [
+const ADAPTERS: [(&str, usize, &[&str]); 4] = [
+    ("llama-rank-16", 16, &["self_attn.q_proj", "self_attn.v_proj"]),
+    ("llama-rank-8", 8, &["self_attn.q_proj", "self_attn.v_proj"]),
     ("llama-rank-4", 4, &["self_attn.q_proj", "self_attn.v_proj"]),
     ("llama-rank-2", 2, &["self_attn.q_proj", "mlp.down_proj"]),
 ];
 
+/// Of the quickstart.
+const QUICKSTART: [&str; 5] = ["base", "arithmetic", "logic", "strings", "agreement"];
+
 /// Puts everything into `home/hub`, as Python's hub client would with `HF_HOME=home`.
 pub fn write(home: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for kind in KINDS {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/reference/lm_eval/docs/models")
-            .join(kind);
-        for revision in [FIRST, SECOND] {
-            let folder = snapshot(home, kind, revision);
-            for entry in fs::read_dir(&from).unwrap().map(Result::unwrap) {
-                fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
-            }
-        }
+        let from = root.join("tests/reference/lm_eval/docs/models").join(kind);
+        [FIRST, SECOND].iter().for_each(|own| copy(&from, &snapshot(home, kind, own)));
         if kind == "llama3" {
             [FIRST, SECOND].iter().for_each(|own| forget_merges(&snapshot(home, kind, own)));
         }
@@ -42,8 +41,18 @@ pub fn write(home: &Path) {
         let shaken: Vec<_> = tiny::stored(&weights).into_iter().map(shaken).collect();
         fs::write(&weights, tiny::singles(&shaken)).unwrap();
     }
+    for name in QUICKSTART {
+        let from = root.join("search-spaces/quickstart").join(name);
+        copy(&from, &snapshot(home, &format!("quick-{name}"), FIRST));
+    }
     for (name, rank, targets) in ADAPTERS {
         adapter(&snapshot(home, name, FIRST), rank, targets);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
 }
 

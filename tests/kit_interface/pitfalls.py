@@ -76,6 +76,24 @@ def choices_in_a_string_are_a_list():
         assert torch.equal(scores, of_list), name
 
 
+class Refused:
+    """Stands for a tokenizer that nobody may use."""
+
+    def __call__(self, *_, **__):
+        raise AssertionError("reads with the kit's tokenizer")
+
+    __getattr__ = __call__
+
+
+def the_notebooks_older_tokenizer_is_not_used():
+    for name in ("llama_kit", "t5_kit"):
+        own, other = method(name), module(name).TinyMerge("notebook")
+        other.merge()
+        other.input_tokenizer = other.target_tokenizer = other.tokenizer = Refused()
+        assert torch.equal(own.predict_multiple_choice(row())[1], other.predict_multiple_choice(row())[1])
+        assert own.generate(row())[1] == other.generate(row())[1]
+
+
 def tokenizers_without_bos_and_eos_score_single_tokens():
     own = method("qwen2_kit_fixed")
     assert all(len(own.reader.tokens(letter)) == 1 for letter in "AB")
@@ -234,6 +252,19 @@ def tied_weights_are_saved_once():
         assert saved and "lm_head.weight" not in saved
         places = [weight.data_ptr() for weight in own.merged_model.values()]
         assert len(set(places)) == len(places)
+
+
+def layers_that_were_left_out_come_back():
+    own = method("routed_unlike_acc")
+    scores = {}
+    for merge in (0, 1, 0, 1):
+        own.variants.use(merge)
+        pairs = [module("routed_unlike_acc").pair(own.reader, "Where does the baker go?", choice) for choice in eval(CHOICES)]
+        with torch.no_grad():
+            got = module("routed_unlike_acc").log_likelihoods(own.base_model, pairs, 256)
+        assert len(own.base_model.model.layers) == own.base_model.config.num_hidden_layers == 2 - merge
+        assert scores.setdefault(merge, got) == got
+    assert scores[0] != scores[1]
 
 
 def swapped_weights_come_back():

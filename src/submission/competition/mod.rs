@@ -101,7 +101,7 @@ pub struct ClassParts<'a> {
     pub method: String,
     /// In the order of the models that the plans were made with; all plans with the same.
     pub models: Vec<Published>,
-    /// More than one with a router only; all with the same names and shapes of tensors.
+    /// More than one with a router only; each with all tensors of the deepest but those of its last layers.
     pub merges: Vec<&'a MergePlan<'a>>,
     /// Which prompt goes to which merge.
     pub router: Option<ClassRouter>,

@@ -1,11 +1,12 @@
-"""Four tiny random models with tokenizers of different kinds, as Hugging Face lays them out.
+"""Five tiny random models with tokenizers of different kinds, as Hugging Face lays them out.
 
-    python docs_models.py        writes docs/models/{llama,qwen2,t5,llama3}
+    python docs_models.py        writes docs/models/{llama,qwen2,t5,llama3,bart}
 
 llama   SentencePiece-like BPE: blank before the text, bytes for what is unknown, <s> by the post-processor; chat template
         with <s> in it and without a system role
 qwen2   byte-level BPE, NFC, no token at the start (`bos_token` is null); ChatML
 t5      unigram without a normalizer, </s> by the post-processor; encoder and decoder
+bart    byte-level BPE, <s> and </s> by the post-processor; encoder and decoder with a bias on the logits that is no parameter
 llama3  byte-level BPE of a plain PreTrainedTokenizerFast, <|begin_of_text|> by the post-processor; Llama 3's headers
 
 The weights are large, so that choices differ clearly.
@@ -107,6 +108,13 @@ def llama3_tokenizer(size):
     return tokenizer
 
 
+def bart_tokenizer(size):
+    tokenizer = byte_level(size, ["<s>", "<pad>", "</s>", "<unk>"], QWEN2_SPLIT)
+    tokenizer.post_processor = processors.RobertaProcessing(
+        ("</s>", tokenizer.token_to_id("</s>")), ("<s>", tokenizer.token_to_id("<s>")), trim_offsets=False, add_prefix_space=False)
+    return tokenizer
+
+
 def t5_tokenizer(size):
     # The trainer's sums depend on the order of threads; counts of substrings do not.
     counts = Counter()
@@ -143,10 +151,12 @@ CONFIGS = {
                   clean_up_tokenization_spaces=False, model_max_length=10**30, chat_template=QWEN2_CHAT),
     "t5": dict(tokenizer_class="T5Tokenizer", eos_token="</s>", pad_token="<pad>", unk_token="<unk>", extra_ids=0,
                clean_up_tokenization_spaces=False, model_max_length=512),
+    "bart": dict(tokenizer_class="BartTokenizer", bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
+                 clean_up_tokenization_spaces=False, model_max_length=256),
     "llama3": dict(tokenizer_class="PreTrainedTokenizerFast", bos_token="<|begin_of_text|>", eos_token="<|end_of_text|>",
                    clean_up_tokenization_spaces=True, model_max_length=10**30, chat_template=LLAMA3_CHAT),
 }
-TOKENIZERS = {"llama": llama_tokenizer, "qwen2": qwen2_tokenizer, "t5": t5_tokenizer, "llama3": llama3_tokenizer}
+TOKENIZERS = {"llama": llama_tokenizer, "qwen2": qwen2_tokenizer, "t5": t5_tokenizer, "bart": bart_tokenizer, "llama3": llama3_tokenizer}
 SIZE = 768
 SMALL = dict(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
              max_position_embeddings=256, initializer_range=0.3, tie_word_embeddings=True)
@@ -156,7 +166,7 @@ def network(name, tokenizer):
     size = tokenizer.get_vocab_size()
     ids = {role: tokenizer.token_to_id(token) if token else None
            for role, token in ((f"{r}_token_id", CONFIGS[name].get(f"{r}_token")) for r in ("bos", "eos", "pad"))}
-    torch.manual_seed({"llama": 1, "qwen2": 2, "t5": 3, "llama3": 4}[name])
+    torch.manual_seed({"llama": 1, "qwen2": 2, "t5": 3, "llama3": 4, "bart": 5}[name])
     if name == "t5":
         config = hf.T5Config(vocab_size=size, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, feed_forward_proj="relu",
                              decoder_start_token_id=0, pad_token_id=0, eos_token_id=1, relative_attention_num_buckets=16)
@@ -165,6 +175,14 @@ def network(name, tokenizer):
             for tensor in model.parameters():
                 if tensor.dim() > 1:
                     tensor.normal_(0, 2.0 if tensor.shape[0] == size else 0.35)
+        return model
+    if name == "bart":
+        config = hf.BartConfig(
+            vocab_size=size, d_model=32, encoder_layers=2, decoder_layers=2, encoder_ffn_dim=48, decoder_ffn_dim=48,
+            encoder_attention_heads=4, decoder_attention_heads=4, max_position_embeddings=256, init_std=0.3,
+            decoder_start_token_id=ids["eos_token_id"], forced_eos_token_id=None, **ids)
+        model = hf.BartForConditionalGeneration(config)
+        model.final_logits_bias.normal_(0, 1.0)
         return model
     if name == "qwen2":
         model = hf.Qwen2ForCausalLM(hf.Qwen2Config(vocab_size=size, **SMALL, **ids))

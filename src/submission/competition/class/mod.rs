@@ -1,5 +1,6 @@
 //! The class as text: the recipe, the code that merges, and of the parts in `python/` those that this recipe needs.
 
+mod depths;
 mod imports;
 
 use serde_json::{Value, json};
@@ -7,12 +8,15 @@ use serde_json::{Value, json};
 use super::{
     ChoiceScorer, ClassParts, ClassRouter, CompetitionError, Published, literal_text, merge_literal,
 };
+use depths::{deepest_first, depths};
 use imports::import_lines;
 
 /// Families whose first layers the class can run by themselves.
 const LAYERED: [&str; 6] = ["llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2"];
 /// Of `python/merged_model.py`: lines that only a class with a router has.
 const ROUTED: &str = "  # routed";
+/// Of `python/variants.py`: lines that only a class has whose merges have unlike numbers of layers.
+const UNLIKE: &str = "  # unlike";
 
 /// What kind of network the merge is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,11 +70,12 @@ const CLASS: Part = part!(
 /// The whole Python file.
 ///
 /// # Errors
-/// See [`CompetitionError`]; [`CompetitionError::Unsupported`] for merges of mixtures, merges of unlike networks behind one
-/// router, and a gate on hidden states of a family whose first layers do not run by themselves.
+/// See [`CompetitionError`]; [`CompetitionError::Unsupported`] for merges of mixtures, merges behind one router of which one is not
+/// the beginning of the deepest, and a gate on hidden states of a family whose first layers do not run by themselves.
 pub fn class_file(parts: &ClassParts) -> Result<String, CompetitionError> {
+    let parts = &deepest_first(parts);
     let network = network(parts)?;
-    require_like_networks(parts)?;
+    let depths = depths(parts)?;
     let literal = merge_literal(parts)?;
     let used = used_parts(parts, network)?;
     let mut recipe = literal.recipe;
@@ -78,6 +83,7 @@ pub fn class_file(parts: &ClassParts) -> Result<String, CompetitionError> {
         let ClassRouter { gate, routes, base } = router;
         entries
             .insert("router".to_owned(), json!({ "gate": gate, "routes": routes, "base": base }));
+        entries.extend(depths.as_ref().map(|depths| ("layers".to_owned(), json!(depths))));
     }
     let own = used.iter().flat_map(|(_, imports)| imports.iter().map(|line| (*line).to_owned()));
     let head = [
@@ -88,7 +94,7 @@ pub fn class_file(parts: &ClassParts) -> Result<String, CompetitionError> {
     let code = used.iter().map(|(text, _)| (*text).to_owned());
     let sections: Vec<String> = std::iter::once(literal.code).chain(code).collect();
     let body: Vec<&str> = sections.iter().map(|section| section.trim()).collect();
-    let body = filled(&body.join("\n\n\n"), parts, network);
+    let body = filled(&body.join("\n\n\n"), parts, network, depths.is_some());
     let text = format!("{}\n\n\n{body}", head.join("\n\n"));
     match names_twice(&text, &parts.class) {
         true => Err(CompetitionError::ClassName { name: parts.class.clone() }),
@@ -98,7 +104,9 @@ pub fn class_file(parts: &ClassParts) -> Result<String, CompetitionError> {
 
 /// Whether a name of the file's, imported or defined, is the class's too.
 fn names_twice(text: &str, class: &str) -> bool {
-    let top = text.lines().filter(|line| !line.starts_with([' ', '"', '-', '#']));
+    // Neither what is indented, nor the docstring, nor RECIPE's lines.
+    let top =
+        text.lines().filter(|line| !line.starts_with([' ', '"', '-', '#', '{', '}', '[', ']']));
     let named = |line: &str| {
         let mut words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         words.any(|word| word == class)
@@ -132,21 +140,6 @@ fn network(parts: &ClassParts) -> Result<Network, CompetitionError> {
         Some(true) => Ok(Network::EncoderDecoder),
         _ if ["t5", "mt5", "bart"].contains(&family) => Ok(Network::EncoderDecoder),
         _ => Ok(Network::Decoder),
-    }
-}
-
-/// Variants are swapped in tensor by tensor.
-fn require_like_networks(parts: &ClassParts) -> Result<(), CompetitionError> {
-    let shapes = |merge: usize| {
-        let tensors = parts.merges.get(merge).map(|plan| plan.tensors()).unwrap_or_default();
-        tensors.iter().map(|tensor| (tensor.name.as_str(), &tensor.shape)).collect::<Vec<_>>()
-    };
-    let unlike = |merge: &usize| shapes(*merge) != shapes(0);
-    match (1..parts.merges.len()).find(unlike) {
-        Some(merge) => Err(unsupported(format!(
-            "routes between networks of unlike layers: merge {merge} has other tensors than merge 0"
-        ))),
-        None => Ok(()),
     }
 }
 
@@ -192,7 +185,7 @@ fn features(parts: &ClassParts, router: &ClassRouter) -> Result<Part, Competitio
 }
 
 /// The text with this class's names and numbers.
-fn filled(text: &str, parts: &ClassParts, network: Network) -> String {
+fn filled(text: &str, parts: &ClassParts, network: Network, is_unlike: bool) -> String {
     let skipped = match (parts.scorer, network) {
         (ChoiceScorer::Kit, Network::Decoder) => "1",
         _ => "0",
@@ -212,10 +205,17 @@ fn filled(text: &str, parts: &ClassParts, network: Network) -> String {
         ("MAX_GEN_LEN", &parts.max_gen_len.to_string()),
         ("class MergedModel(", &format!("class {}(", parts.class)),
     ];
-    let kept = |line: &&str| parts.router.is_some() || !line.ends_with(ROUTED);
-    let lines = text.lines().filter(kept).map(|line| line.strip_suffix(ROUTED).unwrap_or(line));
-    let text = lines.collect::<Vec<_>>().join("\n") + "\n";
+    let marked = [(ROUTED, parts.router.is_some()), (UNLIKE, is_unlike)];
+    let text =
+        marked.iter().fold(text.to_owned(), |text, (mark, keep)| with_marked(&text, mark, *keep));
     places.iter().fold(text, |text, (place, with)| text.replace(place, with))
+}
+
+/// The text with or without the lines that end in a mark, which goes.
+fn with_marked(text: &str, mark: &str, keep: bool) -> String {
+    let lines = text.lines().filter(|line| keep || !line.ends_with(mark));
+    let lines: Vec<&str> = lines.map(|line| line.strip_suffix(mark).unwrap_or(line)).collect();
+    lines.join("\n") + "\n"
 }
 
 /// What `scores` says of itself, and what it gives.

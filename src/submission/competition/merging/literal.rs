@@ -23,7 +23,7 @@ pub(super) fn recipe(
     let [first, ..] = parts.merges.as_slice() else {
         return Err(unsupported("a submission without a merge"));
     };
-    let config = config(first)?;
+    let config = output_config(first)?;
     let (mut merges, mut shared) = (Vec::new(), Shared::default());
     for (number, plan) in parts.merges.iter().enumerate() {
         require_supported(parts, plan, &config)?;
@@ -32,10 +32,12 @@ pub(super) fn recipe(
         tensors.retain(|tensor: &&PlannedTensor| !tensor.name.ends_with(STRAY));
         merges.push(Value::Array(groups(plan, &tensors, &mut shared)));
     }
+    let of_reference = first.reference().config();
+    let differs = |(key, value): &(String, Value)| of_reference.get(key) != Some(value);
     let recipe = json!({
         "models": models(parts, first)?,
         "reference": first.reference_index(),
-        "config": config,
+        "config": Value::Object(config.into_iter().filter(differs).collect()),
         "dtype": match parts.dtype {
             ClassDtype::Float32 => "float32",
             ClassDtype::Bfloat16 => "bfloat16",
@@ -70,20 +72,26 @@ fn require_supported(
             "encoders without a decoder, for which the starter kit has no task",
         ));
     }
-    if config(plan)? != *first_config {
+    if !is_beginning(&output_config(plan)?, first_config) {
         return Err(unsupported("merges of different `config.json` behind one router"));
     }
     Ok(())
 }
 
-/// The entries of the output's `config.json` that are not the reference's.
-fn config(plan: &MergePlan) -> Result<Map<String, Value>, CompetitionError> {
-    let reference = plan.reference();
-    let path = reference.dir().join("config.json");
+fn output_config(plan: &MergePlan) -> Result<Map<String, Value>, CompetitionError> {
+    let path = plan.reference().dir().join("config.json");
     let output = plan.config().map_err(|source| CheckpointError::Architecture { path, source })?;
-    let entries = output.as_object().cloned().unwrap_or_default();
-    let differs = |(key, value): &(String, Value)| reference.config().get(key) != Some(value);
-    Ok(entries.into_iter().filter(differs).collect())
+    Ok(output.as_object().cloned().unwrap_or_default())
+}
+
+/// Whether a network is another one but for the layers behind its last.
+fn is_beginning(config: &Map<String, Value>, deeper: &Map<String, Value>) -> bool {
+    config.keys().chain(deeper.keys()).all(|key| match (config.get(key), deeper.get(key)) {
+        _ if key == "num_hidden_layers" => true,
+        // A list that says something of each layer.
+        (Some(Value::Array(own)), Some(Value::Array(all))) => all.starts_with(own),
+        (own, all) => own == all,
+    })
 }
 
 /// The tensors of a plan that another one has in another form.

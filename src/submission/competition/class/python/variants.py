@@ -2,6 +2,7 @@ class Variants:
     """Several merges as one network: what they have alike is in memory once, the rest is swapped in."""
 
     def __init__(self, model):
+        self.model, self.layers = model, model.model.layers  # unlike
         self.parameters = named_tensors(model)
         self.current = 0
         own = [{}] + [self.differing(model, merge) for merge in range(1, len(RECIPE["merges"]))]
@@ -21,4 +22,6 @@ class Variants:
         if merge != self.current:
             for name, weight in self.weights[merge].items():
                 self.parameters[name].data = weight
+            self.model.model.layers = self.layers[: RECIPE["layers"][merge]]  # unlike
+            self.model.config.num_hidden_layers = RECIPE["layers"][merge]  # unlike
             self.current = merge
