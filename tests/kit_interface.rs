@@ -90,10 +90,11 @@ struct Ours {
 
 fn ours(case: &Case, home: &Path) -> Ours {
     let (pool, tasks) = (Pool::new(2).unwrap(), tasks(case.scorer));
-    let classes = case.gate_tasks();
     let resources = Resources { memory: None, precision: Precision::F32 };
     let model: ReadyModel = Source::Recipe(Box::new(case.recipe()))
-        .load(&family::hub(home), &resources, None, &pool, &classes)
+        .load(&family::hub(home), &resources, None, &pool, &tasks)
+        .unwrap()
+        .fitted_to(&case.gate_tasks(), &pool)
         .unwrap();
     let documents = Documents { tasks: &tasks, split: None, limit: None, docs: None };
     let room = model.room(&resources, 2);
