@@ -24,25 +24,22 @@
 //! a record keeps its settings. [`rules`] are those of competitions, held against spaces, runs and submissions.
 //! [`target`] estimates, from a network's spec, how long a competition's evaluation takes on its GPU.
 //!
+//! What merges and scores is a crate of its own, `merge-search-engine` in `src/engine` (its modules are this crate's too): it is
+//! compiled to be fast, the rest to be compiled fast.
+//!
 //! Start reading at [`search::run`], which tells the story of a run.
+pub use merge_search_engine::{
+    checkpoint, evaluate, hub, merge, model, outcome, recipe, task, units,
+};
+
 pub mod analysis;
-pub mod checkpoint;
-pub mod evaluate;
 pub mod genome;
-pub mod hub;
-pub mod merge;
-pub mod model;
 pub mod objective;
 pub mod optimizer;
-pub mod outcome;
 pub mod race;
-pub mod recipe;
 pub mod record;
 pub mod rules;
 pub mod search;
-mod simd;
 pub mod space;
 pub mod submission;
 pub mod target;
-pub mod task;
-pub mod units;

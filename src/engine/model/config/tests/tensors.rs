@@ -7,7 +7,7 @@ use crate::model::config::ConfigError;
 use crate::model::spec::*;
 
 const ARCHITECTURES: &str =
-    include_str!("../../../../tests/reference/transformers/architectures.json");
+    include_str!("../../../../../tests/reference/transformers/architectures.json");
 
 /// Shapes by name, and which elements of each tensor are used.
 #[derive(Default)]

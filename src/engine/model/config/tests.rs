@@ -11,8 +11,8 @@ use crate::model::spec::{
     Activation, HeadSpec, MlpSpec, PositionsSpec, Reading, RotarySpec, StackSpec, SublayerNorm,
 };
 
-const ROPE: &str = include_str!("../../../tests/reference/transformers/rope.json");
-const CONFIGS: &str = include_str!("../../../tests/reference/transformers/configs.json");
+const ROPE: &str = include_str!("../../../../tests/reference/transformers/rope.json");
+const CONFIGS: &str = include_str!("../../../../tests/reference/transformers/configs.json");
 const FAMILY_NAMES: [&str; 14] = [
     "llama", "mistral", "mixtral", "qwen2", "qwen3", "gemma", "gemma2", "gpt2", "bloom", "t5",
     "mt5", "bart", "bert", "albert",

@@ -7,7 +7,7 @@ use super::text::ngrams;
 use crate::recipe::{Classes, Features, Gate, GateKind};
 
 fn reference() -> Value {
-    serde_json::from_str(include_str!("../../../tests/reference/routing/gates.json")).unwrap()
+    serde_json::from_str(include_str!("../../../../tests/reference/routing/gates.json")).unwrap()
 }
 
 fn numbers(value: &Value) -> Vec<f64> {

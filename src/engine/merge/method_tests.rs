@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::*;
 
-const REFERENCE: &str = include_str!("../../tests/reference/mergekit/methods.json");
+const REFERENCE: &str = include_str!("../../../tests/reference/mergekit/methods.json");
 
 /// Shape and stride of the expected elements that `methods.py` gives the "large" tensors.
 const LARGE: (usize, usize) = (31, 100);

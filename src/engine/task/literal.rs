@@ -297,7 +297,7 @@ mod tests {
     use super::*;
 
     // Written by tests/reference/jinja/jinja.py.
-    const REFERENCE: &str = include_str!("../../tests/reference/jinja/jinja.json");
+    const REFERENCE: &str = include_str!("../../../tests/reference/jinja/jinja.json");
 
     fn reference() -> Value {
         serde_json::from_str(REFERENCE).unwrap()

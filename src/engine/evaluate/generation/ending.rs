@@ -125,7 +125,7 @@ mod tests {
     /// Of 64 ids: of Llama's kind, of GPT-2's, of T5's.
     fn tokenizer(name: &str) -> Tokenizer {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let folder = folder.join("tests/reference/transformers/generate").join(name);
+        let folder = folder.join("../../tests/reference/transformers/generate").join(name);
         Tokenizer::from_file(folder.join("tokenizer.json")).unwrap()
     }
 

@@ -1,6 +1,6 @@
 //! What was measured of one recipe on one split or a part of it, or why it could not be.
 //!
-//! Comes up from [`crate::evaluate`] to [`crate::search`] and [`crate::record`]; knows neither tensors nor genes.
+//! Comes up from [`crate::evaluate`] to the search and its record; knows neither tensors nor genes.
 
 mod joined;
 mod subset;

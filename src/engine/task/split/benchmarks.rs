@@ -116,7 +116,7 @@ mod tests {
     use super::{BENCHMARKS, benchmark_test};
 
     /// What lm-eval 0.4.13 scores on (`scored_splits.py`).
-    const SCORED: &str = include_str!("../../../tests/reference/splits/scored_splits.tsv");
+    const SCORED: &str = include_str!("../../../../tests/reference/splits/scored_splits.tsv");
 
     #[test]
     fn knows_what_lm_eval_scores_on() {

@@ -80,7 +80,7 @@ mod tests {
     fn buckets_are_those_of_transformers() {
         let text = include_str!(concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/tests/reference/transformers/relative_buckets.json"
+            "/../../tests/reference/transformers/relative_buckets.json"
         ));
         let reference: serde_json::Value = serde_json::from_str(text).unwrap();
         let farthest = reference["farthest"].as_i64().unwrap();

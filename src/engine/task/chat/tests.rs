@@ -123,7 +123,7 @@ fn days_that_there_are_not() {
 #[test]
 fn dates_are_written_as_python_writes_them() {
     let reference: Value =
-        serde_json::from_str(include_str!("../../../tests/reference/jinja/jinja.json")).unwrap();
+        serde_json::from_str(include_str!("../../../../tests/reference/jinja/jinja.json")).unwrap();
     for entry in reference["dates"].as_array().unwrap() {
         let part = |index: usize| entry["date"][index].as_u64().unwrap();
         let date = Date::new(part(0) as u16, part(1) as u8, part(2) as u8).unwrap();

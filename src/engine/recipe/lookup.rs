@@ -54,7 +54,7 @@ impl<'a> Levels<'a> {
     }
 
     /// The setting itself.
-    pub(crate) fn profile(&self, parameter: &str, tensor: &str) -> Option<&'a Profile> {
+    pub fn profile(&self, parameter: &str, tensor: &str) -> Option<&'a Profile> {
         [self.source, self.slice, self.module, Some(self.top)]
             .into_iter()
             .flatten()
