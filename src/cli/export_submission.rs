@@ -9,8 +9,9 @@ use merge_search::recipe::{Features, ModelRef, Recipe};
 use merge_search::record::{RunFolder, sha256};
 use merge_search::space::SearchSpace;
 use merge_search::submission::competition::{
-    ChoiceScorer, ClassParts, ClassRouter, CompetitionError, ExportTexts, Files, Published,
-    SubmissionManifest, SubmittedModel, class_file, class_name, export_files, method_name, sealed,
+    ChoiceScorer, ClassParts, ClassRouter, CompetitionError, ExportTexts, Files, NewerTransformers,
+    Published, SubmissionManifest, SubmittedModel, class_file, class_name, export_files,
+    method_name, newer_transformers, sealed,
 };
 use merge_search::submission::{competition_card, report};
 
@@ -40,6 +41,8 @@ pub struct Submission {
     /// The class's file.
     pub code: String,
     models: Vec<SubmittedModel>,
+    /// Where the kit's version will not do.
+    newer: Option<NewerTransformers>,
     /// By their paths in the folder.
     pub files: Files,
 }
@@ -84,6 +87,11 @@ impl Submission {
             };
             let (name, repository, revision) = (&model.name, &model.repository, &model.revision);
             text += &format!("  {name}: {repository}@{revision}{adapter}\n");
+        }
+        if let Some(NewerTransformers { version, what }) = &self.newer {
+            text += &format!(
+                "note: the class needs transformers {version} or newer; the kit's 4.39.3 does not have {what}\n"
+            );
         }
         text + "how to hand it in: README.md there\n"
     }
@@ -196,7 +204,9 @@ impl Made<'_> {
             report: &report(&facts),
         };
         let files = sealed(export_files(&texts), facts.manifest);
-        Ok(Submission { class: self.class, method, code, models, files })
+        let newer = self.models.first().map(|model| model.checkpoint.config());
+        let newer = newer.and_then(newer_transformers);
+        Ok(Submission { class: self.class, method, code, models, newer, files })
     }
 }
 

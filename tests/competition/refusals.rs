@@ -110,6 +110,8 @@ fn trials_and_options_that_there_are_not() {
         &refused(&["--class-name", "LlamaAvg"]),
         &["kit has a class or a method of that name"],
     );
+    assert_says(&refused(&["--class-name", "Reader"]), &["the file uses that name itself"]);
+    assert_says(&refused(&["--class-name", "Path"]), &["the file uses that name itself"]);
     assert_says(&refused(&["--scorer", "f1"]), &["kit, kit_fixed, acc, acc_norm"]);
     assert_says(&refused(&["--published", "logic=tiny/logic@main"]), &["40 hexadecimal digits"]);
     let unknown = format!("maths=tiny/logic@{}", commit("logic"));

@@ -72,3 +72,14 @@ fn the_catalogue_knows_repositories_of_pickles() {
     let other = format!("{id}@{COMMIT}");
     assert_eq!(found(&place, &other, Verdict::Fail).verdict, Verdict::Unknown);
 }
+
+#[test]
+fn evidence_says_how_weights_are_stored() {
+    for (said, verdict) in [("true", Verdict::Pass), ("false", Verdict::Fail)] {
+        let mut place = Place::new();
+        place.vouch("owner/told", &format!("revision = \"{COMMIT}\"\nsafetensors = {said}"));
+        let finding = found(&place, &format!("owner/told@{COMMIT}"), Verdict::Fail);
+        assert_eq!(finding.verdict, verdict, "{finding:?}");
+        assert!(finding.evidence.contains("evidence.toml"), "{finding:?}");
+    }
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::folder::base_of_adapter;
-use super::{Licence, RepositoryFacts, Told};
+use super::{Licence, RepositoryFacts, Told, WeightFiles};
 use crate::hub::KnownModel;
 
 /// Models by id, as a file of `[[model]]` tables with the keys of [`KnownModel`] has them.
@@ -159,6 +159,7 @@ pub(super) fn of_known(
     let adapter_config = told(&model.adapter_config);
     let base = model.base_model.clone().map(|id| Told::new(id, place(&["base model"])));
     let day = model.committed.clone().filter(|_| is_it);
+    let weights = model.safetensors.filter(|_| is_it);
     RepositoryFacts {
         committed: day.map(|day| Told::new(day, place(&["day"]))),
         licence: licence.map(|licence| Told::new(licence, place(&["licence"]))),
@@ -174,8 +175,17 @@ pub(super) fn of_known(
         bytes: model.bytes.map(|bytes| Told::new(bytes, place(&["files"]))),
         config: told(&model.config),
         adapter_config,
+        weights: weights.map(|has_them| weights_of(model, has_them, catalogue)),
         ..RepositoryFacts::default()
     }
+}
+
+fn weights_of(model: &KnownModel, has_safetensors: bool, catalogue: &str) -> Told<WeightFiles> {
+    let (files, words) = match has_safetensors {
+        true => (WeightFiles::Safetensors, "safetensors"),
+        false => (WeightFiles::Pickled, "no safetensors"),
+    };
+    Told::new(files, format!("{words} in {} ({catalogue})", model.id))
 }
 
 /// `: ` and the source that begins with the first of the topics that has one (`licence: huggingface.co/…`), or nothing.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::evidence::{Evidence, day_of_known, of_known};
 use super::folder::{self, with_sources};
-use super::{ModelFacts, RepositoryFacts, Told, WeightFiles, card, chain};
-use crate::hub::{self, Hub, HubError, KnownModel, RemoteModel};
+use super::{ModelFacts, RepositoryFacts, Told, card, chain};
+use crate::hub::{self, Hub, HubError, RemoteModel};
 use crate::recipe::ModelRef;
 
 /// What is known of `model`, called `name`. The hub is asked, unless `hub` is offline, for what the rest does not tell; where
@@ -50,8 +50,6 @@ impl Gathering<'_> {
         }
         if let Some(known) = hub::known(id) {
             facts.fill(of_known(known, revision, CATALOGUE));
-            let weights = weights_of(known).filter(|_| known.revision.as_deref() == revision);
-            facts.weights = facts.weights.take().or(weights);
         }
         if has_gaps(&facts) {
             self.ask(&mut facts);
@@ -100,14 +98,6 @@ impl Gathering<'_> {
             }
         }
     }
-}
-
-fn weights_of(known: &KnownModel) -> Option<Told<WeightFiles>> {
-    let (files, words) = match known.safetensors? {
-        true => (WeightFiles::Safetensors, "safetensors"),
-        false => (WeightFiles::Pickled, "no safetensors"),
-    };
-    Some(Told::new(files, format!("{words} in {} ({CATALOGUE})", known.id)))
 }
 
 /// Whether the hub could tell something that a rule asks for.

@@ -12,6 +12,7 @@ pub mod kit;
 mod manifest;
 mod merging;
 mod names;
+mod transformers;
 
 use serde_json::Value;
 
@@ -26,6 +27,7 @@ pub use folder::{
 pub use manifest::{MANIFEST_FILE, SubmissionManifest, SubmittedModel};
 pub use merging::{MergeLiteral, literal_text, merge_literal};
 pub use names::{class_name, fault_of_class_name, method_name};
+pub use transformers::{NewerTransformers, newer_transformers};
 
 /// A model where everybody can get it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

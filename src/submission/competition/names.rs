@@ -80,5 +80,8 @@ mod tests {
             assert!(fault_of_class_name(name).is_some(), "{name}");
         }
         assert!(fault_of_class_name("LlamaAvg").is_some_and(|fault| fault.contains("kit")));
+        // No class of the kit's, but its method would be.
+        assert!(fault_of_class_name("Flant5Avg").is_some_and(|fault| fault.contains("kit")));
+        assert_eq!(fault_of_class_name("Flant5avgs"), None);
     }
 }

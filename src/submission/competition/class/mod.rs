@@ -6,7 +6,8 @@ mod imports;
 use serde_json::{Value, json};
 
 use super::{
-    ChoiceScorer, ClassParts, ClassRouter, CompetitionError, Published, literal_text, merge_literal,
+    ChoiceScorer, ClassParts, ClassRouter, CompetitionError, Published, literal_text,
+    merge_literal, newer_transformers,
 };
 use depths::{deepest_first, depths};
 use imports::import_lines;
@@ -42,7 +43,13 @@ const READER: Part = part!(
     "from pathlib import Path",
     "from tokenizers import Tokenizer"
 );
-const MODEL: Part = part!("model", "from transformers import AutoConfig");
+const CONFIG: Part = part!(
+    "config",
+    "import json",
+    "from pathlib import Path",
+    "from transformers import AutoConfig"
+);
+const MODEL: Part = part!("model",);
 const KIT_DECODER: Part = part!("kit_decoder",);
 const KIT_ENCODER_DECODER: Part = part!("kit_encoder_decoder",);
 const JOINT_DECODER: Part = part!("joint_decoder",);
@@ -86,11 +93,14 @@ pub fn class_file(parts: &ClassParts) -> Result<String, CompetitionError> {
         entries.extend(depths.as_ref().map(|depths| ("layers".to_owned(), json!(depths))));
     }
     let own = used.iter().flat_map(|(_, imports)| imports.iter().map(|line| (*line).to_owned()));
-    let head = [
+    let imports = own.chain(literal.imports).chain([auto_import(network)]);
+    let (require, import) = requirement(parts).unzip();
+    let mut head = vec![
         docstring(parts),
-        import_lines(own.chain(literal.imports).chain([auto_import(network)]).collect()),
+        import_lines(imports.chain(import).collect()),
         format!("RECIPE = json.loads(r\"\"\"\n{}\n\"\"\")", literal_text(&recipe)),
     ];
+    head.extend(require);
     let code = used.iter().map(|(text, _)| (*text).to_owned());
     let sections: Vec<String> = std::iter::once(literal.code).chain(code).collect();
     let body: Vec<&str> = sections.iter().map(|section| section.trim()).collect();
@@ -100,6 +110,17 @@ pub fn class_file(parts: &ClassParts) -> Result<String, CompetitionError> {
         true => Err(CompetitionError::ClassName { name: parts.class.clone() }),
         false => Ok(text),
     }
+}
+
+/// What ends a version of transformers that is too old with a clear word, and its import.
+fn requirement(parts: &ClassParts) -> Option<(String, String)> {
+    let plan = parts.merges.first()?;
+    let newer = newer_transformers(plan.reference().config())?;
+    let call = format!(
+        "# Older ones do not have {}.\nrequire_version(\"transformers>={}\")",
+        newer.what, newer.version
+    );
+    Some((call, "from transformers.utils.versions import require_version".to_owned()))
 }
 
 /// Whether a name of the file's, imported or defined, is the class's too.
@@ -152,7 +173,7 @@ fn used_parts(parts: &ClassParts, network: Network) -> Result<Vec<Part>, Competi
         (Network::EncoderDecoder, true) => (KIT_ENCODER_DECODER, ENCODER_DECODER),
         (Network::EncoderDecoder, false) => (JOINT_ENCODER_DECODER, ENCODER_DECODER),
     };
-    let mut used = vec![ROWS, READER, MODEL];
+    let mut used = vec![ROWS, READER, CONFIG, MODEL];
     if is_mixture(parts) {
         used.push(MIXTURE);
     }
@@ -261,4 +282,18 @@ fn model_line(model: &Published) -> String {
         None => String::new(),
     };
     format!("- {}@{}{adapter}", model.repository, model.revision)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_twice;
+
+    #[test]
+    fn a_name_is_taken_by_imports_and_definitions_and_not_by_what_is_said_of_models() {
+        let file = "\"\"\"Merges MyMerge.\n\n- tiny/MyMerge@1\n\"\"\"\nfrom pathlib import Path\n\n\
+                    RECIPE = r\"\"\"\n{\"repository\": \"tiny/MyMerge\"}\n\"\"\"\n\n# MyMerge\nclass MyMerge(Merges):\n    x = MyMerge\n";
+        assert!(!names_twice(file, "MyMerge"));
+        assert!(names_twice(&file.replace("class MyMerge", "class Path"), "Path"));
+        assert!(names_twice(&format!("{file}def MyMerge():\n    pass\n"), "MyMerge"));
+    }
 }

@@ -4,18 +4,15 @@ class FirstLayers:
     def __init__(self, device):
         self.layer = RECIPE["router"]["gate"]["features"]["hidden"]["layer"]
         base = RECIPE["router"]["base"]
-        folder = Path(model_folder(base))
-        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         # A list of the layers' kinds would have to be cut too, and says nothing about these families.
-        settings = {key: value for key, value in settings.items() if key != "layer_types"}
-        config = AutoConfig.for_model(**{**settings, "num_hidden_layers": max(self.layer, 1)})
+        config = network_config(base, {"num_hidden_layers": max(self.layer, 1), "layer_types": None})
         with torch.device(device):
             self.model = AutoModel.from_config(config, torch_dtype=torch.float32).eval()
         # States behind the last layer come through the norm.
         self.model.norm = torch.nn.Identity()
         for name, parameter in self.model.named_parameters():
             parameter.data.copy_(read_tensor(base, f"{self.model.base_model_prefix}.{name}"))
-        self.reader = Reader(folder, config)
+        self.reader = Reader(Path(model_folder(base)), config)
 
     def states(self, text):
         """At the input of the layer, each divided by its root mean square."""

@@ -35,12 +35,10 @@ class Mixture(torch.nn.Module):
 
 def new_model(kind, device):
     """The reference's network with mixtures in place of feed-forward blocks, its weights not set yet."""
-    folder = Path(model_folder(RECIPE["reference"]))
-    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     # A Mixtral's class has no layers without mixture, and other names in each version of transformers.
-    merged = {**settings, **RECIPE["config"], "model_type": settings["model_type"]}
-    config = AutoConfig.for_model(**merged)
-    dense = merged.get("merge_search_dense_layers", [])
+    changes = {key: value for key, value in RECIPE["config"].items() if key != "model_type"}
+    config = network_config(RECIPE["reference"], changes)
+    dense = changes.get("merge_search_dense_layers", [])
     with torch.device(device):
         model = kind.from_config(config, torch_dtype=getattr(torch, RECIPE["dtype"]))
         for index, layer in enumerate(model.model.layers):

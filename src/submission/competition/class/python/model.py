@@ -1,8 +1,6 @@
 def new_model(kind, device):
     """The reference's network, its weights not set yet."""
-    folder = Path(model_folder(RECIPE["reference"]))
-    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config = AutoConfig.for_model(**{**settings, **RECIPE["config"]})
+    config = network_config(RECIPE["reference"], RECIPE["config"])
     with torch.device(device):
         return kind.from_config(config, torch_dtype=getattr(torch, RECIPE["dtype"])).eval()
 
