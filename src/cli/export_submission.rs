@@ -9,9 +9,9 @@ use merge_search::recipe::{Features, ModelRef, Recipe};
 use merge_search::record::{RunFolder, sha256};
 use merge_search::space::SearchSpace;
 use merge_search::submission::competition::{
-    ChoiceScorer, ClassParts, ClassRouter, CompetitionError, ExportTexts, Files, NewerTransformers,
-    Published, SubmissionManifest, SubmittedModel, class_file, class_name, export_files,
-    method_name, newer_transformers, sealed,
+    ChoiceScorer, ClassParts, ClassRouter, CompetitionError, ExportTexts, Files, MANIFEST_FORMAT,
+    NewerTransformers, Published, SubmissionManifest, SubmittedModel, class_file, class_name,
+    export_files, method_name, newer_transformers, sealed,
 };
 use merge_search::submission::{competition_card, report};
 
@@ -28,9 +28,6 @@ use super::{Failure, merge};
 
 /// Of models whose positions have no end: far more than any prompt has.
 const NO_LIMIT: usize = 1 << 20;
-
-/// Of the manifest's format.
-const FORMAT: u32 = 1;
 
 /// All that is written.
 pub struct Submission {
@@ -182,7 +179,7 @@ impl Made<'_> {
         let models: Vec<SubmittedModel> =
             self.models.iter().zip(self.places).map(submitted).collect();
         let manifest = SubmissionManifest {
-            format: FORMAT,
+            format: MANIFEST_FORMAT,
             written_by: env!("CARGO_PKG_VERSION").to_owned(),
             class: self.class.clone(),
             method: method.clone(),

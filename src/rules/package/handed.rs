@@ -5,10 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::record::sha256;
-use crate::submission::competition::{MANIFEST_FILE, SubmissionManifest};
-
-/// The format of manifests that is read.
-const FORMAT: u32 = 1;
+use crate::submission::competition::{MANIFEST_FILE, MANIFEST_FORMAT, SubmissionManifest};
 
 /// What is to be handed in.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +40,7 @@ pub enum HandedError {
         source: serde_json::Error,
     },
     /// Written by another version of the program.
-    #[error("{}: format {found}; this program reads format {FORMAT}", path.display())]
+    #[error("{}: format {found}; this program reads format {MANIFEST_FORMAT}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
@@ -62,7 +59,7 @@ impl Handed {
         let text = fs::read(&path).map_err(at(&path))?;
         let manifest: SubmissionManifest = serde_json::from_slice(&text)
             .map_err(|source| HandedError::Manifest { path: path.clone(), source })?;
-        if manifest.format != FORMAT {
+        if manifest.format != MANIFEST_FORMAT {
             return Err(HandedError::Format { path, found: manifest.format });
         }
         let mut files = BTreeMap::new();

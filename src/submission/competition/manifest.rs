@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 /// Its name in the exported folder.
 pub const MANIFEST_FILE: &str = "submission.json";
 
+/// The format that is written, and the one that is read.
+pub const MANIFEST_FORMAT: u32 = 1;
+
 /// Nothing in it changes from one export of a trial to the next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubmissionManifest {
-    /// Of this file's format: 1.
+    /// [`MANIFEST_FORMAT`].
     pub format: u32,
     /// Version of merge-search.
     pub written_by: String,

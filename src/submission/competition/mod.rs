@@ -24,7 +24,7 @@ pub use folder::{
     CARD_FILE, ENTRY_POINT_FOLDER, ExportTexts, Files, HEAD_FOLDER, REPORT_FILE, export_files,
     sealed, write_folder,
 };
-pub use manifest::{MANIFEST_FILE, SubmissionManifest, SubmittedModel};
+pub use manifest::{MANIFEST_FILE, MANIFEST_FORMAT, SubmissionManifest, SubmittedModel};
 pub use merging::{MergeLiteral, literal_text, merge_literal};
 pub use names::{class_name, fault_of_class_name, method_name};
 pub use transformers::{NewerTransformers, newer_transformers};

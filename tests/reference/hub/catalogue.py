@@ -1,4 +1,4 @@
-"""Parameters of the catalogue's models and adapters (src/hub/known), as transformers and PEFT build them from the same configs.
+"""Parameters of the catalogue's models and adapters (src/engine/hub/known), as transformers and PEFT build them from the same configs.
 
 python tests/reference/hub/catalogue.py, with the starter kit's transformers 4.39.3 and peft 0.10.0; writes catalogue.json beside it.
 (transformers 5.23.0 and peft 0.21.0 count the same, but for FLAN-T5, whose output matrix 5 ties to the embedding.)

@@ -5,7 +5,7 @@
     python tests/reference/jinja/jinja.py > tests/reference/jinja/jinja.json
 
 The documents and templates are written for this file; the templates have the shapes that lm-eval's tasks and the
-chat templates of the main model families have. The five templates of src/merge/vocabulary/templates are read from there.
+chat templates of the main model families have. The five templates of src/engine/merge/vocabulary/templates are read from there.
 """
 
 import ast
@@ -463,7 +463,7 @@ class Clock(datetime):
 def chats():
     chat_utils.datetime = Clock
     for name, (source, tokens) in CHATS.items():
-        ours = ROOT / f"src/merge/vocabulary/templates/{name}.jinja"
+        ours = ROOT / f"src/engine/merge/vocabulary/templates/{name}.jinja"
         source = source if source is not None else ours.read_text()
         cases = []
         for dialogue in DIALOGUES:

@@ -1,4 +1,4 @@
-"""Calls mergekit's own merge methods on small tensors; src/merge/method_tests.rs compares with methods.json.
+"""Calls mergekit's own merge methods on small tensors; src/engine/merge/method_tests.rs compares with methods.json.
 
     pip install mergekit==0.1.5 torch==2.15.0 && python methods.py
 

@@ -189,7 +189,7 @@ def render(template, messages, prompt):
 
 def render_formats():
     """mergekit's texts; ours differ in blanks only, where mergekit's templates put some that the formats do not have."""
-    templates = HERE.parents[3] / "src/merge/vocabulary/templates"
+    templates = HERE.parents[3] / "src/engine/merge/vocabulary/templates"
     cases = []
     for name in FORMATS:
         for turns in CONVERSATIONS:

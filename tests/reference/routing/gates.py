@@ -4,7 +4,7 @@
     python tests/reference/routing/gates.py
 
 Reads the prompts of three quickstart tasks' search splits. `ngrams` and the decisions are what a loader of an exported router
-has to do; they follow the documentation of src/evaluate/routing/text.rs, not its code.
+has to do; they follow the documentation of src/engine/evaluate/routing/text.rs, not its code.
 """
 
 import json
