@@ -71,6 +71,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hf_hub", &["hub"]),
     ("ureq", &["hub"]),
     ("argmin", &["optimizer", "search"]),
+    // Its modules have the names of this crate's.
+    ("merge_search_engine", &[]),
 ];
 
 /// Of the crate, and of the engine, whose modules are the crate's too.

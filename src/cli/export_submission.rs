@@ -10,8 +10,8 @@ use merge_search::record::{RunFolder, sha256};
 use merge_search::space::SearchSpace;
 use merge_search::submission::competition::{
     ChoiceScorer, ClassParts, ClassRouter, CompetitionError, ExportTexts, Files, MANIFEST_FORMAT,
-    NewerTransformers, Published, SubmissionManifest, SubmittedModel, class_file, class_name,
-    export_files, method_name, newer_transformers, sealed,
+    Published, SubmissionManifest, SubmittedModel, class_file, class_name, export_files,
+    method_name, needed_transformers, sealed, window_of_newer,
 };
 use merge_search::submission::{competition_card, report};
 
@@ -38,8 +38,8 @@ pub struct Submission {
     /// The class's file.
     pub code: String,
     models: Vec<SubmittedModel>,
-    /// Where the kit's version will not do.
-    newer: Option<NewerTransformers>,
+    /// Where the kit's libraries will not do.
+    notes: Vec<String>,
     /// By their paths in the folder.
     pub files: Files,
 }
@@ -65,8 +65,8 @@ impl Submission {
         let max_gen_len = max_gen_len(args.max_gen_len, recipe, run.manifest(), tasks)?;
         let asked = Asked { max_gen_len, only_in_the_run };
         let made = Made { class, scorer, asked, models: &models, places: &places };
-        let code = made.code(args, exported, &bench)?;
-        made.submission(args, exported, code)
+        let (code, notes) = made.code(args, exported, &bench)?;
+        made.submission(args, exported, code, notes)
     }
 
     /// For standard output.
@@ -85,11 +85,7 @@ impl Submission {
             let (name, repository, revision) = (&model.name, &model.repository, &model.revision);
             text += &format!("  {name}: {repository}@{revision}{adapter}\n");
         }
-        if let Some(NewerTransformers { version, what }) = &self.newer {
-            text += &format!(
-                "note: the class needs transformers {version} or newer; the kit's 4.39.3 does not have {what}\n"
-            );
-        }
+        text.extend(self.notes.iter().map(|note| format!("note: {note}\n")));
         text + "how to hand it in: README.md there\n"
     }
 }
@@ -123,13 +119,13 @@ struct Made<'a> {
 }
 
 impl Made<'_> {
-    /// The class's file.
+    /// The class's file, and where the kit's libraries will not do.
     fn code(
         &self,
         args: &CompetitionArgs,
         exported: &Exported,
         bench: &RunBench,
-    ) -> Result<String, Failure> {
+    ) -> Result<(String, Vec<String>), Failure> {
         let max_gen_len = self.asked.max_gen_len;
         let named: Vec<_> =
             self.models.iter().map(|model| (model.model.clone(), &model.checkpoint)).collect();
@@ -154,7 +150,8 @@ impl Made<'_> {
             max_seq_len,
             max_gen_len,
         };
-        class_file(&parts).map_err(|error| refused(&error, exported.number))
+        let code = class_file(&parts).map_err(|error| refused(&error, exported.number))?;
+        Ok((code, notes(&parts)))
     }
 
     fn router(&self, recipe: &Recipe, bench: &RunBench) -> Result<Option<ClassRouter>, Failure> {
@@ -173,6 +170,7 @@ impl Made<'_> {
         args: &CompetitionArgs,
         exported: &Exported,
         code: String,
+        notes: Vec<String>,
     ) -> Result<Submission, Failure> {
         let method = method_name(&self.class);
         let recipe = published_recipe(exported.recipe, self.models, self.places)?;
@@ -201,10 +199,23 @@ impl Made<'_> {
             report: &report(&facts),
         };
         let files = sealed(export_files(&texts), facts.manifest);
-        let newer = self.models.first().map(|model| model.checkpoint.config());
-        let newer = newer.and_then(newer_transformers);
-        Ok(Submission { class: self.class, method, code, models, newer, files })
+        Ok(Submission { class: self.class, method, code, models, notes, files })
     }
+}
+
+/// What the user should know of the versions of transformers.
+fn notes(parts: &ClassParts) -> Vec<String> {
+    let newer = needed_transformers(parts).map(|newer| {
+        let (version, what) = (newer.version(), newer.what);
+        format!(
+            "the class needs transformers {version} or newer; the kit's 4.39.3 does not have {what}"
+        )
+    });
+    let config = parts.merges.first().map(|plan| plan.reference().config());
+    let window = config.and_then(window_of_newer).map(|window| {
+        format!("of prompts longer than {window} tokens, transformers before 4.53 reads more than the model's window")
+    });
+    newer.into_iter().chain(window).collect()
 }
 
 /// The recipe's merges; of one without a document router itself.

@@ -9,9 +9,11 @@ use merge_search::merge::MergePlan;
 use merge_search::model::Precision;
 use merge_search::recipe::{ModelRef, Recipe};
 use merge_search::submission::competition::{
-    ChoiceScorer, ClassDtype, ClassParts, ClassRouter, Published, class_file,
+    ChoiceScorer, ClassDtype, ClassParts, ClassRouter, CompetitionError, Published, class_file,
 };
 use merge_search::task::{Loader, Task};
+
+use serde_json::json;
 
 use super::family;
 
@@ -94,7 +96,7 @@ token_router:
   - {source_model: tiny/llama@B, positive_prompts: [\"def f(x):\", \"10 or 11?\"]}
 ";
 
-fn case(name: &'static str, scorer: ChoiceScorer, recipe: &'static str) -> Case {
+pub fn case(name: &'static str, scorer: ChoiceScorer, recipe: &'static str) -> Case {
     Case { name, scorer, recipe }
 }
 
@@ -105,6 +107,8 @@ pub fn cases() -> Vec<Case> {
         case("llama_acc_norm", AccNorm, LINEAR),
         case("llama3_kit", Kit, LINEAR),
         case("llama3_acc", Acc, LINEAR),
+        case("llama31_acc", Acc, LINEAR),
+        case("mistral_kit", Kit, LINEAR),
         case("qwen2_kit_fixed", KitFixed, LINEAR),
         case("qwen2_acc", Acc, LINEAR),
         case("t5_kit", Kit, LINEAR),
@@ -179,6 +183,15 @@ impl Case {
 
     /// The Python file, and what `look` sees of the plans.
     pub fn class<T>(&self, home: &Path, look: impl FnOnce(&[MergePlan]) -> T) -> (String, T) {
+        let (class, seen) = self.try_class(home, look);
+        (class.unwrap(), seen)
+    }
+
+    pub fn try_class<T>(
+        &self,
+        home: &Path,
+        look: impl FnOnce(&[MergePlan]) -> T,
+    ) -> (Result<String, CompetitionError>, T) {
         let (recipe, models) = (self.recipe(), self.models(home));
         let borrowed: Vec<(ModelRef, &Checkpoint)> =
             models.iter().map(|(name, model)| (name.clone(), model)).collect();
@@ -198,7 +211,7 @@ impl Case {
             max_seq_len: self.max_seq_len(),
             max_gen_len: 64,
         };
-        (class_file(&parts).unwrap(), look(&plans))
+        (class_file(&parts), look(&plans))
     }
 
     /// What the router's classes are.
@@ -216,6 +229,11 @@ impl Case {
     /// The base model is the first one.
     fn router(&self, home: &Path, recipe: &Recipe) -> Option<ClassRouter> {
         let router = recipe.document_router.as_ref()?;
+        if self.name == "llama_apart" {
+            // Fitting opens the models, which do not fit together.
+            let gate = json!({"features": "shape", "kind": "linear", "terms": []});
+            return Some(ClassRouter { gate, routes: router.routes.clone(), base: 0 });
+        }
         let models: Vec<ModelRef> = recipe.models().into_iter().cloned().collect();
         let resources = Resources { memory: None, precision: Precision::F32 };
         let pool = Arc::new(Pool::new(1).unwrap());

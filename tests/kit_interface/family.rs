@@ -1,4 +1,4 @@
-//! Tiny models in a made-up cache of the hub: five kinds of tokenizers, each at two commits of one repository, the second
+//! Tiny models in a made-up cache of the hub: five kinds of tokenizers and two more of networks, each at two commits of one repository, the second
 //! one shaken, adapters of unequal rank, and the quickstart's.
 
 use std::fs;
@@ -6,14 +6,23 @@ use std::path::{Path, PathBuf};
 
 use merge_search::hub::Hub;
 use merge_search::merge::MergedTensor;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::tiny;
 
 /// Both are repositories' only commits but for those of [`KINDS`].
 pub const FIRST: &str = "1111111111111111111111111111111111111111";
 pub const SECOND: &str = "2222222222222222222222222222222222222222";
-const KINDS: [&str; 5] = ["llama", "llama3", "qwen2", "t5", "bart"];
+/// Each with the folder whose files it has.
+const KINDS: [(&str, &str); 7] = [
+    ("llama", "llama"),
+    ("llama3", "llama3"),
+    ("llama31", "llama"),
+    ("mistral", "llama"),
+    ("qwen2", "qwen2"),
+    ("t5", "t5"),
+    ("bart", "bart"),
+];
 /// Name, rank, and the weights that the adapter changes.
 const ADAPTERS: [(&str, usize, &[&str]); 4] = [
     ("llama-rank-16", 16, &["self_attn.q_proj", "self_attn.v_proj"]),
@@ -28,17 +37,17 @@ const QUICKSTART: [&str; 5] = ["base", "arithmetic", "logic", "strings", "agreem
 /// Puts everything into `home/hub`, as Python's hub client would with `HF_HOME=home`.
 pub fn write(home: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for kind in KINDS {
-        let from = root.join("tests/reference/lm_eval/docs/models").join(kind);
-        [FIRST, SECOND].iter().for_each(|own| copy(&from, &snapshot(home, kind, own)));
-        if kind == "llama3" {
-            for folder in [FIRST, SECOND].map(|own| snapshot(home, kind, own)) {
-                forget_merges(&folder);
-                turn_faster(&folder);
+    for (kind, like) in KINDS {
+        let from = root.join("tests/reference/lm_eval/docs/models").join(like);
+        let folders = [FIRST, SECOND].map(|own| snapshot(home, kind, own));
+        folders.iter().for_each(|folder| copy(&from, folder));
+        for folder in &folders {
+            match kind {
+                "llama3" => forget_merges(folder),
+                "t5" => add_stray(folder),
+                _ => {}
             }
-        }
-        if kind == "t5" {
-            [FIRST, SECOND].iter().for_each(|own| add_stray(&snapshot(home, kind, own)));
+            change_config(folder, &network(kind));
         }
         let weights = snapshot(home, kind, SECOND).join("model.safetensors");
         let shaken: Vec<_> = tiny::stored(&weights).into_iter().map(shaken).collect();
@@ -62,19 +71,37 @@ fn copy(from: &Path, to: &Path) {
 /// A tokenizer as Llama 3's, which takes words of the vocabulary whole, here many that no merges lead to.
 fn forget_merges(folder: &Path) {
     let file = folder.join("tokenizer.json");
-    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let mut json: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     let merges = json["model"]["merges"].as_array_mut().unwrap();
     merges.truncate(merges.len() / 4);
     json["model"]["ignore_merges"] = true.into();
     fs::write(&file, json.to_string()).unwrap();
 }
 
-/// Rotary positions of another base, as transformers 5 writes it and 4 does not read it.
-fn turn_faster(folder: &Path) {
+/// What `config.json` has besides.
+fn network(kind: &str) -> Value {
+    match kind {
+        // As transformers 5 writes it and 4 does not read it.
+        "llama3" => json!({"rope_parameters": {"rope_type": "default", "rope_theta": 50.0}}),
+        "llama31" => json!({"rope_parameters": null, "rope_theta": 100.0, "rope_scaling": {
+            "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 64
+        }}),
+        // No row is longer than the window: older versions read beyond it.
+        "mistral" => {
+            json!({"model_type": "mistral", "architectures": ["MistralForCausalLM"], "sliding_window": 256})
+        }
+        _ => json!({}),
+    }
+}
+
+/// Sets entries of `config.json`.
+pub fn change_config(folder: &Path, entries: &Value) {
     let file = folder.join("config.json");
-    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    json["rope_parameters"]["rope_theta"] = 50.0.into();
-    fs::write(&file, json.to_string()).unwrap();
+    let mut config: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let entries = entries.as_object().unwrap().clone();
+    config.as_object_mut().unwrap().extend(entries);
+    fs::write(&file, config.to_string()).unwrap();
 }
 
 /// Biases that the files of the first T5s have and their networks do not.
@@ -91,7 +118,7 @@ pub fn hub(home: &Path) -> Hub {
     Hub { cache, endpoint: None, token: None, offline: true, progress: false }
 }
 
-fn snapshot(home: &Path, name: &str, revision: &str) -> PathBuf {
+pub fn snapshot(home: &Path, name: &str, revision: &str) -> PathBuf {
     let repository = home.join("hub").join(format!("models--tiny--{name}"));
     let folder = repository.join("snapshots").join(revision);
     fs::create_dir_all(&folder).unwrap();

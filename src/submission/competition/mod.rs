@@ -5,6 +5,7 @@
 //! reads it, put together from the parts that the recipe needs.
 
 mod class;
+mod depths;
 pub mod dry_run;
 mod error;
 mod folder;
@@ -18,7 +19,7 @@ use serde_json::Value;
 
 use crate::merge::MergePlan;
 
-pub use class::class_file;
+pub use class::{class_file, needed_transformers};
 pub use error::CompetitionError;
 pub use folder::{
     CARD_FILE, ENTRY_POINT_FOLDER, ExportTexts, Files, HEAD_FOLDER, REPORT_FILE, export_files,
@@ -27,7 +28,7 @@ pub use folder::{
 pub use manifest::{MANIFEST_FILE, MANIFEST_FORMAT, SubmissionManifest, SubmittedModel};
 pub use merging::{MergeLiteral, literal_text, merge_literal};
 pub use names::{class_name, fault_of_class_name, method_name};
-pub use transformers::{NewerTransformers, newer_transformers};
+pub use transformers::{NewerTransformers, newer_transformers, window_of_newer};
 
 /// A model where everybody can get it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,39 +1,59 @@
-//! Networks that the kit's transformers 4.39.3 does not have.
+//! Networks that the kit's transformers 4.39.3 does not have, or calculates otherwise than their `config.json` says.
 
 use serde_json::Value;
 
 /// What a class needs of transformers, where the kit's version will not do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewerTransformers {
-    /// The first version that does.
-    pub version: &'static str,
-    /// What the older ones do not have.
+    /// A version that does: major, minor.
+    pub version: (u32, u32),
+    /// What older ones do not have.
     pub what: String,
 }
 
-/// Families that came after 4.39, and with which version (release notes of transformers).
-const LATER: [(&str, &str); 3] = [("phi3", "4.41"), ("gemma2", "4.42"), ("qwen3", "4.51")];
-
-/// `None` where the kit's version builds the network as its `config.json` says. Rotary positions: 4.39 knows `rope_scaling` with
-/// a `type` of `linear` or `dynamic`, 4.43 reads `rope_type` and knows more of them, 5.0 reads `rope_parameters`.
-pub fn newer_transformers(config: &Value) -> Option<NewerTransformers> {
-    let family = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
-    let later = LATER.into_iter().find(|(name, _)| *name == family);
-    let later = later.map(|(name, version)| newer(version, format!("the family {name}")));
-    // A file with both means the first.
-    let scaling = settings(config, "rope_scaling").and_then(scaling);
-    let rotation = scaling.or_else(|| settings(config, "rope_parameters").and_then(parameters));
-    match (later, rotation) {
-        (Some(later), Some(rotation)) if rotation.version == "5.0" => {
-            let what = format!("{} and {}", later.what, rotation.what);
-            Some(NewerTransformers { what, ..rotation })
-        }
-        (later, rotation) => later.or(rotation),
+impl NewerTransformers {
+    /// `major.minor`.
+    pub fn version(&self) -> String {
+        format!("{}.{}", self.version.0, self.version.1)
     }
 }
 
-fn newer(version: &'static str, what: String) -> NewerTransformers {
+/// Families that came after 4.39, and with which version. Gemma 2 came with 4.42, whose cache a class cannot repeat.
+const LATER: [(&str, (u32, u32)); 3] = [("phi3", (4, 41)), ("gemma2", (4, 53)), ("qwen3", (4, 51))];
+
+/// A version that calculates the network as its `config.json` says, by the release notes and sources of transformers; `None`
+/// where the kit's does. Of `rope_scaling`, 4.39 reads only a Llama's, and only with two keys, `type` (`linear` or `dynamic`)
+/// and a `factor` that is written with a point; 4.43 reads all of a Llama's, 4.51 every family's; 5.0 reads `rope_parameters`.
+/// Windows of some layers of a Qwen are right from 4.53 on.
+pub fn newer_transformers(config: &Value) -> Option<NewerTransformers> {
+    let family = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
+    let later = LATER.into_iter().find(|(name, _)| *name == family);
+    let all = [
+        later.map(|(name, version)| newer(version, format!("the family {name}"))),
+        rotation(config, family),
+        windows(config, family),
+    ];
+    all.into_iter().flatten().max_by_key(|newer| newer.version)
+}
+
+fn newer(version: (u32, u32), what: String) -> NewerTransformers {
     NewerTransformers { version, what }
+}
+
+fn rotation(config: &Value, family: &str) -> Option<NewerTransformers> {
+    // A file with both means the first.
+    if let Some(scaling) = settings(config, "rope_scaling") {
+        let version = if family == "llama" { (4, 43) } else { (4, 51) };
+        return match kind(scaling) {
+            "default" if family != "llama" => None,
+            _ if family == "llama" && is_old_form(scaling) => None,
+            kind => Some(newer(version, format!("`rope_scaling` of type {kind}"))),
+        };
+    }
+    match kind(settings(config, "rope_parameters")?) {
+        "default" => None,
+        kind => Some(newer((5, 0), format!("`rope_parameters` of type {kind}"))),
+    }
 }
 
 /// An object that is not empty.
@@ -41,24 +61,29 @@ fn settings<'c>(config: &'c Value, key: &str) -> Option<&'c Value> {
     config.get(key).filter(|value| value.as_object().is_some_and(|entries| !entries.is_empty()))
 }
 
-fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
-    value.get(key).and_then(Value::as_str)
+fn kind(settings: &Value) -> &str {
+    let text = |key: &str| settings.get(key).and_then(Value::as_str);
+    text("rope_type").or_else(|| text("type")).unwrap_or("default")
 }
 
-fn scaling(value: &Value) -> Option<NewerTransformers> {
-    let (old, new) = (text(value, "type"), text(value, "rope_type"));
-    let kind = new.or(old).unwrap_or("default");
-    match old {
-        Some("linear" | "dynamic") => None,
-        _ => Some(newer("4.43", format!("`rope_scaling` of type {kind}"))),
-    }
+fn is_old_form(scaling: &Value) -> bool {
+    let known = scaling.get("type").is_some_and(|kind| kind == "linear" || kind == "dynamic");
+    let factor = scaling.get("factor").filter(|factor| factor.is_f64());
+    let entries = scaling.as_object().map_or(0, |entries| entries.len());
+    known && entries == 2 && factor.and_then(Value::as_f64).is_some_and(|factor| factor > 1.0)
 }
 
-fn parameters(value: &Value) -> Option<NewerTransformers> {
-    match text(value, "rope_type").or(text(value, "type")).unwrap_or("default") {
-        "default" => None,
-        kind => Some(newer("5.0", format!("`rope_parameters` of type {kind}"))),
-    }
+fn windows(config: &Value, family: &str) -> Option<NewerTransformers> {
+    let is_used = config.get("use_sliding_window").and_then(Value::as_bool) == Some(true);
+    let has_own = family.starts_with("qwen") && is_used;
+    has_own.then(|| newer((4, 53), "windows of some layers".to_owned()))
+}
+
+/// The window of a Mistral or Mixtral: of longer prompts, versions before 4.53 read more than that.
+pub fn window_of_newer(config: &Value) -> Option<u64> {
+    let family = config.get("model_type").and_then(Value::as_str);
+    let has_one = matches!(family, Some("mistral" | "mixtral"));
+    config.get("sliding_window").and_then(Value::as_u64).filter(|_| has_one)
 }
 
 #[cfg(test)]
@@ -67,22 +92,51 @@ mod tests {
 
     use super::*;
 
+    fn needed(family: &str, mut config: Value) -> Option<String> {
+        config["model_type"] = family.into();
+        newer_transformers(&config).map(|newer| newer.version())
+    }
+
+    fn at_least(version: &str) -> Option<String> {
+        Some(version.to_owned())
+    }
+
     #[test]
-    fn what_came_after_the_kits_version_is_named() {
-        let needed = |config: Value| newer_transformers(&config).map(|newer| newer.version);
-        assert_eq!(needed(json!({"model_type": "llama", "rope_theta": 5e5})), None);
-        assert_eq!(needed(json!({"model_type": "llama", "rope_scaling": null})), None);
+    fn families_that_came_after_the_kits_version_are_named() {
+        assert_eq!(needed("llama", json!({"rope_theta": 5e5, "rope_scaling": null})), None);
+        assert_eq!(needed("gemma2", json!({})), at_least("4.53"));
+        assert_eq!(needed("phi3", json!({})), at_least("4.41"));
+        let all = json!({"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}});
+        assert_eq!(needed("qwen3", all), at_least("4.51"));
+        assert_eq!(needed("qwen2", json!({"use_sliding_window": true})), at_least("4.53"));
+        assert_eq!(needed("qwen2", json!({"use_sliding_window": false})), None);
+        let window = |config: Value| window_of_newer(&config);
+        assert_eq!(window(json!({"model_type": "mistral", "sliding_window": 4096})), Some(4096));
+        assert_eq!(window(json!({"model_type": "mistral", "sliding_window": null})), None);
+        assert_eq!(window(json!({"model_type": "qwen2", "sliding_window": 4096})), None);
+    }
+
+    /// By `_rope_scaling_validation` of 4.39.3, which Llama alone has.
+    #[test]
+    fn of_rotary_scalings_the_kits_version_reads_a_llamas_old_form_only() {
+        let scaled = |scaling: Value| json!({"rope_scaling": scaling});
+        assert_eq!(needed("llama", scaled(json!({"type": "linear", "factor": 2.0}))), None);
+        for other in [
+            json!({"type": "linear", "factor": 2}),
+            json!({"type": "linear", "factor": 1.0}),
+            json!({"type": "linear", "rope_type": "linear", "factor": 2.0}),
+            json!({"rope_type": "llama3", "factor": 8.0}),
+            json!({"type": "yarn", "factor": 4.0}),
+        ] {
+            assert_eq!(needed("llama", scaled(other.clone())), at_least("4.43"), "{other}");
+        }
         let linear = json!({"type": "linear", "factor": 2.0});
-        assert_eq!(needed(json!({"model_type": "llama", "rope_scaling": linear})), None);
-        let llama3 = json!({"rope_type": "llama3", "factor": 8.0});
-        assert_eq!(needed(json!({"model_type": "llama", "rope_scaling": llama3})), Some("4.43"));
-        let default = json!({"rope_type": "default", "rope_theta": 1e6});
-        assert_eq!(needed(json!({"model_type": "qwen2", "rope_parameters": default})), None);
-        assert_eq!(
-            needed(json!({"model_type": "qwen3", "rope_parameters": default})),
-            Some("4.51")
-        );
-        assert_eq!(needed(json!({"model_type": "qwen3", "rope_parameters": llama3})), Some("5.0"));
-        assert_eq!(needed(json!({"model_type": "gemma2"})), Some("4.42"));
+        for family in ["mistral", "qwen2", "gemma"] {
+            assert_eq!(needed(family, scaled(linear.clone())), at_least("4.51"));
+        }
+        assert_eq!(needed("phi3", scaled(linear)), at_least("4.51"));
+        let own = json!({"rope_parameters": {"rope_type": "llama3", "factor": 8.0}});
+        assert_eq!(needed("llama", own.clone()), at_least("5.0"));
+        assert_eq!(needed("qwen3", own), at_least("5.0"));
     }
 }

@@ -1,15 +1,14 @@
 //! The class as text: the recipe, the code that merges, and of the parts in `python/` those that this recipe needs.
 
-mod depths;
 mod imports;
 
 use serde_json::{Value, json};
 
+use super::depths::{deepest_first, depths};
 use super::{
-    ChoiceScorer, ClassParts, ClassRouter, CompetitionError, Published, literal_text,
-    merge_literal, newer_transformers,
+    ChoiceScorer, ClassParts, ClassRouter, CompetitionError, NewerTransformers, Published,
+    literal_text, merge_literal, newer_transformers,
 };
-use depths::{deepest_first, depths};
 use imports::import_lines;
 
 /// Families whose first layers the class can run by themselves.
@@ -18,6 +17,10 @@ const LAYERED: [&str; 6] = ["llama", "mistral", "qwen2", "qwen3", "gemma", "gemm
 const ROUTED: &str = "  # routed";
 /// Of `python/variants.py`: lines that only a class has whose merges have unlike numbers of layers.
 const UNLIKE: &str = "  # unlike";
+
+/// Of the same: the line that ends versions of transformers that are too old.
+const NEWER: &str = "  # newer";
+const REQUIRE_VERSION: &str = "from transformers.utils.versions import require_version";
 
 /// What kind of network the merge is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,31 +83,33 @@ const CLASS: Part = part!(
 /// See [`CompetitionError`]; [`CompetitionError::Unsupported`] for merges of mixtures, merges behind one router of which one is not
 /// the beginning of the deepest, and a gate on hidden states of a family whose first layers do not run by themselves.
 pub fn class_file(parts: &ClassParts) -> Result<String, CompetitionError> {
-    let parts = &deepest_first(parts);
     let network = network(parts)?;
-    let depths = depths(parts)?;
     let literal = merge_literal(parts)?;
+    let order = deepest_first(&parts.merges);
+    let depths = depths(parts, &order)?;
     let used = used_parts(parts, network)?;
     let mut recipe = literal.recipe;
     if let (Some(router), Some(entries)) = (&parts.router, recipe.as_object_mut()) {
         let ClassRouter { gate, routes, base } = router;
+        let place = |merge: &usize| order.iter().position(|own| own == merge);
+        let routes: Vec<Option<usize>> = routes.iter().map(place).collect();
         entries
             .insert("router".to_owned(), json!({ "gate": gate, "routes": routes, "base": base }));
         entries.extend(depths.as_ref().map(|depths| ("layers".to_owned(), json!(depths))));
     }
     let own = used.iter().flat_map(|(_, imports)| imports.iter().map(|line| (*line).to_owned()));
     let imports = own.chain(literal.imports).chain([auto_import(network)]);
-    let (require, import) = requirement(parts).unzip();
-    let mut head = vec![
+    let newer = needed_transformers(parts);
+    let require = newer.as_ref().map(|_| REQUIRE_VERSION.to_owned());
+    let head = [
         docstring(parts),
-        import_lines(imports.chain(import).collect()),
+        import_lines(imports.chain(require).collect()),
         format!("RECIPE = json.loads(r\"\"\"\n{}\n\"\"\")", literal_text(&recipe)),
     ];
-    head.extend(require);
     let code = used.iter().map(|(text, _)| (*text).to_owned());
     let sections: Vec<String> = std::iter::once(literal.code).chain(code).collect();
     let body: Vec<&str> = sections.iter().map(|section| section.trim()).collect();
-    let body = filled(&body.join("\n\n\n"), parts, network, depths.is_some());
+    let body = filled(&body.join("\n\n\n"), parts, network, depths.is_some(), newer.as_ref());
     let text = format!("{}\n\n\n{body}", head.join("\n\n"));
     match names_twice(&text, &parts.class) {
         true => Err(CompetitionError::ClassName { name: parts.class.clone() }),
@@ -112,15 +117,19 @@ pub fn class_file(parts: &ClassParts) -> Result<String, CompetitionError> {
     }
 }
 
-/// What ends a version of transformers that is too old with a clear word, and its import.
-fn requirement(parts: &ClassParts) -> Option<(String, String)> {
+/// What the class needs of transformers, where the kit's version will not do: of the merged network, and of the one that a gate
+/// reads prompts with.
+pub fn needed_transformers(parts: &ClassParts) -> Option<NewerTransformers> {
     let plan = parts.merges.first()?;
-    let newer = newer_transformers(plan.reference().config())?;
-    let call = format!(
-        "# Older ones do not have {}.\nrequire_version(\"transformers>={}\")",
-        newer.what, newer.version
-    );
-    Some((call, "from transformers.utils.versions import require_version".to_owned()))
+    let of_gate = parts.router.as_ref().filter(|router| reads_states(router));
+    let of_gate = of_gate.and_then(|router| plan.models().get(router.base));
+    let configs = of_gate.map(|(_, model)| model.config()).into_iter();
+    let all = configs.chain([plan.reference().config()]).filter_map(newer_transformers);
+    all.max_by_key(|newer| newer.version)
+}
+
+fn reads_states(router: &ClassRouter) -> bool {
+    router.gate.get("features").is_some_and(|features| features.get("hidden").is_some())
 }
 
 /// Whether a name of the file's, imported or defined, is the class's too.
@@ -206,7 +215,13 @@ fn features(parts: &ClassParts, router: &ClassRouter) -> Result<Part, Competitio
 }
 
 /// The text with this class's names and numbers.
-fn filled(text: &str, parts: &ClassParts, network: Network, is_unlike: bool) -> String {
+fn filled(
+    text: &str,
+    parts: &ClassParts,
+    network: Network,
+    is_unlike: bool,
+    newer: Option<&NewerTransformers>,
+) -> String {
     let skipped = match (parts.scorer, network) {
         (ChoiceScorer::Kit, Network::Decoder) => "1",
         _ => "0",
@@ -220,13 +235,15 @@ fn filled(text: &str, parts: &ClassParts, network: Network, is_unlike: bool) -> 
         (" + SKIPPED", if skipped == "0" { "" } else { " + 1" }),
         ("\"\"\"SCORER\"\"\"", &format!("\"\"\"{said}\"\"\"")),
         ("return SCORES", &format!("return {scores}")),
+        ("NEEDED_VERSION", &newer.map(|newer| newer.version()).unwrap_or_default()),
+        ("NEEDED_FOR", newer.map_or("", |newer| &newer.what)),
         ("ARCHITECTURE", architecture),
         ("AUTO_CLASS", auto_class(network)),
         ("MAX_SEQ_LEN", &parts.max_seq_len.to_string()),
         ("MAX_GEN_LEN", &parts.max_gen_len.to_string()),
         ("class MergedModel(", &format!("class {}(", parts.class)),
     ];
-    let marked = [(ROUTED, parts.router.is_some()), (UNLIKE, is_unlike)];
+    let marked = [(ROUTED, parts.router.is_some()), (UNLIKE, is_unlike), (NEWER, newer.is_some())];
     let text =
         marked.iter().fold(text.to_owned(), |text, (mark, keep)| with_marked(&text, mark, *keep));
     places.iter().fold(text, |text, (place, with)| text.replace(place, with))

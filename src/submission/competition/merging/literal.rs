@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::merge::{MergePlan, PlannedTensor};
 
+use super::super::depths::deepest_first;
 use super::super::{ClassDtype, ClassParts, CompetitionError, Published};
 use super::groups::{Shared, groups};
 
@@ -20,23 +21,27 @@ const STRAY: &str = "EncDecAttention.relative_attention_bias.weight";
 pub(super) fn recipe(
     parts: &ClassParts,
 ) -> Result<(Value, BTreeSet<&'static str>), CompetitionError> {
-    let [first, ..] = parts.merges.as_slice() else {
+    let order = deepest_first(&parts.merges);
+    let plans: Vec<&MergePlan> =
+        order.iter().filter_map(|i| parts.merges.get(*i).copied()).collect();
+    let (Some(named_first), [deepest, ..]) = (parts.merges.first(), plans.as_slice()) else {
         return Err(unsupported("a submission without a merge"));
     };
-    let config = output_config(first)?;
+    let config = output_config(deepest)?;
     let (mut merges, mut shared) = (Vec::new(), Shared::default());
-    for (number, plan) in parts.merges.iter().enumerate() {
+    for (number, plan) in plans.iter().enumerate() {
         require_supported(parts, plan, &config)?;
         let mut tensors =
-            if number == 0 { plan.tensors().iter().collect() } else { changed(first, plan) };
+            if number == 0 { plan.tensors().iter().collect() } else { changed(deepest, plan) };
         tensors.retain(|tensor: &&PlannedTensor| !tensor.name.ends_with(STRAY));
         merges.push(Value::Array(groups(plan, &tensors, &mut shared)));
     }
-    let of_reference = first.reference().config();
+    // Tokens are read as by the merge that the recipe names first.
+    let of_reference = named_first.reference().config();
     let differs = |(key, value): &(String, Value)| of_reference.get(key) != Some(value);
     let recipe = json!({
-        "models": models(parts, first)?,
-        "reference": first.reference_index(),
+        "models": models(parts, named_first)?,
+        "reference": named_first.reference_index(),
         "config": Value::Object(config.into_iter().filter(differs).collect()),
         "dtype": match parts.dtype {
             ClassDtype::Float32 => "float32",
@@ -84,14 +89,31 @@ fn output_config(plan: &MergePlan) -> Result<Map<String, Value>, CompetitionErro
     Ok(output.as_object().cloned().unwrap_or_default())
 }
 
+/// Of `config.json`, what no network depends on.
+const OF_NO_NETWORK: [&str; 6] =
+    ["_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache"];
+
 /// Whether a network is another one but for the layers behind its last.
 fn is_beginning(config: &Map<String, Value>, deeper: &Map<String, Value>) -> bool {
-    config.keys().chain(deeper.keys()).all(|key| match (config.get(key), deeper.get(key)) {
-        _ if key == "num_hidden_layers" => true,
-        // A list that says something of each layer.
-        (Some(Value::Array(own)), Some(Value::Array(all))) => all.starts_with(own),
+    let keys = config.keys().chain(deeper.keys());
+    let mut keys = keys.filter(|key| !OF_NO_NETWORK.contains(&key.as_str()));
+    keys.all(|key| match (config.get(key), deeper.get(key)) {
+        _ if key == LAYERS => true,
+        (Some(Value::Array(own)), Some(Value::Array(all)))
+            if is_of_layers(own, config) && is_of_layers(all, deeper) =>
+        {
+            all.starts_with(own)
+        }
         (own, all) => own == all,
     })
+}
+
+/// Where `config.json` has the number of layers.
+const LAYERS: &str = "num_hidden_layers";
+
+/// Whether a list says something of each layer.
+fn is_of_layers(list: &[Value], config: &Map<String, Value>) -> bool {
+    config.get(LAYERS).and_then(Value::as_u64) == Some(list.len() as u64)
 }
 
 /// The tensors of a plan that another one has in another form.

@@ -4,7 +4,7 @@ class FirstLayers:
     def __init__(self, device):
         self.layer = RECIPE["router"]["gate"]["features"]["hidden"]["layer"]
         base = RECIPE["router"]["base"]
-        # A list of the layers' kinds would have to be cut too, and says nothing about these families.
+        # A list of the layers' kinds would have to be cut too; without one they follow from the family.
         config = network_config(base, {"num_hidden_layers": max(self.layer, 1), "layer_types": None})
         with torch.device(device):
             self.model = AutoModel.from_config(config, torch_dtype=torch.float32).eval()

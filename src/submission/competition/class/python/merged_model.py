@@ -18,6 +18,7 @@ class MergedModel(Merges):
         self.reader = None
 
     def merge(self):
+        require_version("transformers>=NEEDED_VERSION", "Older ones do not have NEEDED_FOR.")  # newer
         self.base_model = new_model(AUTO_CLASS, self.device)
         fill(self.base_model)
         self.reader = Reader(Path(model_folder(RECIPE["reference"])), self.base_model.config)
