@@ -347,3 +347,36 @@ fn routes_between_other_networks_are_refused() {
     let said = said().unwrap();
     assert!(said.contains("between merge 0 and merge 1, which has other tensors"), "{said}");
 }
+
+/// The recipe names a model first whose merge is not the deepest.
+const SHALLOW_FIRST: &str = "merge_method: passthrough
+slices:
+- sources:
+  - {model: tiny/llama@A, layer_range: [0, 1]}
+document_router:
+  gate: {features: FEATURES}
+  routes: [1, 0]
+  merges:
+  - merge_method: passthrough
+    slices:
+    - sources:
+      - {model: tiny/llama@B, layer_range: [0, 2]}
+";
+
+/// Its tokenizer reads prompts, here and in the class.
+#[test]
+fn the_model_that_a_recipe_names_first_stays_the_reference() {
+    let home = tempfile::tempdir().unwrap();
+    family::write(home.path());
+    let case = cases::case("llama_apart", ChoiceScorer::Acc, SHALLOW_FIRST);
+    let (text, references) = case.class(home.path(), |plans| {
+        plans.iter().map(MergePlan::reference_index).collect::<Vec<_>>()
+    });
+    assert_eq!(references, [0, 1], "the deeper merge has another reference");
+    let literal = text.split("r\"\"\"\n").nth(1).unwrap().split("\n\"\"\"").next().unwrap();
+    let recipe: serde_json::Value = serde_json::from_str(literal).unwrap();
+    assert_eq!(recipe["reference"], 0);
+    assert_eq!(recipe["layers"], json!([2, 1]));
+    // The class has the deepest merge first.
+    assert_eq!(recipe["router"]["routes"], json!([0, 1]));
+}

@@ -87,7 +87,7 @@ fn network(kind: &str) -> Value {
             "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
             "original_max_position_embeddings": 64
         }}),
-        // No row is longer than the window: older versions read beyond it.
+        // As long as what the model reads: versions before 4.53 read beyond a shorter window.
         "mistral" => {
             json!({"model_type": "mistral", "architectures": ["MistralForCausalLM"], "sliding_window": 256})
         }

@@ -38,7 +38,7 @@ pub(super) fn depths(
         if !is_beginning(first, plan) {
             return Err(CompetitionError::Unsupported {
                 what: format!(
-                    "routes between merge {deepest} and merge {merge}, which has other tensors than the first {} layers of it",
+                    "routes between merge {deepest} and merge {merge}, which has other tensors than the first {} layers of merge {deepest}",
                     depth(plan)
                 ),
             });

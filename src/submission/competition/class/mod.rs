@@ -15,11 +15,11 @@ use imports::import_lines;
 const LAYERED: [&str; 6] = ["llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2"];
 /// Of `python/merged_model.py`: lines that only a class with a router has.
 const ROUTED: &str = "  # routed";
+/// Of the same: the line that ends versions of transformers that are too old.
+const NEWER: &str = "  # newer";
 /// Of `python/variants.py`: lines that only a class has whose merges have unlike numbers of layers.
 const UNLIKE: &str = "  # unlike";
 
-/// Of the same: the line that ends versions of transformers that are too old.
-const NEWER: &str = "  # newer";
 const REQUIRE_VERSION: &str = "from transformers.utils.versions import require_version";
 
 /// What kind of network the merge is.
@@ -92,7 +92,8 @@ pub fn class_file(parts: &ClassParts) -> Result<String, CompetitionError> {
     if let (Some(router), Some(entries)) = (&parts.router, recipe.as_object_mut()) {
         let ClassRouter { gate, routes, base } = router;
         let place = |merge: &usize| order.iter().position(|own| own == merge);
-        let routes: Vec<Option<usize>> = routes.iter().map(place).collect();
+        let routes: Option<Vec<usize>> = routes.iter().map(place).collect();
+        let routes = routes.ok_or_else(|| unsupported("a route to a merge that there is not"))?;
         entries
             .insert("router".to_owned(), json!({ "gate": gate, "routes": routes, "base": base }));
         entries.extend(depths.as_ref().map(|depths| ("layers".to_owned(), json!(depths))));

@@ -40,11 +40,16 @@ pub const STANDARD: [&str; 30] = [
 const KIT: [&str; 7] =
     ["evaluate", "pandas", "peft", "safetensors", "torch", "tqdm", "transformers"];
 
-/// The distributions that the kit and a class import, sorted.
+/// The distributions that the kit and a class import, sorted; of transformers the version that the class asks for.
 pub(super) fn requirements(class: &str) -> BTreeSet<String> {
     let imported = class.lines().filter_map(module);
     let others = imported.filter(|module| !STANDARD.contains(module) && *module != "llm_merging");
-    KIT.into_iter().chain(others).map(|module| module.replace('_', "-")).collect()
+    let asked = class.split_once("require_version(\"").and_then(|(_, rest)| rest.split_once('"'));
+    let named = |module: &str| match asked {
+        Some((asked, _)) if module == "transformers" => asked.to_owned(),
+        _ => module.replace('_', "-"),
+    };
+    KIT.into_iter().chain(others).map(named).collect()
 }
 
 /// The first part of what a line imports; code of functions is not looked at.
@@ -66,6 +71,9 @@ mod tests {
         let beside: Vec<&str> =
             all.iter().map(String::as_str).filter(|name| !KIT.contains(name)).collect();
         assert_eq!(beside, ["huggingface-hub", "numpy"]);
-        assert!(all.contains("torch"));
+        assert!(all.contains("torch") && all.contains("transformers"));
+        let asking = format!("{class}    require_version(\"transformers>=4.43\", \"x\")\n");
+        assert!(requirements(&asking).contains("transformers>=4.43"));
+        assert!(!requirements(&asking).contains("transformers"));
     }
 }

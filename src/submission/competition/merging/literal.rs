@@ -38,7 +38,10 @@ pub(super) fn recipe(
     }
     // Tokens are read as by the merge that the recipe names first.
     let of_reference = named_first.reference().config();
-    let differs = |(key, value): &(String, Value)| of_reference.get(key) != Some(value);
+    // A place, maybe on the user's machine, says nothing.
+    let differs = |(key, value): &(String, Value)| {
+        key != "_name_or_path" && of_reference.get(key) != Some(value)
+    };
     let recipe = json!({
         "models": models(parts, named_first)?,
         "reference": named_first.reference_index(),
@@ -147,4 +150,28 @@ fn model(published: &Published) -> Map<String, Value> {
     let mut entry = Map::from_iter(place(&published.repository, &published.revision));
     entry.insert("adapter".to_owned(), adapter.map_or(Value::Null, Value::Object));
     entry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_a_deeper_ones_beginning_if_each_layers_settings_are() {
+        let config = |value: Value| value.as_object().cloned().unwrap_or_default();
+        let deeper = config(json!({
+            "num_hidden_layers": 3, "layer_types": ["a", "b", "b"], "eos_token_id": [1, 2, 3], "use_cache": true
+        }));
+        let cut = |layers: &[&str], ends: &[u64]| {
+            config(json!({
+                "num_hidden_layers": layers.len(), "layer_types": layers, "eos_token_id": ends, "use_cache": false
+            }))
+        };
+        assert!(is_beginning(&cut(&["a", "b"], &[1, 2, 3]), &deeper));
+        assert!(is_beginning(&deeper, &deeper));
+        assert!(!is_beginning(&cut(&["b", "b"], &[1, 2, 3]), &deeper), "other layers");
+        assert!(!is_beginning(&cut(&["a"], &[1, 2]), &deeper), "other ends");
+        let without = config(json!({"num_hidden_layers": 2, "eos_token_id": [1, 2, 3]}));
+        assert!(!is_beginning(&without, &deeper), "nothing said of layers");
+    }
 }
