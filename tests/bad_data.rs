@@ -162,7 +162,7 @@ fn a_document_of_a_megabyte() {
 
 /// `cargo test --release a_document_of_20_megabytes -- --ignored`: tokenizing it takes most of a minute.
 #[test]
-#[ignore = "a minute"]
+#[ignore = "a minute; cargo test --release a_document_of_20_megabytes -- --ignored --nocapture"]
 fn a_document_of_20_megabytes() {
     a_document_of(20_000_000);
 }

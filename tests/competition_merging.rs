@@ -267,7 +267,7 @@ fn large(root: &Path) -> Vec<Case> {
 }
 
 #[test]
-#[ignore = "writes the cases that tests/kit_interface/merging.py runs"]
+#[ignore = "writes the cases that tests/kit_interface/merging.py runs; cargo test --release writes_the_cases_for_python -- --ignored --nocapture"]
 fn writes_the_cases_for_python() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("merging");
     drop(fs::remove_dir_all(&folder));

@@ -279,7 +279,7 @@ fn documents_that_are_not_there_are_an_error() {
 ///
 /// `cargo test --release what_a_routed_candidate_costs -- --ignored --nocapture`
 #[test]
-#[ignore = "half a minute"]
+#[ignore = "half a minute; cargo test --release what_a_routed_candidate_costs -- --ignored --nocapture"]
 fn what_a_routed_candidate_costs() {
     let names = ["arithmetic", "logic", "strings", "agreement", "mixed"];
     let evaluator = open(&names, 250, 1);
@@ -308,7 +308,7 @@ fn what_a_routed_candidate_costs() {
 
 /// Not a law but a measurement: `cargo test --release document_router -- --ignored --nocapture`.
 #[test]
-#[ignore = "prints a table"]
+#[ignore = "prints a table; cargo test --release how_often_gates_know_the_task -- --ignored --nocapture"]
 fn how_often_gates_know_the_task() {
     let names = ["arithmetic", "logic", "strings", "agreement", "mixed"];
     let evaluator = open(&names, 250, 2);

@@ -76,7 +76,7 @@ fn digest(text: &str) -> String {
 
 /// Everything that `run.py` needs: `cargo test --release kit_interface_write -- --ignored`.
 #[test]
-#[ignore = "writes the folder that run.py reads"]
+#[ignore = "writes the folder that run.py reads; cargo test --release kit_interface_write -- --ignored --nocapture"]
 fn kit_interface_write() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kit_interface");
     fs::create_dir_all(target.join("classes")).unwrap();

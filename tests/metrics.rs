@@ -55,7 +55,7 @@ fn rouge_is_rouge_scores() {
 
 /// `ROUGE_PAIRS=pairs.json cargo test rouge_of_any_pairs -- --ignored --nocapture`, with a file of rouge.py --pairs.
 #[test]
-#[ignore = "needs a file of rouge.py --pairs"]
+#[ignore = "needs a file of rouge.py --pairs; cargo test --release rouge_of_any_pairs -- --ignored --nocapture"]
 fn rouge_of_any_pairs() {
     let pairs = std::fs::read_to_string(std::env::var("ROUGE_PAIRS").unwrap()).unwrap();
     for (name, difference) in largest_differences(&pairs) {

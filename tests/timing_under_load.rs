@@ -102,7 +102,7 @@ fn times_agree_with_themselves_under_load() {
 
 /// `cargo test --release --test all -- --ignored --nocapture twenty_repetitions_under_load`
 #[test]
-#[ignore = "a minute"]
+#[ignore = "a minute; cargo test --release twenty_repetitions_under_load -- --ignored --nocapture"]
 fn twenty_repetitions_under_load() {
     let start = std::time::Instant::now();
     let seen = repeat(20, 250, 9);

@@ -1,5 +1,5 @@
-//! Tiny models in a made-up cache of the hub: five kinds of tokenizers and two more of networks, each at two commits of one repository, the second
-//! one shaken, adapters of unequal rank, and the quickstart's.
+//! Tiny models in a made-up cache of the hub: five kinds of tokenizers and two more of networks, each at two commits
+//! of one repository, the second one shaken, adapters of unequal rank, and the quickstart's.
 
 use std::fs;
 use std::path::{Path, PathBuf};
